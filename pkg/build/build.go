@@ -1,0 +1,115 @@
+// Package build makes Windows container images from a plan and pushes or saves
+// them.
+package build
+
+import (
+	"context"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"github.com/winpack/winpack/pkg/dockerfile"
+)
+
+// Request is one build.
+type Request struct {
+	Plan dockerfile.Plan
+	// App is the app folder that copy steps read.
+	App fs.FS
+	// References are the image references (-t). The first names the image.
+	References []string
+	// Push uploads to the registries of References.
+	Push bool
+	// Outputs are further destinations.
+	Outputs     []Output
+	Labels      map[string]string
+	Annotations map[string]string
+	// Platforms restricts the releases, as "windows(10.0.20348.2966)/amd64" or
+	// "windows/amd64:10.0.20348.2966"; empty means all.
+	Platforms []string
+	// Epoch is SOURCE_DATE_EPOCH, nil when unset.
+	Epoch *time.Time
+	// DryRun resolves and computes, and writes nothing.
+	DryRun bool
+	// Version is winpack's own version; it stands in the image as a label, so that a
+	// later build knows whether the same version made the image.
+	Version string
+	// Progress receives events; nil means none. It is called from several goroutines.
+	Progress func(Event)
+}
+
+// Output is a destination of -o.
+type Output struct {
+	Type   string // "oci"
+	Dest   string // file, or folder when !Tar
+	Tar    bool
+	Sparse bool // base=sparse: base layers are named and not stored
+}
+
+// Registry is how registries are reached.
+type Registry struct {
+	Keychain authn.Keychain
+	// Mirrors maps HOST to MIRROR (HOST with port, MIRROR may have a path).
+	Mirrors map[string]string
+	// Insecure are hosts that are spoken to over plain http.
+	Insecure []string
+	// Transport is used for every request; nil means a default one.
+	Transport http.RoundTripper
+}
+
+// Event is one step of progress.
+type Event struct {
+	// Stage is "resolve", "layer", "base", "push", "done", ...
+	Stage string
+	// Name is the thing worked on (a reference, a digest, a release).
+	Name string
+	// Done and Total are bytes; Total is 0 when unknown.
+	Done, Total int64
+	// Message is a sentence for people.
+	Message string
+}
+
+// Image is what was built.
+type Image struct {
+	Digest       string    `json:"digest"`
+	MediaType    string    `json:"mediaType"`
+	Size         int64     `json:"size"`
+	References   []string  `json:"references"`
+	Releases     []Release `json:"releases"`
+	BytesRead    int64     `json:"bytesRead"`    // from registries
+	BytesWritten int64     `json:"bytesWritten"` // to registries
+	// Unchanged is true where the tag already held this very image.
+	Unchanged bool          `json:"unchanged"`
+	Durations time.Duration `json:"-"`
+}
+
+// Release is the image for one Windows build.
+type Release struct {
+	OS            string `json:"os"`
+	OSVersion     string `json:"osVersion"`
+	Base          string `json:"base"`
+	BaseDigest    string `json:"baseDigest"`
+	Digest        string `json:"digest"`
+	ConfigDigest  string `json:"configDigest"`
+	Size          int64  `json:"size"`
+	LayerDigest   string `json:"layerDigest"`
+	LayerDiffID   string `json:"layerDiffID"`
+	LayerSize     int64  `json:"layerSize"`
+	BaseLayers    int    `json:"baseLayers"`
+	BaseMounted   int    `json:"baseMounted"` // base layers that were present or mounted
+	BaseStreamed  int    `json:"baseStreamed"`
+	BaseReference string `json:"baseReference"`
+}
+
+// Direct builds images without a daemon: it writes the Windows layer itself and
+// leaves the base layers where they are.
+type Direct struct {
+	Registry Registry
+}
+
+// Build makes the image and sends it to every destination of the request.
+func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
+	panic("unwritten")
+}

@@ -1,0 +1,112 @@
+// Package dockerfile turns a detection report into a plan (which base image,
+// which steps, which configuration, and why) and renders the plan as a
+// Dockerfile with its ignore file and helper files.
+//
+// A Plan is plain data: it can be printed, compared and stored. Deciding is
+// pure: same report, same catalog, same options, same plan.
+package dockerfile
+
+import "github.com/winpack/winpack/pkg/detect"
+
+// Plan is everything that a builder has to know.
+type Plan struct {
+	Name   string      `json:"name"`
+	Kind   detect.Kind `json:"kind"`
+	Family string      `json:"family"` // detect.FamilyNanoServer, ...
+	// Bases has one base image per Windows release, in the order of Options.OS.
+	Bases []Base `json:"bases"`
+	// Omitted are releases of the default list for which the base is not published.
+	Omitted []Omitted `json:"omitted,omitempty"`
+	// Why are the reasons for the base, one sentence each.
+	Why []string `json:"why"`
+	// Rejected are smaller or likelier images and why they will not do.
+	Rejected []Rejected `json:"rejected"`
+	// Steps in the order of execution.
+	Steps  []Step `json:"steps"`
+	Config Config `json:"config"`
+	// Builder says whether a step needs a Windows builder.
+	Builder BuilderNeeds `json:"builder"`
+	// Findings are those that only the choice of an image can tell (no image of
+	// this .NET for a wanted release, ended support of the base, ...).
+	Findings []detect.Finding `json:"findings,omitempty"`
+}
+
+// Base is the base image for one Windows release.
+type Base struct {
+	OS           string  `json:"os"`        // "ltsc2022"
+	Reference    string  `json:"reference"` // full reference with tag
+	OSVersion    string  `json:"osVersion"` // "10.0.20348"; the full version once Digest is set
+	Digest       string  `json:"digest,omitempty"`
+	SupportEnd   string  `json:"supportEnd,omitempty"` // ISO date, empty when unknown
+	CompressedMB float64 `json:"compressedMB,omitempty"`
+	// Administrator is true where the image's own user is ContainerAdministrator.
+	Administrator bool `json:"administrator"`
+	// Entrypoint is the one that the image has by itself, if any.
+	Entrypoint []string `json:"entrypoint,omitempty"`
+}
+
+// Omitted is a release of the default list that was left out.
+type Omitted struct {
+	OS  string `json:"os"`
+	Why string `json:"why"`
+}
+
+// Rejected is an image that was not chosen.
+type Rejected struct {
+	Reference string `json:"reference"`
+	Why       string `json:"why"`
+}
+
+// StepKind tells what a step does.
+type StepKind string
+
+const (
+	StepCopy  StepKind = "copy"  // files of the app folder into a layer
+	StepGrant StepKind = "grant" // write access to a folder
+	StepStart StepKind = "start" // commands that run at container start
+	StepRun   StepKind = "run"   // commands that run in the build, on Windows
+)
+
+// Step is one step of the plan. Which fields are set depends on Kind.
+type Step struct {
+	Kind StepKind `json:"kind"`
+	// Why is the reason, fit for a comment; never text from the app as it stands.
+	Why string `json:"why"`
+
+	// Copy: From is a slash-separated folder or file of the app (".": all of it),
+	// To an absolute Windows folder, Exclude are slash-separated paths below From.
+	From    string   `json:"from,omitempty"`
+	To      string   `json:"to,omitempty"`
+	Exclude []string `json:"exclude,omitempty"`
+
+	// Grant: Trustee gets modify rights on To and all below it, which is created
+	// when it is missing.
+	Trustee Trustee `json:"trustee,omitzero"`
+
+	// Start and Run: lines for cmd.exe, already quoted.
+	Commands []string `json:"commands,omitempty"`
+}
+
+// Trustee is an account that is granted rights: its name for icacls and its SID.
+type Trustee struct {
+	Name string `json:"name"`
+	SID  string `json:"sid"`
+}
+
+// Config is the image configuration.
+type Config struct {
+	// Entrypoint is what runs the app, without a grant script. Empty means that
+	// the base's own stays.
+	Entrypoint []string          `json:"entrypoint"`
+	Env        map[string]string `json:"env,omitempty"`
+	WorkingDir string            `json:"workingDir,omitempty"`
+	User       string            `json:"user,omitempty"`
+	Ports      []int             `json:"ports,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"`
+}
+
+// BuilderNeeds says what builder the plan needs.
+type BuilderNeeds struct {
+	Windows bool     `json:"windowsBuilder"`
+	Reasons []string `json:"reasons"`
+}
