@@ -1,0 +1,256 @@
+// Package pe reads what detection needs of Portable Executable files: headers,
+// imports, exports, the CLI header with the ECMA-335 metadata behind it, and
+// the markers of .NET application hosts and single-file bundles.
+package pe
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+)
+
+// ErrNotPE says that a file is no Portable Executable at all: it does not start
+// with "MZ", or it is a DOS, OS/2 or 16-bit Windows program.
+var ErrNotPE = errors.New("not a Portable Executable")
+
+// Machine values of the COFF header (PE format specification, "Machine types").
+const (
+	MachineI386  = 0x014c
+	MachineARMNT = 0x01c4
+	MachineAMD64 = 0x8664
+	MachineARM64 = 0xaa64
+)
+
+// Subsystem values of the optional header (PE format specification, "Windows
+// subsystem"). A GUI subsystem alone does not make a desktop program.
+const (
+	SubsystemNative  = 1
+	SubsystemGUI     = 2
+	SubsystemConsole = 3
+)
+
+const characteristicDLL = 0x2000
+
+// Numbers of the data directories that are read.
+const (
+	dirExport      = 0
+	dirImport      = 1
+	dirDelayImport = 13
+	dirCLI         = 14
+)
+
+// Windows accepts 96 sections (PE format specification, "COFF file header").
+const maxSections = 96
+
+// File is an opened Portable Executable. Its methods read lazily and are not
+// safe for concurrent use.
+type File struct {
+	Machine         uint16
+	MachineSpan     Span
+	PE32Plus        bool
+	Subsystem       uint16
+	SubsystemSpan   Span
+	Characteristics uint16
+	Sections        []Section
+	// Defects are lies of the headers that Windows would not load or that hide
+	// data, like a section beyond the end of a truncated file.
+	Defects []*FormatError
+
+	src      *source
+	dirs     []directory
+	sections int64 // offset of the section table
+	headers  uint32
+	clr      *CLR
+	clrErr   error
+	clrRead  bool
+}
+
+// Section is one row of the section table.
+type Section struct {
+	Name            string
+	VirtualAddress  uint32
+	VirtualSize     uint32
+	Offset          uint32 // of the raw data, in the file
+	Size            uint32 // of the raw data, as the header says
+	Characteristics uint32
+}
+
+type directory struct {
+	rva, size uint32
+	at        int64 // offset of the directory entry itself
+}
+
+// Open reads the headers of a file of size bytes. The error is ErrNotPE for a
+// file of another format and a *FormatError for a broken one.
+func Open(r io.ReaderAt, size int64) (*File, error) {
+	f := &File{src: newSource(r, size)}
+	if err := f.readHeaders(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// IsDLL says whether the file is marked as a library.
+func (f *File) IsDLL() bool { return f.Characteristics&characteristicDLL != 0 }
+
+// HasCLR says whether the file has a CLI header, as managed code has.
+func (f *File) HasCLR() bool { return f.dir(dirCLI).rva != 0 }
+
+func (f *File) dir(n int) directory {
+	if n < len(f.dirs) {
+		return f.dirs[n]
+	}
+	return directory{}
+}
+
+func (f *File) readHeaders() error {
+	mz, err := f.src.upTo(0, 64)
+	if err != nil {
+		return err
+	}
+	if len(mz) < 2 || mz[0] != 'M' || mz[1] != 'Z' {
+		return ErrNotPE
+	}
+	if len(mz) < 64 {
+		return broken(int64(len(mz)), "the file ends within the DOS header")
+	}
+	lfanew := int64(binary.LittleEndian.Uint32(mz[60:]))
+	sig, err := f.src.upTo(lfanew, 4)
+	switch {
+	case err != nil:
+		return err
+	case len(sig) < 2:
+		return broken(60, "the PE header is said to start at 0x%x, beyond the end of the file at 0x%x", lfanew, f.src.size)
+	case isOtherNewExe(sig):
+		return ErrNotPE
+	case string(sig) != "PE\x00\x00":
+		return broken(lfanew, "no PE signature, though the DOS header points here")
+	}
+	coff, err := f.src.at(lfanew+4, 20)
+	if err != nil {
+		return err
+	}
+	f.Machine = binary.LittleEndian.Uint16(coff)
+	f.MachineSpan = Span{lfanew + 4, 2}
+	f.Characteristics = binary.LittleEndian.Uint16(coff[18:])
+	count := int(binary.LittleEndian.Uint16(coff[2:]))
+	optSize := int(binary.LittleEndian.Uint16(coff[16:]))
+	optAt := lfanew + 24
+	if err := f.readOptional(optAt, optSize); err != nil {
+		return err
+	}
+	if count > maxSections {
+		return broken(lfanew+6, "%d sections, and Windows loads at most %d", count, maxSections)
+	}
+	return f.readSections(optAt+int64(optSize), count)
+}
+
+// isOtherNewExe recognises the 16-bit and OS/2 formats that share the DOS stub.
+func isOtherNewExe(sig []byte) bool {
+	switch string(sig[:2]) {
+	case "NE", "LE", "LX":
+		return true
+	}
+	return false
+}
+
+func (f *File) readOptional(at int64, size int) error {
+	fixed := 96
+	if size < fixed {
+		return broken(at-4, "the optional header has %d bytes, too few for an image", size)
+	}
+	opt, err := f.src.at(at, size)
+	if err != nil {
+		return err
+	}
+	switch magic := binary.LittleEndian.Uint16(opt); magic {
+	case 0x10b:
+	case 0x20b:
+		f.PE32Plus = true
+		if fixed = 112; size < fixed {
+			return broken(at-4, "the optional header has %d bytes, too few for a PE32+ image", size)
+		}
+	default:
+		return broken(at, "the optional header's magic 0x%x is neither PE32 nor PE32+", magic)
+	}
+	f.headers = binary.LittleEndian.Uint32(opt[60:])
+	f.Subsystem = binary.LittleEndian.Uint16(opt[68:])
+	f.SubsystemSpan = Span{at + 68, 2}
+	dirs := int(min(binary.LittleEndian.Uint32(opt[fixed-4:]), 16))
+	if fit := (size - fixed) / 8; dirs > fit {
+		f.Defects = append(f.Defects, broken(at+int64(fixed)-4, "%d data directories in an optional header with room for %d", dirs, fit))
+		dirs = fit
+	}
+	f.dirs = make([]directory, dirs)
+	for i := range f.dirs {
+		d := opt[fixed+8*i:]
+		f.dirs[i] = directory{binary.LittleEndian.Uint32(d), binary.LittleEndian.Uint32(d[4:]), at + int64(fixed+8*i)}
+	}
+	return nil
+}
+
+func (f *File) readSections(at int64, count int) error {
+	table, err := f.src.at(at, 40*count)
+	if err != nil {
+		return err
+	}
+	f.sections = at
+	f.Sections = make([]Section, count)
+	for i := range f.Sections {
+		b := table[40*i : 40*i+40]
+		name := b[:8]
+		for j, c := range name {
+			if c == 0 {
+				name = name[:j]
+				break
+			}
+		}
+		s := Section{
+			Name:            string(name),
+			VirtualSize:     binary.LittleEndian.Uint32(b[8:]),
+			VirtualAddress:  binary.LittleEndian.Uint32(b[12:]),
+			Size:            binary.LittleEndian.Uint32(b[16:]),
+			Offset:          binary.LittleEndian.Uint32(b[20:]),
+			Characteristics: binary.LittleEndian.Uint32(b[36:]),
+		}
+		f.Sections[i] = s
+		if end := int64(s.Offset) + int64(s.Size); s.Size > 0 && end > f.src.size {
+			f.Defects = append(f.Defects, broken(at+int64(40*i), "section %q ends at 0x%x, beyond the end of the file at 0x%x: the file is cut short", s.Name, end, f.src.size))
+		}
+		for _, o := range f.Sections[:i] {
+			if s.Size > 0 && o.Size > 0 && int64(s.Offset) < int64(o.Offset)+int64(o.Size) && int64(o.Offset) < int64(s.Offset)+int64(s.Size) {
+				f.Defects = append(f.Defects, broken(at+int64(40*i), "sections %q and %q share the same bytes of the file", o.Name, s.Name))
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// offset maps a relative virtual address to a file offset, and says how many
+// bytes of the file follow it within its section.
+func (f *File) offset(rva uint32) (off, avail int64, ok bool) {
+	for _, s := range f.Sections {
+		if rva < s.VirtualAddress || rva-s.VirtualAddress >= max(s.VirtualSize, s.Size) {
+			continue
+		}
+		in := int64(rva - s.VirtualAddress)
+		// Windows takes the start of raw data down to a sector of 512 bytes.
+		off = int64(s.Offset&^0x1ff) + in
+		avail = min(int64(s.Size)-in, f.src.size-off)
+		return off, avail, avail > 0
+	}
+	if rva < f.headers && int64(rva) < f.src.size {
+		return int64(rva), min(int64(f.headers), f.src.size) - int64(rva), true
+	}
+	return 0, 0, false
+}
+
+// rva maps an address that stands at offset at; what names it in the error.
+func (f *File) rva(rva uint32, at int64, what string) (int64, error) {
+	off, _, ok := f.offset(rva)
+	if !ok {
+		return 0, broken(at, "%s is said to be at the virtual address 0x%x, where the file has no bytes", what, rva)
+	}
+	return off, nil
+}

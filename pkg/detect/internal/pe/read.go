@@ -1,0 +1,164 @@
+package pe
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Span is a place in the file, for evidence.
+type Span struct {
+	Offset int64 // from the start of the file
+	Length int64 // in bytes
+}
+
+// FormatError says which bytes of a file lied. Functions that return results
+// together with a FormatError return what could be read before it.
+type FormatError struct {
+	Offset int64  // where the value stands that cannot be true
+	What   string // "section 2 ends at 0x9000, beyond the end of the file at 0x400"
+}
+
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("at offset 0x%x: %s", e.Offset, e.What)
+}
+
+func broken(off int64, format string, args ...any) *FormatError {
+	return &FormatError{Offset: off, What: fmt.Sprintf(format, args...)}
+}
+
+const (
+	pageSize = 8 << 10
+	// readBudget bounds what is read and kept of one file. The metadata of the
+	// largest framework assemblies is about 8 MB.
+	readBudget = 32 << 20
+)
+
+// source gives bytes of the file out of a cache of pages.
+type source struct {
+	r     io.ReaderAt
+	size  int64
+	pages map[int64][]byte
+	left  int64
+	lastN int64
+	last  []byte
+}
+
+func newSource(r io.ReaderAt, size int64) *source {
+	return &source{r: r, size: size, pages: map[int64][]byte{}, left: readBudget, lastN: -1}
+}
+
+// at returns n bytes at off. The caller must not change them.
+func (s *source) at(off int64, n int) ([]byte, error) {
+	if off < 0 || n < 0 || off > s.size || int64(n) > s.size-off {
+		return nil, broken(off, "%d bytes are expected here and the file has %d bytes", n, s.size)
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	first, last := off/pageSize, (off+int64(n)-1)/pageSize
+	if first == last {
+		p, err := s.page(first)
+		if err != nil {
+			return nil, err
+		}
+		i := int(off - first*pageSize)
+		return p[i : i+n : i+n], nil
+	}
+	if int64(n) > s.left+int64(len(s.pages))*pageSize {
+		return nil, s.overBudget(off)
+	}
+	out := make([]byte, 0, n)
+	for pn := first; pn <= last; pn++ {
+		p, err := s.page(pn)
+		if err != nil {
+			return nil, err
+		}
+		lo, hi := 0, len(p)
+		if pn == first {
+			lo = int(off - first*pageSize)
+		}
+		if pn == last {
+			hi = int(off + int64(n) - pn*pageSize)
+		}
+		out = append(out, p[lo:hi]...)
+	}
+	return out, nil
+}
+
+// upTo returns up to n bytes at off: fewer where the file ends, none beyond it.
+func (s *source) upTo(off int64, n int) ([]byte, error) {
+	if off < 0 || off >= s.size {
+		return nil, nil
+	}
+	return s.at(off, int(min(int64(n), s.size-off)))
+}
+
+func (s *source) overBudget(off int64) error {
+	return broken(off, "more than the %d MB that are read of one file would be needed", readBudget>>20)
+}
+
+func (s *source) page(n int64) ([]byte, error) {
+	if n == s.lastN {
+		return s.last, nil
+	}
+	p, ok := s.pages[n]
+	if !ok {
+		off := n * pageSize
+		want := min(int64(pageSize), s.size-off)
+		if want > s.left {
+			return nil, s.overBudget(off)
+		}
+		p = make([]byte, want)
+		if got, err := s.r.ReadAt(p, off); got < len(p) {
+			if err == nil || errors.Is(err, io.EOF) {
+				return nil, broken(off+int64(got), "the file ends here, before the size it was opened with")
+			}
+			return nil, err
+		}
+		s.left -= want
+		s.pages[n] = p
+	}
+	s.lastN, s.last = n, p
+	return p, nil
+}
+
+func (s *source) u16(off int64) (uint16, error) {
+	b, err := s.at(off, 2)
+	if err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint16(b), nil
+}
+
+func (s *source) u32(off int64) (uint32, error) {
+	b, err := s.at(off, 4)
+	if err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint32(b), nil
+}
+
+// cstring returns the NUL-terminated bytes at off, without the NUL. A string
+// that does not end within limit bytes is an error.
+func (s *source) cstring(off int64, limit int) (string, error) {
+	for n := 64; ; n *= 4 {
+		n = min(n, limit)
+		b, err := s.upTo(off, n)
+		if err != nil {
+			return "", err
+		}
+		for i, c := range b {
+			if c == 0 {
+				return string(b[:i]), nil
+			}
+		}
+		if len(b) < n {
+			return "", broken(off, "a name runs over the end of the file")
+		}
+		if n == limit {
+			return "", broken(off, "a name is longer than %d bytes", limit)
+		}
+	}
+}
