@@ -56,13 +56,17 @@ type File struct {
 	// data, like a section beyond the end of a truncated file.
 	Defects []*FormatError
 
-	src      *source
-	dirs     []directory
-	sections int64 // offset of the section table
-	headers  uint32
-	clr      *CLR
-	clrErr   error
-	clrRead  bool
+	src       *source
+	dirs      []directory
+	sections  int64 // offset of the section table
+	headers   uint32
+	imageBase uint64
+	alignment uint32 // of sections in memory
+	cliRead   bool
+	cli       *CLR
+	cliErr    error
+	mdRead    bool
+	mdErr     error
 }
 
 // Section is one row of the section table.
@@ -165,14 +169,17 @@ func (f *File) readOptional(at int64, size int) error {
 	}
 	switch magic := binary.LittleEndian.Uint16(opt); magic {
 	case 0x10b:
+		f.imageBase = uint64(binary.LittleEndian.Uint32(opt[28:]))
 	case 0x20b:
 		f.PE32Plus = true
+		f.imageBase = binary.LittleEndian.Uint64(opt[24:])
 		if fixed = 112; size < fixed {
 			return broken(at-4, "the optional header has %d bytes, too few for a PE32+ image", size)
 		}
 	default:
 		return broken(at, "the optional header's magic 0x%x is neither PE32 nor PE32+", magic)
 	}
+	f.alignment = binary.LittleEndian.Uint32(opt[32:])
 	f.headers = binary.LittleEndian.Uint32(opt[60:])
 	f.Subsystem = binary.LittleEndian.Uint16(opt[68:])
 	f.SubsystemSpan = Span{at + 68, 2}
@@ -235,8 +242,13 @@ func (f *File) offset(rva uint32) (off, avail int64, ok bool) {
 			continue
 		}
 		in := int64(rva - s.VirtualAddress)
-		// Windows takes the start of raw data down to a sector of 512 bytes.
-		off = int64(s.Offset&^0x1ff) + in
+		// Windows takes the start of raw data down to a sector of 512 bytes,
+		// but for images whose sections are aligned to less than a page.
+		raw := s.Offset
+		if f.alignment >= 0x1000 {
+			raw &^= 0x1ff
+		}
+		off = int64(raw) + in
 		avail = min(int64(s.Size)-in, f.src.size-off)
 		return off, avail, avail > 0
 	}
