@@ -1,0 +1,190 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/winpack/winpack/pkg/detect"
+	"github.com/winpack/winpack/pkg/dockerfile"
+)
+
+func schema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("report.schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("report.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func full() Report {
+	evidence := []detect.Evidence{{Path: "Web.config", Line: 12, Detail: "authentication mode is Windows"}}
+	found := detect.Report{
+		App: detect.App{
+			Name: "shop", Kind: detect.KindASPNET, Flavors: []string{"mvc"},
+			Framework: detect.Framework{Name: detect.NETFramework, Version: "4.7.2"}, Architecture: detect.AnyCPU,
+		},
+		Findings: []detect.Finding{{Rule: "WP1002", Level: detect.LevelWarning, Message: "m", Remedy: "r", Evidence: evidence}},
+		Facts:    []detect.Fact{{Key: "kind", Value: "aspnet", Detector: "iis", Evidence: evidence}},
+		Problems: []detect.Problem{{Path: "bin/x.dll", Message: "truncated"}},
+	}
+	plan := dockerfile.Plan{
+		Family: detect.FamilyServerCore,
+		Bases: []dockerfile.Base{
+			{OS: "ltsc2022", Reference: "registry.example.com/aspnet:1", SupportEnd: "2031-10-14", Entrypoint: []string{`C:\ServiceMonitor.exe`, "w3svc"}},
+			{OS: "ltsc2025", Reference: "registry.example.com/aspnet:2", Digest: "sha256:00"},
+		},
+		Omitted:  []dockerfile.Omitted{{OS: "ltsc2019", Why: "not published"}},
+		Why:      []string{"because"},
+		Rejected: []dockerfile.Rejected{{Reference: "x", Why: "y"}},
+		Config:   dockerfile.Config{Ports: []int{80}},
+		Findings: []detect.Finding{{Rule: "WP3001", Level: detect.LevelError, Message: "m"}},
+	}
+	return New(found, plan, "")
+}
+
+func validate(t *testing.T, s *jsonschema.Schema, document []byte) error {
+	t.Helper()
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Validate(v)
+}
+
+func TestSchemaRejectsWhatIsNoReport(t *testing.T) {
+	s := schema(t)
+	good, err := JSON(full())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []struct{ what, from, to string }{
+		{"another schema", `"winpack/report/v1"`, `"winpack/report/v2"`},
+		{"an unknown kind", `"aspnet"`, `"asp"`},
+		{"an unknown key at the top", `"schema":`, `"more": 1, "schema":`},
+		{"an unknown key of app", `"becomes":`, `"turns": "", "becomes":`},
+		{"an unknown key of evidence", `"line":`, `"column": 1, "line":`},
+		{"a missing key", `"sites": []`, `"sites2": []`},
+		{"an unknown level", `"warning"`, `"info"`},
+		{"a rule that is no rule", `"WP1002"`, `"W1002"`},
+		{"a port that is none", "80\n", "80000\n"},
+		{"a date that is none", `"2031-10-14"`, `"14.10.2031"`},
+		{"a list that is null", `"sites": []`, `"sites": null`},
+		{"a fact without evidence", `"overruledBy": "",
+      "evidence": [`, `"overruledBy": "", "evidence": [], "x": [`},
+	} {
+		bad := strings.Replace(string(good), change.from, change.to, 1)
+		if bad == string(good) {
+			t.Errorf("%s: %q is not in the document", change.what, change.from)
+		} else if validate(t, s, []byte(bad)) == nil {
+			t.Errorf("the schema takes %s", change.what)
+		}
+	}
+	if err := validate(t, s, good); err != nil {
+		t.Errorf("the schema rejects a good document: %v", err)
+	}
+	empty, err := JSON(New(detect.Report{App: detect.App{Name: "x", Kind: detect.KindUnknown}}, dockerfile.Plan{}, "no idea"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate(t, s, empty); err != nil {
+		t.Errorf("the schema rejects the report of an unknown app: %v\n%s", err, empty)
+	}
+}
+
+func TestNewJoinsDetectionAndPlan(t *testing.T) {
+	r := full()
+	if got := strings.Join(r.App.Entrypoint, " "); got != `C:\ServiceMonitor.exe w3svc` {
+		t.Errorf("the entrypoint is %q, not the base image's own", got)
+	}
+	if r.Base.OS != "ltsc2022" || len(r.Base.Images) != 2 || r.Base.Images[1].Reference != "registry.example.com/aspnet:2@sha256:00" {
+		t.Errorf("base is %+v", r.Base)
+	}
+	if why := r.Base.Why; len(why) != 2 || why[1] != "ltsc2019 is left out: not published" {
+		t.Errorf("the release that was left out is not named: %q", why)
+	}
+	if len(r.Findings) != 2 || r.Findings[0].Rule != "WP3001" {
+		t.Errorf("findings of detection and plan are not merged, worst first: %+v", r.Findings)
+	}
+	if len(r.AtLeast(detect.LevelError)) != 1 || len(r.AtLeast(detect.LevelWarning)) != 2 || len(r.Blockers()) != 0 {
+		t.Errorf("findings are counted wrongly by level")
+	}
+}
+
+// hostile is what a name, a value or a message of an app may hold.
+const hostile = "a\x1b[2J\x1b]0;x\x07b\u009bc\u202ed\xff\re\x7f\nforged.cs:1: error WP9999: m"
+
+func TestNothingFromAnAppReachesTheTerminalAsAnEscape(t *testing.T) {
+	evidence := []detect.Evidence{{Path: hostile, Line: 1, Detail: hostile}}
+	found := detect.Report{
+		App: detect.App{Name: hostile, Kind: detect.KindNativeConsole, Flavors: []string{hostile},
+			Framework: detect.Framework{Name: hostile, Version: hostile}, Architecture: hostile},
+		Findings: []detect.Finding{{Rule: "WP1001", Level: detect.LevelNote, Message: hostile, Remedy: hostile, Evidence: evidence}},
+		Facts:    []detect.Fact{{Key: hostile, Value: hostile, Detector: hostile, OverruledBy: hostile, Evidence: evidence}},
+		Problems: []detect.Problem{{Path: hostile, Message: hostile}},
+	}
+	plan := dockerfile.Plan{
+		Bases:    []dockerfile.Base{{OS: hostile, Reference: hostile, SupportEnd: hostile}},
+		Why:      []string{hostile},
+		Rejected: []dockerfile.Rejected{{Reference: hostile, Why: hostile}},
+		Config:   dockerfile.Config{Entrypoint: []string{hostile}},
+		Builder:  dockerfile.BuilderNeeds{Windows: true, Reasons: []string{hostile}},
+	}
+	r := New(found, plan, hostile)
+	var text bytes.Buffer
+	if err := r.Text(&text, View{Verbose: true, App: hostile}); err != nil {
+		t.Fatal(err)
+	}
+	document, err := JSON(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, out := range map[string]string{"text": text.String(), "JSON": string(document), "an error line": OneLine(hostile)} {
+		for _, bad := range []string{"\x1b", "\x07", "\u009b", "\u202e", "\xff", "\r", "\x7f", "\nforged"} {
+			if strings.Contains(out, bad) {
+				t.Errorf("%s holds %q", what, bad)
+			}
+		}
+	}
+	var back Report
+	if err := json.Unmarshal(document, &back); err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.ToValidUTF8(hostile, "\ufffd"); back.App.Name != want {
+		t.Errorf("JSON changed the name to %q", back.App.Name)
+	}
+}
+
+func TestTextIsColoredOnlyWhereAsked(t *testing.T) {
+	for _, colored := range []bool{false, true} {
+		var b bytes.Buffer
+		if err := full().Text(&b, View{Color: colored}); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), "\x1b[") != colored {
+			t.Errorf("Color %v gives %q", colored, b.String())
+		}
+	}
+}
+
+func TestFindingLinesStayAsProblemMatchersReadThem(t *testing.T) {
+	var b bytes.Buffer
+	if err := full().Text(&b, View{Quiet: true}); err != nil {
+		t.Fatal(err)
+	}
+	if want := ".:1: error WP3001: m\nWeb.config:12: warning WP1002: m\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}

@@ -1,0 +1,294 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/winpack/winpack/pkg/detect"
+)
+
+// View says how the text view looks.
+type View struct {
+	Color   bool
+	Quiet   bool // findings alone
+	Verbose bool // facts too
+	// App is APP as the user gave it, for the commands to try next.
+	App string
+}
+
+// Text writes the report for people. It is a view of the JSON: it says nothing
+// that the document doesn't hold.
+func (r Report) Text(w io.Writer, v View) error {
+	p := printer{View: v}
+	if !v.Quiet {
+		p.summary(r)
+	}
+	p.findings(r)
+	if !v.Quiet {
+		p.problems(r.Problems)
+		if v.Verbose {
+			p.facts(r.Facts)
+		}
+		p.next(r)
+	}
+	_, err := io.WriteString(w, p.b.String())
+	return err
+}
+
+type printer struct {
+	View
+	b strings.Builder
+}
+
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	yellow = "33"
+	green  = "32"
+	cyan   = "36"
+)
+
+func (p *printer) paint(color, s string) string {
+	if !p.Color {
+		return s
+	}
+	return "\x1b[" + color + "m" + s + "\x1b[0m"
+}
+
+func (p *printer) line(format string, args ...any) {
+	fmt.Fprintf(&p.b, format+"\n", args...)
+}
+
+// labelWidth and lineWidth lay out the summary: labels left, wrapped text right.
+const (
+	labelWidth = 12
+	lineWidth  = 100
+)
+
+// row prints one label with its text, wrapped between words.
+func (p *printer) row(label, text string) {
+	pad := strings.Repeat(" ", max(1, labelWidth-2-len(label)))
+	p.b.WriteString("  " + p.paint(dim, label) + pad)
+	column := labelWidth
+	for i, word := range strings.Fields(Safe(text)) {
+		n := utf8.RuneCountInString(word)
+		if i > 0 && column+1+n > lineWidth {
+			p.b.WriteString("\n" + strings.Repeat(" ", labelWidth))
+			column = labelWidth
+		} else if i > 0 {
+			p.b.WriteByte(' ')
+			column++
+		}
+		p.b.WriteString(word)
+		column += n
+	}
+	p.b.WriteByte('\n')
+}
+
+func (p *printer) rows(label string, texts []string) {
+	for _, text := range texts {
+		p.row(label, text)
+		label = ""
+	}
+}
+
+func (p *printer) summary(r Report) {
+	p.line("%s: %s", p.paint(bold, Safe(r.App.Name)), Safe(describe(r.App)))
+	p.line("")
+	if r.Base.Reference == "" {
+		p.row("base", "none")
+	}
+	var images []string
+	for _, image := range r.Base.Images {
+		text := fmt.Sprintf("%s (%s)", image.Reference, image.OS)
+		if image.OS == "" {
+			text = image.Reference
+		}
+		if image.SupportEnd != "" {
+			text = fmt.Sprintf("%s (%s, supported until %s)", image.Reference, image.OS, image.SupportEnd)
+		}
+		images = append(images, text)
+	}
+	p.rows("base", images)
+	p.rows("why", r.Base.Why)
+	var rejected []string
+	for _, x := range r.Base.Rejected {
+		rejected = append(rejected, x.Reference+": "+x.Why)
+	}
+	p.rows("not", rejected)
+	if len(r.App.Entrypoint) > 0 {
+		p.row("starts", strings.Join(quoteWords(r.App.Entrypoint), " "))
+	}
+	if len(r.App.Ports) > 0 {
+		p.row("ports", strings.Trim(fmt.Sprint(r.App.Ports), "[]"))
+	}
+	if r.Needs.WindowsBuilder {
+		p.rows("needs", append([]string{"a Windows machine to build on:"}, r.Needs.Reasons...))
+	}
+	p.line("")
+}
+
+// quoteWords quotes the words that have spaces, for reading only.
+func quoteWords(words []string) []string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		if quoted[i] = w; w == "" || strings.ContainsAny(w, " \t") {
+			quoted[i] = `"` + w + `"`
+		}
+	}
+	return quoted
+}
+
+// describe says in words what the app is.
+func describe(a App) string {
+	text := map[detect.Kind]string{
+		detect.KindASPNET:        "ASP.NET site",
+		detect.KindWCF:           "WCF services in IIS",
+		detect.KindASPNETCore:    "ASP.NET Core app",
+		detect.KindStatic:        "static site",
+		detect.KindNetFXConsole:  ".NET Framework console program",
+		detect.KindNetFXService:  ".NET Framework Windows service",
+		detect.KindNetFXDesktop:  ".NET Framework desktop program",
+		detect.KindDotNetConsole: ".NET console program",
+		detect.KindDotNetService: ".NET Windows service",
+		detect.KindDotNetDesktop: ".NET desktop program",
+		detect.KindNativeConsole: "native console program",
+		detect.KindNativeService: "native Windows service",
+		detect.KindNativeDesktop: "native desktop program",
+		detect.KindUnknown:       "not recognised",
+	}[a.Kind]
+	text += " (" + strings.Join(append([]string{string(a.Kind)}, a.Flavors...), ", ") + ")"
+	switch name := a.Framework.Name; {
+	case name == detect.NETFramework:
+		text += ", .NET Framework " + a.Framework.Version
+	case name == detect.NETCoreApp:
+		text += ", .NET " + a.Framework.Version
+	case name != "":
+		text += ", " + name + " " + a.Framework.Version
+	}
+	if a.Architecture != "" {
+		text += ", " + a.Architecture
+	}
+	return text
+}
+
+// FindingLine is the one line of a finding that problem matchers read:
+// path:line: level WPnnnn: message. A finding in a binary says line 1; the
+// offset is in the JSON.
+func FindingLine(f detect.Finding) string {
+	at := place(f)
+	path := at.Path
+	if path == "" {
+		path = "."
+	}
+	return fmt.Sprintf("%s:%d: %s %s: %s", Safe(path), max(at.Line, 1), f.Level, f.Rule, OneLine(f.Message))
+}
+
+func (p *printer) findings(r Report) {
+	for _, f := range r.Findings {
+		color := map[detect.Level]string{detect.LevelBlocker: red, detect.LevelError: red, detect.LevelWarning: yellow, detect.LevelNote: cyan}[f.Level]
+		p.line("%s", p.paint(color, FindingLine(f)))
+		if p.Quiet {
+			continue
+		}
+		if f.Remedy != "" {
+			p.line("    %s %s", p.paint(dim, "do:"), OneLine(f.Remedy))
+		}
+		if p.Verbose {
+			p.evidence(f.Evidence)
+		}
+	}
+	if len(r.Findings) > 0 && !p.Quiet {
+		p.line("")
+	}
+}
+
+func (p *printer) evidence(list []detect.Evidence) {
+	for _, e := range list {
+		where := e.Path
+		switch {
+		case e.Line > 0:
+			where = fmt.Sprintf("%s:%d", e.Path, e.Line)
+		case e.Length > 0:
+			where = fmt.Sprintf("%s at %#x, %d bytes", e.Path, e.Offset, e.Length)
+		}
+		p.line("    %s %s: %s", p.paint(dim, "seen:"), Safe(where), OneLine(e.Detail))
+	}
+}
+
+func (p *printer) problems(list []detect.Problem) {
+	if len(list) == 0 {
+		return
+	}
+	p.line("%s", p.paint(bold, "Could not be read:"))
+	for _, x := range list {
+		p.line("  %s: %s", Safe(x.Path), OneLine(x.Message))
+	}
+	p.line("")
+}
+
+func (p *printer) facts(list []detect.Fact) {
+	p.line("%s", p.paint(bold, "Facts:"))
+	for _, f := range list {
+		text := fmt.Sprintf("  %s = %s", Safe(f.Key), OneLine(f.Value))
+		if f.OverruledBy != "" {
+			text += p.paint(dim, " (lost: "+OneLine(f.OverruledBy)+")")
+		}
+		p.line("%s", text)
+		p.evidence(f.Evidence)
+	}
+	p.line("")
+}
+
+func (p *printer) next(r Report) {
+	if blockers := r.Blockers(); len(blockers) > 0 {
+		p.line("%s", p.paint(red, "This app can't run in a Windows container as it is: see "+ruleList(blockers)+"."))
+		return
+	}
+	app := ""
+	if p.App != "" && p.App != "." {
+		app = " " + shellWord(Safe(p.App))
+	}
+	switch {
+	case r.App.Kind == detect.KindUnknown:
+		p.line("winpack can't tell what this is. Check that the folder holds the built application (what would be")
+		p.line("copied to the server, not its source). -v shows every sign that was seen.")
+	case r.Base.Reference == "":
+		p.line("No base image fits: the reason stands at why.")
+	default:
+		p.line("%s", p.paint(green, "Next:"))
+		p.line("  winpack dockerfile%s", app)
+		if r.Needs.WindowsBuilder {
+			p.line("  then build that Dockerfile on Windows")
+		} else {
+			p.line("  winpack build%s -t REGISTRY/%s:TAG --push", app, strings.ToLower(Safe(r.App.Name)))
+		}
+	}
+}
+
+func ruleList(findings []detect.Finding) string {
+	var rules []string
+	seen := map[string]bool{}
+	for _, f := range findings {
+		if !seen[f.Rule] {
+			seen[f.Rule] = true
+			rules = append(rules, f.Rule)
+		}
+	}
+	return strings.Join(rules, ", ")
+}
+
+// shellWord quotes a word for a POSIX shell or PowerShell where it needs it.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r == '/' || r == '\\' || r == '.' || r == '_' || r == '-' || r == ':' || r == '~' ||
+			r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
