@@ -196,6 +196,13 @@ type Fact struct {
 	Detector    string     `json:"detector"`
 	OverruledBy string     `json:"overruledBy"` // why it lost and to which value; empty for a winner
 	Evidence    []Evidence `json:"evidence"`    // never empty
+
+	// source is the row of precedence.toml that the fact falls under.
+	source string
+	// about is the program that the fact speaks of; empty for the whole folder.
+	about string
+	// item is what the fact adds to App or Needs when it wins.
+	item any
 }
 
 // Level is how much a finding matters.

@@ -1,0 +1,169 @@
+package detect
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/winpack/winpack/pkg/detect/internal/pe"
+)
+
+// maxMemoryPE bounds a binary that has to be read into memory because the file
+// system has no random access.
+const maxMemoryPE = 64 << 20
+
+// image is a PE file with what every detector asks of it. What few ask is read
+// again through Tree.withPE.
+type image struct {
+	path    string
+	base    string // file name in lower case
+	dir     string // folder as written, "." for the root
+	isDLL   bool
+	gui     bool
+	sub     pe.Span
+	x86     bool // machine is 32-bit x86
+	arch    pe.Architecture
+	clr     *pe.CLR // nil for native code
+	refs    []pe.Assembly
+	imports []pe.Import // of native and mixed-mode code
+	delayed []pe.Import
+	host    *pe.AppHost // nil unless a .NET host
+	exports []pe.Function
+	wrapper string // installer or wrapper that the section table gives away
+}
+
+func (b *image) native() bool { return b.clr == nil }
+
+// name is the assembly's name, or the file's without extension.
+func (b *image) name() string {
+	if b.clr != nil && b.clr.Name.Value != "" {
+		return b.clr.Name.Value
+	}
+	return strings.TrimSuffix(path.Base(b.path), path.Ext(b.path))
+}
+
+func at(p string, s pe.Span, detail string) Evidence {
+	return Evidence{Path: p, Offset: s.Offset, Length: s.Length, Detail: clean(detail)}
+}
+
+func (b *image) ref(name string) *pe.Assembly {
+	for i := range b.refs {
+		if strings.EqualFold(b.refs[i].Name, name) {
+			return &b.refs[i]
+		}
+	}
+	return nil
+}
+
+// readBinaries reads all .exe and .dll files on all cores. The result does not
+// depend on the order in which they were read.
+func (t *Tree) readBinaries() {
+	files := t.withExt(".exe", ".dll")
+	found := make([]*image, len(files))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), max(len(files), 1)) {
+		wg.Go(func() {
+			for i := range next {
+				found[i] = t.readBinary(files[i].path)
+			}
+		})
+	}
+	for i := range files {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	t.byName = map[string]*image{}
+	for _, b := range found {
+		if b == nil {
+			continue
+		}
+		t.binaries = append(t.binaries, b)
+		t.byName[strings.ToLower(b.path)] = b
+	}
+}
+
+// withPE opens a binary again and calls f. What cannot be read is a Problem.
+func (t *Tree) withPE(p string, f func(*pe.File) error) {
+	file, size, err := t.openFile(p)
+	if err != nil {
+		t.problem(p, "could not be read: "+reason(err)+"; what it is and needs is unknown")
+		return
+	}
+	defer file.Close()
+	r, ok := file.(io.ReaderAt)
+	if !ok {
+		if size > maxMemoryPE {
+			t.problem(p, fmt.Sprintf("larger than %d MB in a file system without random access: what it is and needs is unknown", maxMemoryPE>>20))
+			return
+		}
+		data, err := io.ReadAll(io.LimitReader(file, maxMemoryPE))
+		if err != nil {
+			t.problem(p, "could not be read: "+reason(err)+"; what it is and needs is unknown")
+			return
+		}
+		r, size = strings.NewReader(string(data)), int64(len(data))
+	}
+	img, err := pe.Open(r, size)
+	if err == nil {
+		for _, d := range img.Defects {
+			t.problem(p, d.Error()+"; what lies there is unknown")
+		}
+		err = f(img)
+	}
+	switch {
+	case errors.Is(err, pe.ErrNotPE):
+		t.problem(p, "has the name of a Windows binary and is none: it was left out")
+	case err != nil:
+		t.problem(p, clean(reason(err))+"; what it is and needs is known in part at most")
+	}
+}
+
+func (t *Tree) readBinary(p string) (b *image) {
+	t.withPE(p, func(f *pe.File) error {
+		b = &image{
+			path: p, base: strings.ToLower(path.Base(p)), dir: path.Dir(p),
+			isDLL: f.IsDLL(), gui: f.Subsystem == pe.SubsystemGUI, sub: f.SubsystemSpan,
+			x86: f.Machine == pe.MachineI386,
+		}
+		for _, s := range f.Sections {
+			if s.Name == ".wixburn" {
+				b.wrapper = "a WiX installer bundle (section .wixburn)"
+			}
+		}
+		var first error
+		keep := func(err error) {
+			if first == nil {
+				first = err
+			}
+		}
+		var err error
+		b.arch, err = f.Architecture()
+		keep(err)
+		b.clr, err = f.CLR()
+		keep(err)
+		if b.clr != nil {
+			b.refs, err = b.clr.AssemblyRefs()
+			keep(err)
+		}
+		if b.clr == nil || b.arch.Mixed {
+			b.imports, err = f.Imports()
+			keep(err)
+			b.delayed, err = f.DelayImports()
+			keep(err)
+		}
+		if b.clr == nil && !b.isDLL {
+			b.host, err = f.AppHost()
+			keep(err)
+			b.exports, err = f.Exports()
+			keep(err)
+		}
+		return first
+	})
+	return b
+}

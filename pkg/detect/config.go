@@ -1,0 +1,293 @@
+package detect
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+const configUnknown = "connection strings, secrets and paths in it are unknown"
+
+// detectConfig reads configuration files for what ties an application to its
+// machine: databases, secrets, paths, ports, folders that it writes to.
+func detectConfig(t *Tree) []Fact {
+	var facts []Fact
+	for _, f := range t.withExt(".config") {
+		if b := path.Base(f.key); b == "packages.config" || b == "nuget.config" {
+			continue
+		}
+		sections(t.readXML(f.path, configUnknown), func(section string, e *element) {
+			facts = append(facts, configElement(t, f.path, section, e)...)
+		})
+	}
+	for _, f := range t.withExt(".json") {
+		if b := path.Base(f.key); !strings.HasPrefix(b, "appsettings") && b != "secrets.json" && b != "connectionstrings.json" {
+			continue
+		}
+		t.readJSON(f.path, configUnknown).each("", func(key string, n *node) {
+			ev := []Evidence{{Path: f.path, Line: n.line, Detail: mask(key)}}
+			facts = append(facts, setting(t, key, n.text, ev)...)
+		})
+	}
+	if t.hasDir("App_Data") {
+		for _, f := range t.files {
+			if strings.HasPrefix(f.key, "app_data/") {
+				facts = append(facts, writeFact("App_Data", "ASP.NET applications keep the data that they write in App_Data", []Evidence{{Path: f.path, Detail: "lies in App_Data"}}))
+				break
+			}
+		}
+	}
+	return facts
+}
+
+func writeFact(folder, why string, ev []Evidence) Fact {
+	return Fact{Key: "write", Value: folder, Evidence: ev, item: Write{Path: folder, Why: why, Evidence: ev}}
+}
+
+func configElement(t *Tree, p, section string, e *element) []Fact {
+	var facts []Fact
+	add := func(key, value, detail string) {
+		facts = append(facts, Fact{Key: key, Value: value, Evidence: line(p, e, detail)})
+	}
+	if v := e.attr("configProtectionProvider"); v != "" {
+		add("encrypted-section", section, section+" is encrypted with "+v)
+		return facts
+	}
+	for _, ref := range []string{"configSource", "file"} {
+		v := e.attr(ref)
+		if v == "" || (ref == "file" && section != "appSettings") {
+			continue
+		}
+		rel, ok := winPath(v)
+		switch {
+		case !ok:
+			add("config-outside", section, ref+" leads out of the app folder")
+		case t.find(path.Join(path.Dir(p), rel)) == "":
+			add("config-missing", clean(rel), section+" "+ref+" names a file that is not in the app folder")
+		default:
+			add("config-source", t.find(path.Join(path.Dir(p), rel)), section+" is read from this file")
+		}
+	}
+	named := func(what, name string) []Evidence {
+		return line(p, e, what+" "+strconv.Quote(clean(name)))
+	}
+	switch {
+	case section == "connectionStrings/add":
+		facts = append(facts, connectionString(e.attr("name"), e.attr("connectionString"), named("connection string", e.attr("name")))...)
+	case section == "appSettings/add":
+		facts = append(facts, setting(t, e.attr("key"), e.attr("value"), named("appSettings key", e.attr("key")))...)
+	case strings.HasSuffix(section, "/environmentVariables/environmentVariable"):
+		facts = append(facts, setting(t, strings.ReplaceAll(e.attr("name"), "__", ":"), e.attr("value"), named("environment variable", e.attr("name")))...)
+	case section == "system.web/machineKey":
+		if k := e.attr("validationKey"); k != "" && !strings.Contains(strings.ToLower(k), "autogenerate") {
+			add("secret", "machineKey validationKey", "machineKey stands in clear text (not shown)")
+		}
+	case section == "system.serviceModel/services/service/host/baseAddresses/add":
+		facts = append(facts, portFacts(e.attr("baseAddress"), named("baseAddress of", "service"))...)
+	case section == "system.serviceModel/services/service/endpoint":
+		facts = append(facts, wcfEndpoint(e.attr("binding"), named("endpoint with binding", e.attr("binding")))...)
+	case section == "system.serviceModel/serviceHostingEnvironment/serviceActivations/add":
+		ev := named("serviceActivations for", e.attr("service"))
+		facts = append(facts, Fact{Key: "site", Value: "wcf", Evidence: ev}, Fact{Key: "flavor", Value: "wcf", Evidence: ev})
+	case section == "system.net/mailSettings/smtp" && strings.Contains(strings.ToLower(e.attr("deliveryMethod")), "pickup"):
+		add("smtp-pickup", clean(e.attr("deliveryMethod")), "smtp deliveryMethod="+e.attr("deliveryMethod"))
+	case e.name == "file" && e.attr("value") != "" && strings.HasPrefix(section, "log4net/"):
+		facts = append(facts, logFile(e.attr("value"), named("log4net file", ""))...)
+	case e.name == "target" && e.attr("fileName") != "":
+		facts = append(facts, logFile(e.attr("fileName"), named("NLog target", e.attr("name")))...)
+	case strings.HasPrefix(section, "system.diagnostics/") && e.attr("initializeData") != "" && strings.Contains(e.attr("type"), "WriterTraceListener"):
+		facts = append(facts, logFile(e.attr("initializeData"), named("trace listener", e.attr("name")))...)
+	}
+	for _, a := range e.attrs { // identity, smtp network, custom sections
+		if isSecretName(a.Name.Local) && !placeholder.MatchString(a.Value) && !strings.EqualFold(a.Name.Local, "connectionString") && !boolish.MatchString(a.Value) {
+			add("secret", section+" @"+clean(a.Name.Local), "a value stands in clear text (not shown)")
+		} else if strings.EqualFold(a.Name.Local, "connectionString") && section != "connectionStrings/add" || strings.EqualFold(a.Name.Local, "stateConnectionString") || strings.EqualFold(a.Name.Local, "sqlConnectionString") {
+			facts = append(facts, connectionString(section, a.Value, line(p, e, "attribute "+a.Name.Local+" of "+section))...)
+		}
+	}
+	return facts
+}
+
+// boolish values are switches, not secrets.
+var boolish = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|none|clear|hashed|encrypted|\d{1,3})$`)
+
+var (
+	drivePath = regexp.MustCompile(`(?i)(?:^|[^a-z])([a-z]:\\[^"<>|*?;,]*|[a-z]:/[^"<>|*?;,/][^"<>|*?;,]*)`)
+	uncPath   = regexp.MustCompile(`(?:^|[\s"'=;,])(\\\\[A-Za-z0-9._-]+\\[^"<>|*?;,]+)`)
+	inImage   = regexp.MustCompile(`(?i)^c:[\\/](windows|inetpub|program files|program files \(x86\)|programdata)\b`)
+	folderKey = regexp.MustCompile(`(?i)(upload|log|temp|cache|export|output|attachment|storage|data|file|report|backup)s?[-_.:]?(path|dir|directory|folder|root|location)$`)
+	looksConn = regexp.MustCompile(`(?i)(^|;)\s*(data source|server|addr|address|host|network address|accountendpoint|endpoint|defaultendpointsprotocol|attachdbfilename)\s*=`)
+)
+
+// setting judges one key and value of any configuration file. Values are never
+// put into facts, but for parts that are known to be no secret.
+func setting(t *Tree, key, value string, ev []Evidence) []Fact {
+	var facts []Fact
+	last := key[strings.LastIndex(key, ":")+1:]
+	switch {
+	case strings.HasPrefix(strings.ToLower(key), "connectionstrings:"), looksConn.MatchString(value):
+		return connectionString(last, value, ev)
+	case isSecretName(key) && !placeholder.MatchString(value) && !boolish.MatchString(value):
+		return []Fact{{Key: "secret", Value: clean(key), Evidence: ev}}
+	case urlUser.MatchString(value):
+		return []Fact{{Key: "secret", Value: clean(key) + " (in its URL)", Evidence: ev}}
+	}
+	if strings.EqualFold(last, "url") && strings.HasPrefix(strings.ToLower(key), "kestrel:endpoints:") || strings.EqualFold(key, "urls") || strings.EqualFold(key, "ASPNETCORE_URLS") || strings.EqualFold(key, "ASPNETCORE_HTTP_PORTS") || strings.EqualFold(key, "HTTP_PORTS") {
+		facts = append(facts, portFacts(value, ev)...)
+	}
+	for _, m := range drivePath.FindAllStringSubmatch(value, 3) {
+		if !inImage.MatchString(m[1]) {
+			facts = append(facts, Fact{Key: "absolute-path", Value: mask(strings.TrimSpace(m[1])), Evidence: ev})
+		}
+	}
+	if m := uncPath.FindStringSubmatch(value); m != nil {
+		facts = append(facts, Fact{Key: "unc-path", Value: mask(m[1]), Evidence: ev})
+	}
+	if strings.HasPrefix(strings.ToLower(key), "serilog:writeto:") && strings.HasSuffix(strings.ToLower(key), ":args:path") {
+		facts = append(facts, logFile(value, ev)...)
+	} else if rel, ok := winPath(value); ok && rel != "." && folderKey.MatchString(key) && (strings.ContainsAny(value, `/\`) || t.hasDir(rel)) {
+		facts = append(facts, writeFact(mask(rel), "the setting "+clean(key)+" names a folder of the application", ev))
+	}
+	return facts
+}
+
+func logFile(value string, ev []Evidence) []Fact {
+	v := strings.NewReplacer("${basedir}", "", "%date", "", `${shortdate}`, "").Replace(value)
+	if m := drivePath.FindStringSubmatch(v); m != nil {
+		return []Fact{{Key: "absolute-path", Value: mask(m[1]), Evidence: ev}}
+	}
+	rel, ok := winPath(strings.TrimLeft(v, `/\`))
+	if !ok || strings.Contains(rel, "$") {
+		return nil
+	}
+	folder := path.Dir(rel)
+	return []Fact{writeFact(mask(folder), "log files are written there; nobody outside the container reads them", ev)}
+}
+
+func portFacts(value string, ev []Evidence) []Fact {
+	var facts []Fact
+	for _, one := range strings.FieldsFunc(value, func(r rune) bool { return r == ';' || r == ',' }) {
+		one = strings.NewReplacer("://*", "://any", "://+", "://any").Replace(strings.TrimSpace(one))
+		port := one
+		if strings.Contains(one, "://") {
+			u, err := url.Parse(one)
+			if err != nil {
+				continue
+			}
+			if port = u.Port(); port == "" {
+				port = map[string]string{"http": "80", "https": "443", "net.tcp": "808"}[u.Scheme]
+			}
+		}
+		if n, err := strconv.Atoi(port); err == nil && n > 0 && n < 65536 {
+			facts = append(facts, Fact{Key: "port", Value: strconv.Itoa(n), Evidence: ev, item: n})
+		}
+	}
+	return facts
+}
+
+// wcfEndpoint names the activation feature that a binding needs where IIS hosts
+// the service. System.ServiceModel documents the bindings by these names.
+func wcfEndpoint(binding string, ev []Evidence) []Fact {
+	id := map[string]string{"netTcpBinding": "wcf-tcp", "netNamedPipeBinding": "wcf-pipe", "netMsmqBinding": "wcf-msmq", "msmqIntegrationBinding": "wcf-msmq"}[binding]
+	if id == "" {
+		return nil
+	}
+	return []Fact{{Key: "iis-feature", Value: id, Evidence: ev, item: Need{ID: id, Why: "an endpoint with " + binding + " needs its activation feature in IIS", Evidence: ev}}}
+}
+
+// connectionString judges one. Of its text only server and database are told.
+func connectionString(name, value string, ev []Evidence) []Fact {
+	parts := splitConnection(value)
+	if inner := parts["provider connection string"]; inner != "" {
+		return connectionString(name, strings.ReplaceAll(inner, "&quot;", `"`), ev)
+	}
+	name = clean(name)
+	var facts []Fact
+	add := func(key, value string) { facts = append(facts, Fact{Key: key, Value: value, Evidence: ev}) }
+	server := firstOf(parts, "data source", "server", "addr", "address", "network address", "host")
+	database := firstOf(parts, "initial catalog", "database")
+	about := name
+	if server != "" {
+		about = fmt.Sprintf("%s: server %s", name, mask(server))
+		if database != "" {
+			about += ", database " + mask(database)
+		}
+	}
+	add("connection-string", about)
+	for _, k := range []string{"password", "pwd", "accountkey", "sharedaccesskey", "sharedaccesssignature", "secret", "clientsecret", "authkey", "jet oledb:database password"} {
+		if v := parts[k]; v != "" && !placeholder.MatchString(v) {
+			add("secret", "connection string "+name+", "+k)
+		}
+	}
+	if urlUser.MatchString(value) {
+		add("secret", "connection string "+name+", in its URL")
+	}
+	low := strings.ToLower(server)
+	switch {
+	case strings.Contains(low, "(localdb)"), parts["attachdbfilename"] != "", strings.Contains(low, `\sqlexpress`) && isLocal(low), strings.EqualFold(parts["user instance"], "true"):
+		add("local-database", name)
+	case isLocal(low):
+		add("local-server", about)
+	}
+	if v := strings.ToLower(firstOf(parts, "integrated security", "trusted_connection")); v == "true" || v == "sspi" || v == "yes" {
+		add("integrated-security", about)
+	}
+	if v := parts["provider"]; v != "" {
+		add("oledb-provider", mask(v))
+	}
+	if file := firstOf(parts, "data source", "dbq"); strings.Contains(file, `:\`) && !inImage.MatchString(file) {
+		add("absolute-path", mask(file))
+	}
+	return facts
+}
+
+// isLocal says whether a server name means the machine itself.
+func isLocal(server string) bool {
+	host := strings.TrimPrefix(server, "tcp:")
+	host, _, _ = strings.Cut(host, `\`)
+	host, _, _ = strings.Cut(host, ",")
+	switch strings.TrimSpace(host) {
+	case ".", "(local)", "localhost", "127.0.0.1", "::1":
+		return true
+	}
+	return false
+}
+
+func firstOf(m map[string]string, keys ...string) string {
+	for _, k := range keys {
+		if v := m[k]; v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// splitConnection splits "key=value;key='value'" with keys in lower case, as
+// DbConnectionStringBuilder does.
+func splitConnection(s string) map[string]string {
+	parts := map[string]string{}
+	for len(s) > 0 {
+		key, rest, ok := strings.Cut(s, "=")
+		if !ok {
+			break
+		}
+		rest = strings.TrimLeft(rest, " ")
+		var value string
+		if rest != "" && (rest[0] == '"' || rest[0] == '\'') {
+			if end := strings.IndexByte(rest[1:], rest[0]); end >= 0 {
+				value, rest = rest[1:1+end], rest[end+2:]
+				_, rest, _ = strings.Cut(rest, ";")
+			} else {
+				value, rest = rest[1:], ""
+			}
+		} else {
+			value, rest, _ = strings.Cut(rest, ";")
+		}
+		parts[strings.ToLower(strings.Trim(key, " ;\r\n\t"))] = strings.TrimSpace(value)
+		s = rest
+	}
+	return parts
+}

@@ -1,0 +1,112 @@
+package detect
+
+import (
+	"cmp"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// Options are what Inspect cannot see in the folder.
+type Options struct {
+	// Name is the name of the application in the report.
+	Name string
+}
+
+// Detector is one way of looking at the folder. It reads the tree and nothing
+// else, reports what it saw and never chooses.
+type Detector struct {
+	Name string
+	Run  func(*Tree) []Fact
+}
+
+// detectors is the table of all of them. Every one always runs.
+func detectors() []Detector {
+	return []Detector{
+		{"iis", detectIIS},
+		{"pages", detectPages},
+		{"framework", detectFramework},
+		{"dotnet", detectDotNet},
+		{"native", detectNative},
+		{"static", detectStatic},
+		{"config", detectConfig},
+	}
+}
+
+// Inspect says what the application in fsys is and needs. The error is that of
+// reading the root of fsys; whatever else cannot be read is a Problem in the
+// report. An empty folder is of kind unknown.
+func Inspect(fsys fs.FS, opt Options) (Report, error) {
+	t, err := newTree(fsys, opt.Name)
+	if err != nil {
+		return Report{}, err
+	}
+	t.readBinaries()
+	var facts []Fact
+	for _, d := range detectors() {
+		for _, f := range d.Run(t) {
+			f.Detector = d.Name
+			facts = append(facts, f)
+		}
+	}
+	sortFacts(facts)
+	app, needs, facts := resolve(opt.Name, facts)
+	report := Report{
+		App: app, Needs: needs, Facts: facts,
+		Findings: judge(app, facts),
+		Problems: append([]Problem{}, t.problems...),
+	}
+	sortFacts(report.Facts)
+	report.Facts = uniqueFacts(report.Facts)
+	slices.SortFunc(report.Problems, func(a, b Problem) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Message, b.Message))
+	})
+	report.Problems = slices.Compact(report.Problems)
+	return report, nil
+}
+
+// sortFacts orders facts by key, winners first, then by program and place.
+func sortFacts(facts []Fact) {
+	slices.SortStableFunc(facts, func(a, b Fact) int {
+		lost := func(f Fact) int { return min(len(f.OverruledBy), 1) }
+		return cmp.Or(
+			strings.Compare(a.Key, b.Key), cmp.Compare(lost(a), lost(b)),
+			strings.Compare(a.about, b.about), strings.Compare(a.Value, b.Value), comparePlaces(a.Evidence, b.Evidence))
+	})
+}
+
+func comparePlaces(a, b []Evidence) int {
+	return slices.CompareFunc(a, b, func(x, y Evidence) int {
+		return cmp.Or(strings.Compare(x.Path, y.Path), cmp.Compare(x.Line, y.Line), cmp.Compare(x.Offset, y.Offset), strings.Compare(x.Detail, y.Detail))
+	})
+}
+
+// maxEvidence bounds how many places one fact names.
+const maxEvidence = 5
+
+// uniqueFacts joins facts that say the same and keeps their places.
+func uniqueFacts(facts []Fact) []Fact {
+	out := []Fact{}
+	for _, f := range facts {
+		if n := len(out); n > 0 {
+			last := &out[n-1]
+			if last.Key == f.Key && last.Value == f.Value && last.Detector == f.Detector && last.OverruledBy == f.OverruledBy {
+				last.Evidence = mergeEvidence(last.Evidence, f.Evidence)
+				continue
+			}
+		}
+		f.Evidence = mergeEvidence(nil, f.Evidence)
+		out = append(out, f)
+	}
+	return out
+}
+
+func mergeEvidence(a, b []Evidence) []Evidence {
+	out := slices.Clone(a)
+	for _, e := range b {
+		if len(out) < maxEvidence && !slices.Contains(out, e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}

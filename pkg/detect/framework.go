@@ -1,0 +1,283 @@
+package detect
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/winpack/winpack/pkg/detect/internal/pe"
+)
+
+// detectFramework finds programs and libraries of .NET Framework.
+func detectFramework(t *Tree) []Fact {
+	var facts []Fact
+	for _, b := range t.binaries {
+		if b.clr == nil || b.isDLL || b.clr.EntryPoint == 0 || strings.HasPrefix(b.clr.TargetFramework.Value, NETCoreApp) {
+			continue
+		}
+		facts = append(facts, t.netfxProgram(b)...)
+	}
+	return append(facts, t.siteAssemblies()...)
+}
+
+func (t *Tree) netfxProgram(b *image) []Fact {
+	source := "exe"
+	if t.depth(b.dir) > t.programDepth() {
+		source = "deeper"
+	}
+	if by := t.referenced(b); by != "" && source == "exe" {
+		source = "referenced"
+	}
+	config := t.find(b.path + ".config")
+	if config != "" && source == "exe" {
+		source = "exe-config"
+	}
+	self := at(b.path, b.clr.Span, "CLI header, metadata version "+b.clr.RuntimeVersion.Value)
+	p := &Program{Path: b.path, Form: FormNetFX}
+	facts := []Fact{{Key: "program", Value: b.path, source: source, about: b.path, Evidence: []Evidence{self}, item: p}}
+	if source != "deeper" {
+		t.withPE(b.path, func(f *pe.File) error {
+			clr, err := f.CLR()
+			if err != nil || clr == nil {
+				return err
+			}
+			tr, err := readTraits(b.path, "", clr)
+			facts = append(facts, programFacts(&tr, p, "netfx", b.gui, self)...)
+			return err
+		})
+	}
+	facts = append(facts, frameworkFacts(b, b.path)...)
+	facts = append(facts, architectureFacts(b, b.path, "entry")...)
+	if config != "" {
+		facts = append(facts, t.exeConfig(config, b.path)...)
+	}
+	return append(facts, t.dependencies(b, "netfx")...)
+}
+
+// referenced names another program of the folder that uses this one as a library.
+func (t *Tree) referenced(b *image) string {
+	for _, o := range t.binaries {
+		if o != b && o.dir == b.dir && o.clr != nil && o.clr.EntryPoint != 0 && o.ref(b.name()) != nil && b.ref(o.name()) == nil {
+			return o.path
+		}
+	}
+	return ""
+}
+
+// programFacts are those that follow from what the code of a program does.
+func programFacts(tr *traits, p *Program, family string, gui bool, self Evidence) []Fact {
+	kind, ev := tr.kind(family, gui, self)
+	facts := []Fact{{Key: "kind", Value: string(kind), source: "managed", about: p.Path, Evidence: ev}}
+	if p.Service = tr.serviceOf(); p.Service != nil {
+		for _, n := range tr.names {
+			facts = append(facts, Fact{Key: "service-name", Value: n.name, source: n.source, about: p.Path, Evidence: n.evidence})
+		}
+		how := "needs a service manager"
+		if p.Service.Foreground {
+			how = "falls back to a console"
+		}
+		facts = append(facts, Fact{Key: "service-start", Value: how, about: p.Path, Evidence: p.Service.Evidence})
+	}
+	if gui && kind != Kind(family+"-desktop") {
+		facts = append(facts, Fact{Key: "subsystem", Value: "linked as a GUI program, uses no window", about: p.Path, Evidence: []Evidence{self}})
+	}
+	return facts
+}
+
+// frameworkFacts are what an assembly says of its framework, in three ways.
+func frameworkFacts(b *image, about string) []Fact {
+	var facts []Fact
+	add := func(source string, f Framework, s pe.Span, detail string) {
+		facts = append(facts, Fact{Key: "framework", Value: f.Name + " " + f.Version, source: source, about: about,
+			Evidence: []Evidence{at(b.path, s, detail)}, item: f})
+	}
+	if f, ok := parseTarget(b.clr.TargetFramework.Value); ok && f.Name != NETStandard {
+		add("target-framework-attribute", f, b.clr.TargetFramework.Span, "TargetFrameworkAttribute "+b.clr.TargetFramework.Value)
+	}
+	if core := b.ref("mscorlib"); core != nil {
+		major, _, _ := strings.Cut(core.Version, ".")
+		switch {
+		case major == "4":
+			add("assembly-version", Framework{NETFramework, "4.0"}, core.Span, "refers to mscorlib "+core.Version)
+		case major == "2":
+			version, seen := "2.0", core
+			for _, r := range b.refs {
+				if strings.HasPrefix(r.Version, "3.5.") {
+					version, seen = "3.5", &r
+					break
+				} else if strings.HasPrefix(r.Version, "3.0.") {
+					version, seen = "3.0", &r
+				}
+			}
+			add("assembly-version", Framework{NETFramework, version}, seen.Span, "refers to "+seen.Name+" "+seen.Version)
+		}
+	}
+	for _, row := range frameworkData().NetFX {
+		if row.CLR == b.clr.RuntimeVersion.Value { // the lowest version that has this CLR
+			add("metadata-version", Framework{NETFramework, row.Version}, b.clr.RuntimeVersion.Span, "metadata version "+row.CLR)
+			break
+		}
+	}
+	return facts
+}
+
+// parseTarget splits ".NETFramework,Version=v4.7.2" (with or without a profile).
+func parseTarget(s string) (Framework, bool) {
+	name, rest, ok := strings.Cut(s, ",")
+	if !ok {
+		return Framework{}, false
+	}
+	for part := range strings.SplitSeq(rest, ",") {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(part), "Version="); ok {
+			return Framework{strings.TrimSpace(name), strings.TrimPrefix(v, "v")}, true
+		}
+	}
+	return Framework{}, false
+}
+
+func architectureFacts(b *image, about, source string) []Fact {
+	if b.arch.Name == "" {
+		return nil
+	}
+	what := "machine and CLI flags"
+	if b.native() {
+		what = "machine of the PE header"
+	}
+	facts := []Fact{{Key: "architecture", Value: b.arch.Name, source: source, about: about,
+		Evidence: []Evidence{at(b.path, b.arch.Span, what+" say "+b.arch.Name)}}}
+	if b.arch.Prefer32 {
+		facts = append(facts, Fact{Key: "prefers-32-bit", Value: "true", about: about,
+			Evidence: []Evidence{at(b.path, b.arch.Span, "32BITPREFERRED: runs as a 32-bit process where WOW64 exists")}})
+	}
+	if b.arch.Mixed {
+		facts = append(facts, Fact{Key: "mixed-mode", Value: b.path, about: about,
+			Evidence: []Evidence{at(b.path, b.arch.Span, "C++/CLI: IL and native code in one file")}})
+	}
+	return facts
+}
+
+// exeConfig reads supportedRuntime.
+func (t *Tree) exeConfig(p, about string) []Fact {
+	var facts []Fact
+	startup := t.readXML(p, configUnknown).child("startup")
+	if startup == nil {
+		return nil
+	}
+	for _, e := range startup.children {
+		if e.name != "supportedRuntime" {
+			continue
+		}
+		f, ok := parseTarget(e.attr("sku"))
+		if !ok {
+			switch v := e.attr("version"); {
+			case v == "v4.0":
+				f = Framework{NETFramework, "4.0"}
+			case strings.HasPrefix(v, "v2.0"):
+				f = Framework{NETFramework, "2.0"}
+			default:
+				continue
+			}
+		}
+		facts = append(facts, Fact{Key: "framework", Value: f.Name + " " + f.Version, source: "exe-config", about: about,
+			Evidence: line(p, e, fmt.Sprintf("supportedRuntime version=%s sku=%s", e.attr("version"), e.attr("sku"))), item: f})
+		break // the first one that is installed is used
+	}
+	return facts
+}
+
+// siteAssemblies reads the assemblies that IIS would load: those of bin.
+func (t *Tree) siteAssemblies() []Fact {
+	var facts []Fact
+	var highest *image
+	var top Framework
+	var pages bool
+	for _, f := range t.files {
+		if path.Ext(f.key) == ".cshtml" || path.Ext(f.key) == ".vbhtml" {
+			pages = true
+			break
+		}
+	}
+	for _, b := range t.binaries {
+		if !strings.EqualFold(b.dir, "bin") || !b.isDLL || b.clr == nil {
+			continue
+		}
+		if f, ok := parseTarget(b.clr.TargetFramework.Value); ok && f.Name == NETFramework && (highest == nil || newer(f.Version, top.Version)) {
+			highest, top = b, f
+		}
+		if b.arch.Name == X86 && !b.arch.Prefer32 || b.arch.Mixed {
+			facts = append(facts, architectureFacts(b, "", "bin")...)
+		}
+		if r := b.ref("System.Web"); r != nil && !vendor(b.name()) {
+			facts = append(facts, Fact{Key: "site", Value: "assembly", Evidence: []Evidence{at(b.path, r.Span, "refers to System.Web "+r.Version)}})
+			if highest == nil && top.Version == "" {
+				facts = append(facts, frameworkFacts(b, "")...)
+			}
+		}
+		facts = append(facts, t.flavors(b, pages)...)
+		facts = append(facts, t.dependencies(b, "netfx")...)
+	}
+	if highest != nil {
+		facts = append(facts, Fact{Key: "framework", Value: top.Name + " " + top.Version, source: "target-framework-attribute",
+			Evidence: []Evidence{at(highest.path, highest.clr.TargetFramework.Span, "TargetFrameworkAttribute "+highest.clr.TargetFramework.Value+", the highest in bin")}, item: top})
+	}
+	return facts
+}
+
+// vendor says whether an assembly belongs to a framework rather than to the
+// application, by its name: such assemblies never decide alone.
+func vendor(name string) bool {
+	low := strings.ToLower(name)
+	return strings.HasPrefix(low, "system.") || low == "system" || strings.HasPrefix(low, "microsoft.") || low == "mscorlib" || low == "netstandard" || low == "windowsbase"
+}
+
+// siteFlavors: an assembly of the application that refers to the framework in
+// ref makes the site a flavor of it, where a type extends one of bases or, for
+// MVC, where the site has Razor pages.
+var siteFlavors = []struct {
+	flavor, ref string
+	bases       []string
+}{
+	{"mvc", "System.Web.Mvc", []string{"System.Web.Mvc.Controller", "System.Web.Mvc.AsyncController", "System.Web.Mvc.ControllerBase"}},
+	{"web-api", "System.Web.Http", []string{"System.Web.Http.ApiController"}},
+	{"signalr", "Microsoft.AspNet.SignalR.Core", []string{"Microsoft.AspNet.SignalR.Hub", "Microsoft.AspNet.SignalR.PersistentConnection"}},
+	{"owin", "Microsoft.Owin", nil},
+}
+
+func (t *Tree) flavors(b *image, razor bool) []Fact {
+	if vendor(b.name()) {
+		return nil
+	}
+	var facts []Fact
+	for _, row := range siteFlavors {
+		ref := b.ref(row.ref)
+		if ref == nil {
+			continue
+		}
+		ev := []Evidence{at(b.path, ref.Span, "refers to "+ref.Name+" "+ref.Version)}
+		proven := row.flavor == "owin" || row.flavor == "mvc" && razor
+		t.withPE(b.path, func(f *pe.File) error {
+			clr, err := f.CLR()
+			if err != nil || clr == nil {
+				return err
+			}
+			defs, err := clr.TypeDefs()
+			for _, d := range defs {
+				for _, base := range row.bases {
+					if d.Base == base {
+						proven = true
+						ev = append(ev, at(b.path, d.Span, d.Name+" extends "+base))
+						return nil
+					}
+				}
+			}
+			return err
+		})
+		if proven {
+			facts = append(facts, Fact{Key: "flavor", Value: row.flavor, Evidence: ev})
+			if row.flavor != "owin" {
+				facts = append(facts, Fact{Key: "site", Value: row.flavor, Evidence: ev})
+			}
+		}
+	}
+	return facts
+}

@@ -1,0 +1,330 @@
+package detect
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// sections calls f for every element below a configuration root with its path
+// ("system.webServer/security/access"). <location> elements are transparent.
+func sections(root *element, f func(section string, e *element)) {
+	if root == nil {
+		return
+	}
+	if root.name != "configuration" { // a file that configSource names
+		walkSections(root.name, root, f)
+		return
+	}
+	for _, c := range root.children {
+		walkSections(c.name, c, f)
+	}
+}
+
+func walkSections(section string, e *element, f func(string, *element)) {
+	if e.name == "location" {
+		for _, c := range e.children {
+			walkSections(c.name, c, f)
+		}
+		return
+	}
+	f(section, e)
+	for _, c := range e.children {
+		walkSections(section+"/"+c.name, c, f)
+	}
+}
+
+func line(p string, e *element, detail string) []Evidence {
+	return []Evidence{{Path: p, Line: e.line, Detail: mask(detail)}}
+}
+
+const webConfigUnknown = "what the site asks of IIS and ASP.NET is unknown"
+
+// webConfigs are the web.config files of the folder, that of the root first.
+func (t *Tree) webConfigs() []string {
+	var found []string
+	for _, f := range t.files {
+		if path.Base(f.key) == "web.config" {
+			found = append(found, f.path)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b string) int { return strings.Count(a, "/") - strings.Count(b, "/") })
+	return found
+}
+
+// detectIIS reads what web.config files ask of IIS: features, modules, sections
+// that the default applicationHost.config locks.
+func detectIIS(t *Tree) []Fact {
+	var facts []Fact
+	for _, p := range t.webConfigs() {
+		root := t.readXML(p, webConfigUnknown)
+		sections(root, func(section string, e *element) {
+			facts = append(facts, iisSection(p, section, e)...)
+			facts = append(facts, aspnetSection(p, section, e)...)
+		})
+	}
+	return facts
+}
+
+func iisSection(p, section string, e *element) []Fact {
+	var facts []Fact
+	add := func(key, value, why, detail string) {
+		ev := line(p, e, detail)
+		facts = append(facts, Fact{Key: key, Value: value, Evidence: ev, item: Need{ID: value, Why: why, Evidence: ev}})
+	}
+	if !strings.HasPrefix(section, "system.webServer/") && !strings.HasPrefix(section, "system.applicationHost/") {
+		return nil
+	}
+	d := iisData()
+	for _, l := range d.Lock {
+		if !slices.Contains(l.Sections, section) {
+			continue
+		}
+		switch l.State {
+		case "locked-without-aspnet":
+			add("unlock", section, "applicationHost.config locks the section where ASP.NET is not installed: "+l.Result, section+" is set")
+			facts[len(facts)-1].source = "without-aspnet"
+		case "locked":
+			add("unlock", section, "the default applicationHost.config locks the section: without unlocking it, "+l.Result, section+" is set")
+		case "apphost-only":
+			add("apphost-only", section, l.Result, section+" is set")
+		}
+	}
+	for _, f := range d.Feature {
+		if slices.Contains(f.Sections, section) && conditionHolds(e, f.When) {
+			add("iis-feature", f.ID, because(section, f.When, f.Missing), section+" "+f.When)
+		}
+	}
+	for _, m := range d.Module {
+		if slices.Contains(m.Sections, section) {
+			add("iis-module", m.ID, section+" needs "+m.Title+", which is not part of Windows", section+" is set")
+		}
+	}
+	switch section {
+	case "system.webServer/modules/add", "system.webServer/handlers/add":
+		facts = append(facts, iisModule(p, section, e)...)
+	case "system.webServer/modules/remove", "system.webServer/modules/clear":
+		if name := e.attr("name"); e.name == "clear" || slices.Contains(d.Modules.Locked, name) {
+			add("locked-module", e.name+" "+name, "native modules are registered with lockItem", "<"+e.name+" name="+name+"/> in modules")
+		}
+	case "system.webServer/httpErrors":
+		if v, ok := e.lookup("defaultPath"); ok {
+			add("http-errors-default-path", v, "the attribute is locked", "httpErrors defaultPath="+v)
+		}
+	case "system.webServer/aspNetCore":
+		if v := e.attr("processPath"); v != "" {
+			args := e.attr("arguments")
+			ev := line(p, e, "aspNetCore processPath="+v)
+			facts = append(facts, Fact{Key: "process-path", Value: mask(v + " " + args), Evidence: ev, item: processPath{v, args}})
+			if hasSecret(args) {
+				facts = append(facts, Fact{Key: "secret", Value: "aspNetCore arguments", Evidence: line(p, e, "the arguments hold a secret (not shown)")})
+			}
+		}
+	case "system.webServer/rewrite/rules/rule/action":
+		if u := e.attr("url"); strings.EqualFold(e.attr("type"), "Rewrite") && strings.Contains(u, "://") {
+			add("iis-module", "arr", "a rewrite rule that passes requests on to another server needs Application Request Routing", "action type=Rewrite url="+u)
+		}
+	}
+	return facts
+}
+
+// processPath is what the ASP.NET Core Module starts.
+type processPath struct{ path, arguments string }
+
+// program is the file that is started, and its arguments.
+func (pp processPath) program() (file string, args []string) {
+	fields := strings.Fields(pp.arguments)
+	file = pp.path
+	if name := path.Base(strings.ToLower(strings.ReplaceAll(file, `\\`, "/"))); (name == "dotnet" || name == "dotnet.exe") && len(fields) > 0 {
+		file, fields = fields[0], fields[1:]
+	}
+	file, ok := winPath(strings.Trim(file, `"`))
+	if !ok || hasSecret(pp.arguments) {
+		fields = nil
+	}
+	return file, fields
+}
+
+func because(section, when, missing string) string {
+	s := section
+	if when != "" {
+		s += " " + when
+	}
+	s += " needs the Windows feature"
+	if missing != "" {
+		s += "; without it: " + missing
+	}
+	return s
+}
+
+func conditionHolds(e *element, when string) bool {
+	if when == "" {
+		return true
+	}
+	name, want, _ := strings.Cut(when, "=")
+	return strings.EqualFold(e.attr(name), want)
+}
+
+// iisModule judges a native module that web.config asks for by name.
+func iisModule(p, section string, e *element) []Fact {
+	names := []string{e.attr("name")}
+	if section == "system.webServer/handlers/add" {
+		names = strings.Split(e.attr("modules"), ",")
+	} else if e.attr("type") != "" {
+		return nil // managed
+	}
+	d := iisData()
+	var facts []Fact
+	for _, name := range names {
+		name = strings.TrimSpace(name)
+		if name == "" {
+			continue
+		}
+		known := slices.Contains(d.Modules.Builtin, name)
+		add := func(key, value, why string) {
+			known = true
+			ev := line(p, e, "<add> in "+section+" names the native module "+name)
+			facts = append(facts, Fact{Key: key, Value: value, Evidence: ev, item: Need{ID: value, Why: why, Evidence: ev}})
+		}
+		for _, f := range d.Feature {
+			if slices.Contains(f.Modules, name) && f.ID != "asp" {
+				add("iis-feature", f.ID, "the module "+name+" comes with the Windows feature")
+			}
+		}
+		for _, m := range d.Module {
+			if slices.ContainsFunc(m.Modules, func(n string) bool { return strings.EqualFold(n, name) }) {
+				add("iis-module", m.ID, name+" is "+m.Title+", which is not part of Windows")
+			}
+		}
+		if !known {
+			add("unknown-module", name, "no image has it")
+		}
+	}
+	return facts
+}
+
+// aspnetSection reads what system.web and its neighbours say.
+func aspnetSection(p, section string, e *element) []Fact {
+	fact := func(key, value, detail string) []Fact {
+		return []Fact{{Key: key, Value: value, Evidence: line(p, e, detail)}}
+	}
+	root := !strings.Contains(p, "/")
+	switch section {
+	case "system.web/compilation":
+		var facts []Fact
+		if v := e.attr("targetFramework"); v != "" && root {
+			facts = append(facts, Fact{Key: "framework", Value: NETFramework + " " + strings.TrimPrefix(v, "v"), source: "web-config",
+				Evidence: line(p, e, "compilation targetFramework="+v), item: Framework{NETFramework, strings.TrimPrefix(v, "v")}})
+		}
+		if strings.EqualFold(e.attr("debug"), "true") {
+			facts = append(facts, fact("debug", "true", "compilation debug=true")...)
+		}
+		return facts
+	case "system.web/httpRuntime":
+		if v := e.attr("targetFramework"); v != "" && root {
+			return []Fact{{Key: "framework", Value: NETFramework + " " + v, source: "web-config",
+				Evidence: line(p, e, "httpRuntime targetFramework="+v), item: Framework{NETFramework, v}}}
+		}
+	case "system.web/machineKey":
+		if k := e.attr("validationKey"); k != "" && !strings.Contains(strings.ToLower(k), "autogenerate") {
+			return fact("machine-key", "fixed", "machineKey has a fixed validationKey (not shown)")
+		}
+		return fact("machine-key", "generated", "machineKey is generated on each machine")
+	case "system.web/authentication":
+		return fact("authentication", strings.ToLower(e.attr("mode")), "authentication mode="+e.attr("mode"))
+	case "system.web/sessionState":
+		if m := e.attr("mode"); m != "" {
+			return fact("session-state", m, "sessionState mode="+m)
+		}
+	case "system.web/identity":
+		if strings.EqualFold(e.attr("impersonate"), "true") {
+			who := "the caller"
+			if e.attr("userName") != "" {
+				who = "a named account"
+			}
+			return fact("impersonation", who, "identity impersonate=true for "+who)
+		}
+	}
+	return nil
+}
+
+// directive is the first <%@ ... %> of a page or service file.
+var (
+	directive = regexp.MustCompile(`(?s)<%@\s*([A-Za-z]*)\s*(.*?)%>`)
+	dirAttr   = regexp.MustCompile(`(?i)([a-z]+)\s*=\s*["']([^"']*)["']`)
+)
+
+// pageTypes says what a file that IIS hands to ASP.NET makes of a site.
+var pageTypes = map[string]string{
+	".aspx": "web-forms", ".ascx": "web-forms", ".master": "web-forms",
+	".asmx": "asmx", ".ashx": "handlers", ".svc": "wcf", ".xamlx": "wcf",
+}
+
+const headBytes = 4 << 10
+
+// detectPages reads the directives of pages and services: an extension alone is
+// no proof of what a file is.
+func detectPages(t *Tree) []Fact {
+	var facts []Fact
+	counts := map[string]int{}
+	below := !t.siteRoot()
+	for _, f := range t.files {
+		flavor, ok := pageTypes[path.Ext(f.key)]
+		if !ok || counts[flavor] >= 3 { // three of a kind prove enough
+			continue
+		}
+		head := t.head(f.path, headBytes)
+		m := directive.FindSubmatchIndex(head)
+		if m == nil {
+			facts = append(facts, Fact{Key: "sign", Value: fmt.Sprintf("%s has no directive", f.path),
+				Evidence: []Evidence{{Path: f.path, Line: 1, Detail: "no <%@ ... %> in the first bytes"}}})
+			continue
+		}
+		counts[flavor]++
+		kind, attrs := string(head[m[2]:m[3]]), map[string]string{}
+		for _, a := range dirAttr.FindAllStringSubmatch(string(head[m[4]:m[5]]), -1) {
+			attrs[strings.ToLower(a[1])] = a[2]
+		}
+		ev := []Evidence{{Path: f.path, Line: lineAt(head, int64(m[0])), Detail: mask("directive " + kind)}}
+		if flavor == "web-forms" && strings.Contains(attrs["inherits"], "System.Web.Mvc.") {
+			flavor = "mvc"
+		}
+		facts = append(facts, Fact{Key: "flavor", Value: flavor, Evidence: ev})
+		behind := attrs["codebehind"]
+		if behind != "" && t.find(path.Join(path.Dir(f.path), behind)) != "" && !t.hasDLLs("bin") {
+			facts = append(facts, Fact{Key: "sign", Value: "uncompiled " + f.path + " with its code in " + clean(behind), Evidence: ev, source: "source"})
+			continue
+		}
+		if below {
+			facts = append(facts, Fact{Key: "sign", Value: "a site below the folder: " + path.Dir(f.path), Evidence: ev})
+			continue
+		}
+		facts = append(facts, Fact{Key: "site", Value: flavor, Evidence: ev})
+	}
+	return facts
+}
+
+// siteRoot says whether the folder itself looks like the root of a site of
+// ASP.NET, rather than a folder above one.
+func (t *Tree) siteRoot() bool {
+	if t.find("web.config") != "" || t.find("Global.asax") != "" || t.hasDLLs("bin") {
+		return true
+	}
+	for _, f := range t.files {
+		if _, ok := pageTypes[path.Ext(f.key)]; ok && !strings.Contains(f.key, "/") {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Tree) hasDLLs(dir string) bool {
+	for _, b := range t.binaries {
+		if strings.EqualFold(b.dir, dir) && b.isDLL {
+			return true
+		}
+	}
+	return false
+}

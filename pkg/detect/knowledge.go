@@ -1,0 +1,196 @@
+package detect
+
+import (
+	_ "embed"
+	"fmt"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+//go:embed frameworks.toml
+var frameworksTOML string
+
+//go:embed iis.toml
+var iisTOML string
+
+//go:embed dlls.toml
+var dllsTOML string
+
+//go:embed precedence.toml
+var precedenceTOML string
+
+//go:embed rules.toml
+var rulesTOML string
+
+type frameworkTable struct {
+	AsOf    time.Time         `toml:"as_of"`
+	Sources map[string]string `toml:"sources"`
+	NetFX   []struct {
+		Version    string    `toml:"version"`
+		CLR        string    `toml:"clr"`
+		EOL        time.Time `toml:"eol"`
+		Source     string    `toml:"source"`
+		Confidence string    `toml:"confidence"`
+	} `toml:"netfx"`
+	DotNet []struct {
+		Version    string    `toml:"version"`
+		Name       string    `toml:"name"`
+		Released   time.Time `toml:"released"`
+		EOL        time.Time `toml:"eol"`
+		Type       string    `toml:"type"`
+		Source     string    `toml:"source"`
+		Confidence string    `toml:"confidence"`
+	} `toml:"dotnet"`
+	Dependency []dependency `toml:"dependency"`
+}
+
+// dependency is what a reference to one of Refs asks of an image.
+type dependency struct {
+	Refs       []string `toml:"refs"`    // assembly names, "X.*" for a family
+	Applies    string   `toml:"applies"` // netfx, dotnet, any
+	Nano       string   `toml:"nano"`    // ok, partial, no
+	ServerCore string   `toml:"servercore"`
+	Server     string   `toml:"server"`
+	Missing    string   `toml:"missing"`
+	Remedy     string   `toml:"remedy"`
+	Source     string   `toml:"source"`
+	Confidence string   `toml:"confidence"`
+}
+
+func (d *dependency) matches(assembly string) bool {
+	for _, r := range d.Refs {
+		if ok, _ := path.Match(strings.ToLower(r), strings.ToLower(assembly)); ok {
+			return true
+		}
+	}
+	return false
+}
+
+type iisTable struct {
+	Sources map[string]string `toml:"sources"`
+	Feature []struct {
+		ID         string   `toml:"id"`
+		Sections   []string `toml:"sections"`
+		When       string   `toml:"when"` // "attribute=value"
+		Modules    []string `toml:"modules"`
+		Present    []string `toml:"present"` // ids of images that have it: iis, aspnet, wcf
+		Missing    string   `toml:"missing"`
+		Note       string   `toml:"note"`
+		Source     string   `toml:"source"`
+		Confidence string   `toml:"confidence"`
+	} `toml:"feature"`
+	Lock []struct {
+		Sections   []string `toml:"sections"`
+		State      string   `toml:"state"` // locked, locked-without-aspnet, apphost-only
+		Result     string   `toml:"result"`
+		Source     string   `toml:"source"`
+		Confidence string   `toml:"confidence"`
+	} `toml:"lock"`
+	Module []struct {
+		ID         string   `toml:"id"`
+		Title      string   `toml:"title"`
+		Sections   []string `toml:"sections"`
+		Modules    []string `toml:"modules"`
+		Advice     string   `toml:"advice"`
+		Source     string   `toml:"source"`
+		Confidence string   `toml:"confidence"`
+	} `toml:"module"`
+	Modules struct {
+		Builtin    []string `toml:"builtin"`
+		Locked     []string `toml:"locked"` // registered with lockItem
+		Source     string   `toml:"source"`
+		Confidence string   `toml:"confidence"`
+	} `toml:"modules"`
+}
+
+type dllRow struct {
+	Names      []string `toml:"names"`
+	Nano       string   `toml:"nano"` // yes, no, unknown
+	Core       string   `toml:"core"`
+	Forces     string   `toml:"forces"`
+	Subset     string   `toml:"subset"` // functions, missing, or empty
+	Remedy     string   `toml:"remedy"`
+	Source     []string `toml:"source"`
+	Confidence string   `toml:"confidence"`
+}
+
+type functionRow struct {
+	DLL        string   `toml:"dll"`
+	Functions  []string `toml:"functions"`
+	SeenOn     string   `toml:"seen_on"`
+	Note       string   `toml:"note"`
+	Source     []string `toml:"source"`
+	Confidence string   `toml:"confidence"`
+}
+
+type dllTable struct {
+	Sources map[string]string `toml:"sources"`
+	DLLs    []dllRow          `toml:"dlls"`
+	Missing []functionRow     `toml:"missing"`
+	Present []functionRow     `toml:"present"`
+	APISets struct {
+		OneCore    []string `toml:"onecore"` // without the last number
+		Source     []string `toml:"source"`
+		Confidence string   `toml:"confidence"`
+	} `toml:"apisets"`
+
+	byName map[string]*dllRow
+}
+
+type precedenceTable struct {
+	Key []struct {
+		Name  string   `toml:"name"`
+		Order []string `toml:"order"` // sources, the strongest first
+		Why   string   `toml:"why"`
+	} `toml:"key"`
+}
+
+// parse decodes an embedded table; an unknown key is an error.
+func parse[T any](name, text string) (*T, error) {
+	v := new(T)
+	meta, err := toml.Decode(text, v)
+	if err != nil {
+		return nil, fmt.Errorf("parsing %q: %w", name, err)
+	}
+	if left := meta.Undecoded(); len(left) > 0 {
+		return nil, fmt.Errorf("parsing %q: unknown key %q", name, left[0].String())
+	}
+	return v, nil
+}
+
+// must is for tables that are part of the program and that a test parses.
+func must[T any](v *T, err error) *T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+var (
+	frameworkData = sync.OnceValue(func() *frameworkTable {
+		return must(parse[frameworkTable]("frameworks.toml", frameworksTOML))
+	})
+	iisData = sync.OnceValue(func() *iisTable {
+		return must(parse[iisTable]("iis.toml", iisTOML))
+	})
+	dllData = sync.OnceValue(func() *dllTable {
+		d := must(parse[dllTable]("dlls.toml", dllsTOML))
+		d.byName = map[string]*dllRow{}
+		for i := range d.DLLs {
+			for _, n := range d.DLLs[i].Names {
+				d.byName[n] = &d.DLLs[i]
+			}
+		}
+		return d
+	})
+	precedenceData = sync.OnceValue(func() *precedenceTable {
+		return must(parse[precedenceTable]("precedence.toml", precedenceTOML))
+	})
+	ruleData = sync.OnceValue(func() *ruleTable {
+		return must(parse[ruleTable]("rules.toml", rulesTOML))
+	})
+)

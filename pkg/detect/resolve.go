@@ -1,0 +1,394 @@
+package detect
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// rank is the place of a source in the precedence table, the strongest 0. A
+// source without a row comes after all others.
+func rank(key, source string) int {
+	for _, k := range precedenceData().Key {
+		if k.Name == key {
+			if i := slices.Index(k.Order, source); i >= 0 {
+				return i
+			}
+			return len(k.Order)
+		}
+	}
+	return 0
+}
+
+// resolution is the state of resolve: facts, and what was decided so far.
+type resolution struct {
+	facts []Fact
+	app   App
+	needs Needs
+}
+
+// resolve turns facts into what the application is and needs. It reads nothing
+// but the facts; those that lost come back with the reason.
+func resolve(name string, facts []Fact) (App, Needs, []Fact) {
+	r := &resolution{facts: facts, app: App{Name: name, Kind: KindUnknown, Flavors: []string{}, Ports: []int{}}}
+	program, ambiguous := r.chooseProgram()
+	r.chooseKind(program, ambiguous)
+	if r.app.Program != nil {
+		program = r.app.Program
+	} else {
+		program = nil
+	}
+	r.dropOthers(program)
+	r.chooseFramework()
+	r.chooseArchitecture()
+	r.describe()
+	r.collectNeeds()
+	return r.app, r.needs, r.facts
+}
+
+func (r *resolution) each(key string, f func(*Fact)) {
+	for i := range r.facts {
+		if r.facts[i].Key == key {
+			f(&r.facts[i])
+		}
+	}
+}
+
+func (r *resolution) derive(key, value, about string, ev []Evidence, item any) {
+	r.facts = append(r.facts, Fact{Key: key, Value: value, Detector: "resolve", about: about, Evidence: ev, item: item})
+}
+
+// chooseProgram picks the program that starts. ambiguous lists programs that
+// are equally likely.
+func (r *resolution) chooseProgram() (*Program, []*Fact) {
+	var named string
+	var args []string
+	r.each("process-path", func(f *Fact) {
+		if pp, ok := f.item.(processPath); ok && named == "" {
+			named, args = pp.program()
+		}
+	})
+	stem := func(p string) string { return strings.ToLower(strings.TrimSuffix(p, path.Ext(p))) }
+	var candidates []*Fact
+	r.each("program", func(f *Fact) {
+		if named != "" && stem(f.Value) == stem(named) {
+			f.source = "process-path"
+			f.item.(*Program).Arguments = args
+		}
+		candidates = append(candidates, f)
+	})
+	if len(candidates) == 0 {
+		return nil, nil
+	}
+	slices.SortStableFunc(candidates, func(a, b *Fact) int { return rank("program", a.source) - rank("program", b.source) })
+	best := candidates[0]
+	if best.source == "helper" {
+		return nil, nil
+	}
+	tied := slices.DeleteFunc(slices.Clone(candidates), func(f *Fact) bool { return f.source != best.source })
+	if len(tied) > 1 {
+		tied = r.likeliest(tied)
+	}
+	if len(tied) > 1 {
+		return nil, tied
+	}
+	best = tied[0]
+	for _, c := range candidates {
+		if c == best {
+			continue
+		}
+		if c.source == best.source {
+			c.OverruledBy = fmt.Sprintf("%s: the only web application or service among equally likely programs", best.Value)
+		} else {
+			c.OverruledBy = fmt.Sprintf("%s: %s comes before %s", best.Value, best.source, c.source)
+		}
+	}
+	return best.item.(*Program), nil
+}
+
+// likeliest keeps, of equally likely programs, those of the first kind in the
+// table's row "program-kind" that any of them has.
+func (r *resolution) likeliest(tied []*Fact) []*Fact {
+	kindRank := func(p *Fact) int {
+		best := rank("program-kind", "")
+		r.each("kind", func(k *Fact) {
+			if k.about == p.Value {
+				best = min(best, rank("program-kind", k.Value))
+			}
+		})
+		return best
+	}
+	top := rank("program-kind", "")
+	for _, p := range tied {
+		top = min(top, kindRank(p))
+	}
+	if top == rank("program-kind", "") {
+		return tied
+	}
+	return slices.DeleteFunc(slices.Clone(tied), func(p *Fact) bool { return kindRank(p) != top })
+}
+
+// chooseKind settles what the folder is.
+func (r *resolution) chooseKind(program *Program, ambiguous []*Fact) {
+	var site []Evidence
+	wcf, other := false, false
+	r.each("site", func(f *Fact) { site = append(site, f.Evidence...) })
+	r.each("flavor", func(f *Fact) {
+		switch f.Value {
+		case "wcf":
+			wcf = true
+		case "web-forms", "mvc", "web-api", "asmx", "handlers":
+			other = true
+		}
+	})
+	if len(site) > 0 {
+		kind := KindASPNET
+		if wcf && !other {
+			kind = KindWCF
+		}
+		r.facts = append(r.facts, Fact{Key: "kind", Value: string(kind), Detector: "resolve", source: "site-code", Evidence: mergeEvidence(nil, site)})
+	}
+	var winner *Fact
+	files := false
+	r.each("kind", func(f *Fact) { files = files || f.source == "site-static" })
+	if files && program != nil && strings.Contains(program.Path, "/") {
+		r.each("program", func(f *Fact) {
+			if f.OverruledBy == "" {
+				f.OverruledBy = "static: it lies below a site of files, which hands it out"
+			}
+		})
+		program = nil
+	}
+	r.each("kind", func(f *Fact) {
+		if f.about != "" && (program == nil || f.about != program.Path) {
+			return
+		}
+		if winner == nil || rank("kind", f.source) < rank("kind", winner.source) {
+			winner = f
+		}
+	})
+	decisive := winner != nil && (winner.source == "site-code" || winner.source == "source-tree")
+	switch {
+	case len(ambiguous) > 0 && !decisive && !(files && below(ambiguous)):
+		r.ambiguous(ambiguous)
+		return
+	case winner == nil:
+		return
+	}
+	r.app.Kind = Kind(winner.Value)
+	if winner.about != "" || r.app.Kind == KindASPNETCore {
+		r.app.Program = program
+	}
+	r.each("kind", func(f *Fact) {
+		if f != winner && f.Value != winner.Value && f.OverruledBy == "" {
+			f.OverruledBy = fmt.Sprintf("%s: %s comes before %s", winner.Value, winner.source, f.source)
+		}
+	})
+}
+
+// below says whether all programs lie in sub-folders.
+func below(programs []*Fact) bool {
+	return !slices.ContainsFunc(programs, func(f *Fact) bool { return !strings.Contains(f.Value, "/") })
+}
+
+func (r *resolution) ambiguous(programs []*Fact) {
+	var names []string
+	var ev []Evidence
+	for _, p := range programs {
+		names = append(names, p.Value)
+		ev = append(ev, p.Evidence...)
+	}
+	slices.Sort(names)
+	why := "unknown: several programs are equally likely (" + few(names) + ")"
+	r.each("kind", func(f *Fact) { f.OverruledBy = why })
+	r.derive("several-programs", strings.Join(names[:min(len(names), 8)], ", "), "", mergeEvidence(nil, ev), nil)
+}
+
+// dropOthers marks facts that speak of a program that was not chosen.
+func (r *resolution) dropOthers(program *Program) {
+	for i := range r.facts {
+		f := &r.facts[i]
+		if f.about == "" || f.OverruledBy != "" || program != nil && f.about == program.Path || f.Key == "program" {
+			continue
+		}
+		if program == nil {
+			f.OverruledBy = fmt.Sprintf("%s: it speaks of %s, which does not start the application", r.app.Kind, f.about)
+		} else {
+			f.OverruledBy = fmt.Sprintf("%s: it speaks of %s, another program", program.Path, f.about)
+		}
+	}
+	iis := r.iisHosted()
+	for i := range r.facts {
+		f := &r.facts[i]
+		if f.OverruledBy != "" {
+			continue
+		}
+		switch f.Key {
+		case "unlock", "iis-feature", "iis-module", "apphost-only", "locked-module", "unknown-module", "http-errors-default-path":
+			if !iis {
+				f.OverruledBy = string(r.app.Kind) + ": the program runs without IIS"
+			} else if f.source == "without-aspnet" && r.app.Kind != KindStatic {
+				f.OverruledBy = string(r.app.Kind) + ": ASP.NET opens the section in its images"
+			}
+		case "port":
+			if iis {
+				f.OverruledBy = string(r.app.Kind) + ": IIS decides the ports"
+			}
+		case "debug", "machine-key", "session-state", "authentication", "impersonation":
+			if r.app.Kind != KindASPNET && r.app.Kind != KindWCF {
+				f.OverruledBy = string(r.app.Kind) + ": system.web is read by ASP.NET on .NET Framework only"
+			}
+		}
+	}
+}
+
+func (r *resolution) iisHosted() bool {
+	return r.app.Kind == KindASPNET || r.app.Kind == KindWCF || r.app.Kind == KindStatic
+}
+
+// chooseFramework takes the strongest fact; for a site, whose assemblies and
+// pages are compiled apart, the highest version that any of them asks for.
+func (r *resolution) chooseFramework() {
+	site := r.app.Kind == KindASPNET || r.app.Kind == KindWCF
+	if !site && r.app.Program == nil {
+		return
+	}
+	var best *Fact
+	r.each("framework", func(f *Fact) {
+		fw := f.item.(Framework)
+		if f.OverruledBy != "" || site && fw.Name != NETFramework {
+			return
+		}
+		if best == nil {
+			best = f
+			return
+		}
+		stated := func(f *Fact) bool { return f.source == "target-framework-attribute" || f.source == "web-config" }
+		a, b := rank("framework", f.source), rank("framework", best.source)
+		if site && stated(f) && stated(best) {
+			a, b = 0, 0
+		}
+		if a < b || a == b && newer(fw.Version, best.item.(Framework).Version) {
+			best = f
+		}
+	})
+	if best == nil {
+		return
+	}
+	r.app.Framework = best.item.(Framework)
+	r.each("framework", func(f *Fact) {
+		if f.OverruledBy != "" || f.Value == best.Value {
+			return
+		}
+		if why := best.source + " comes before " + f.source; rank("framework", best.source) < rank("framework", f.source) && !site {
+			f.OverruledBy = best.Value + ": " + why
+		} else {
+			f.OverruledBy = best.Value + ": the highest version that is asked for, or the stronger source (" + best.source + ")"
+		}
+	})
+}
+
+func (r *resolution) chooseArchitecture() {
+	var best *Fact
+	r.each("architecture", func(f *Fact) {
+		if f.OverruledBy != "" {
+			return
+		}
+		a := rank("architecture", f.source)
+		if best == nil || a < rank("architecture", best.source) || a == rank("architecture", best.source) && f.Value == X86 {
+			best = f
+		}
+	})
+	switch {
+	case best != nil:
+		r.app.Architecture = best.Value
+		r.each("architecture", func(f *Fact) {
+			if f.OverruledBy == "" && f.Value != best.Value {
+				f.OverruledBy = best.Value + ": " + best.source + " comes before " + f.source
+			}
+		})
+	case r.app.Kind == KindASPNET || r.app.Kind == KindWCF:
+		r.app.Architecture = AnyCPU
+	}
+}
+
+// describe fills in flavors and ports, and derives what rules ask for.
+func (r *resolution) describe() {
+	r.each("flavor", func(f *Fact) {
+		if r.app.Kind == KindASPNET || r.app.Kind == KindWCF {
+			r.app.Flavors = append(r.app.Flavors, f.Value)
+		} else if f.OverruledBy == "" {
+			f.OverruledBy = string(r.app.Kind) + ": not a site of ASP.NET on .NET Framework"
+		}
+	})
+	slices.Sort(r.app.Flavors)
+	r.app.Flavors = slices.Compact(r.app.Flavors)
+	r.each("port", func(f *Fact) {
+		if n, err := strconv.Atoi(f.Value); err == nil && f.OverruledBy == "" {
+			r.app.Ports = append(r.app.Ports, n)
+		}
+	})
+	slices.Sort(r.app.Ports)
+	r.app.Ports = slices.Compact(r.app.Ports)
+
+	ev := r.evidenceOf("framework", r.app.Framework.Name+" "+r.app.Framework.Version)
+	if ended, next := endOf(r.app.Framework); ended != "" {
+		r.derive("framework-ended", r.app.Framework.Version, "", ev, map[string]string{"ended": ended, "next": next, "name": r.app.Framework.Name})
+	}
+	if (r.app.Kind == KindASPNET || r.app.Kind == KindWCF) && !r.has("machine-key", "fixed") {
+		r.derive("machine-key-missing", "true", "", r.evidenceOf("kind", string(r.app.Kind)), nil)
+	}
+	if strings.HasSuffix(string(r.app.Kind), "-desktop") {
+		r.derive("desktop", string(r.app.Kind), "", r.evidenceOf("kind", string(r.app.Kind)), nil)
+	}
+	if r.app.Kind == KindUnknown && !r.has("several-programs", "") {
+		if signs := r.evidenceOf("sign", ""); len(signs) > 0 {
+			r.derive("unknown-kind", "signs", "", signs, nil)
+		}
+	}
+	if r.has("authentication", "windows") && r.app.Kind == KindASPNET && !r.has("iis-feature", "windows-authentication") {
+		r.derive("windows-mode", "true", "", r.evidenceOf("authentication", "windows"), nil)
+	}
+}
+
+// has says whether a fact of that key and value won; an empty value means any.
+func (r *resolution) has(key, value string) bool { return len(r.evidenceOf(key, value)) > 0 }
+
+func (r *resolution) evidenceOf(key, value string) []Evidence {
+	var ev []Evidence
+	r.each(key, func(f *Fact) {
+		if f.OverruledBy == "" && (value == "" || f.Value == value) {
+			ev = mergeEvidence(ev, f.Evidence)
+		}
+	})
+	return ev
+}
+
+// endOf says when support of a framework ended, compared with the day on which
+// the data was checked, and which major version follows that has support.
+func endOf(f Framework) (ended, next string) {
+	d := frameworkData()
+	switch f.Name {
+	case NETFramework:
+		for _, row := range d.NetFX {
+			if row.Version == f.Version && !row.EOL.IsZero() && row.EOL.Before(d.AsOf) {
+				return row.EOL.Format("2006-01-02"), ""
+			}
+		}
+	case NETCoreApp:
+		for i, row := range d.DotNet {
+			if row.Version != f.Version || !row.EOL.Before(d.AsOf) {
+				continue
+			}
+			for _, later := range d.DotNet[i+1:] {
+				if later.EOL.After(d.AsOf) && later.Type == "lts" {
+					return row.EOL.Format("2006-01-02"), later.Version
+				}
+			}
+			return row.EOL.Format("2006-01-02"), ""
+		}
+	}
+	return "", ""
+}

@@ -1,0 +1,89 @@
+package detect
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strings"
+)
+
+type ruleTable struct {
+	Rule []Rule `toml:"rule"`
+}
+
+// Rule turns facts into a finding. In Message and Remedy, {value} is the fact's
+// value, {kind} that of the application, and {name}, {next} and the like what
+// the fact adds.
+type Rule struct {
+	ID      string   `toml:"id" json:"id"` // "WP1001"
+	Level   Level    `toml:"level" json:"level"`
+	Title   string   `toml:"title" json:"title"` // what is wrong, in a few words
+	Fact    string   `toml:"fact" json:"-"`      // key of the facts that it is about
+	Values  []string `toml:"values" json:"-"`    // patterns of values; empty means any
+	Except  []string `toml:"except" json:"-"`    // patterns of values that it is not about
+	Kinds   []string `toml:"kinds" json:"-"`     // patterns of kinds; empty means any
+	Message string   `toml:"message" json:"-"`
+	Remedy  string   `toml:"remedy" json:"remedy"`
+	Why     string   `toml:"why" json:"why"` // why the rule exists
+}
+
+// Rules lists all rules of detection by ID.
+func Rules() []Rule { return slices.Clone(ruleData().Rule) }
+
+// Rank orders levels: 0 for a blocker, then error, warning, note. An unknown
+// level is -1.
+func (l Level) Rank() int {
+	return slices.Index([]Level{LevelBlocker, LevelError, LevelWarning, LevelNote}, l)
+}
+
+func matchesAny(patterns []string, s string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		ok, _ := path.Match(strings.ReplaceAll(strings.ToLower(p), "/", ":"), strings.ReplaceAll(strings.ToLower(s), "/", ":"))
+		return ok
+	})
+}
+
+// judge applies every rule to the facts that won.
+func judge(app App, facts []Fact) []Finding {
+	findings := []Finding{}
+	for _, rule := range ruleData().Rule {
+		if len(rule.Kinds) > 0 && !matchesAny(rule.Kinds, string(app.Kind)) {
+			continue
+		}
+		for _, f := range facts {
+			if f.Key != rule.Fact || f.OverruledBy != "" || len(rule.Values) > 0 && !matchesAny(rule.Values, f.Value) || matchesAny(rule.Except, f.Value) {
+				continue
+			}
+			words := []string{"{value}", f.Value, "{kind}", string(app.Kind)}
+			if more, ok := f.item.(map[string]string); ok {
+				for _, k := range sortedKeys(more) {
+					words = append(words, "{"+k+"}", more[k])
+				}
+			}
+			if need, ok := f.item.(Need); ok {
+				words = append(words, "{why}", need.Why)
+			}
+			r := strings.NewReplacer(words...)
+			findings = append(findings, Finding{
+				Rule: rule.ID, Level: rule.Level, Message: r.Replace(rule.Message), Remedy: r.Replace(rule.Remedy),
+				Evidence: mergeEvidence(nil, f.Evidence),
+			})
+		}
+	}
+	slices.SortStableFunc(findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Level.Rank(), b.Level.Rank()), strings.Compare(a.Rule, b.Rule),
+			strings.Compare(a.Message, b.Message), comparePlaces(a.Evidence, b.Evidence))
+	})
+	out := []Finding{}
+	for _, f := range findings {
+		if n := len(out); n > 0 && out[n-1].Rule == f.Rule && out[n-1].Message == f.Message {
+			out[n-1].Evidence = mergeEvidence(out[n-1].Evidence, f.Evidence)
+			continue
+		}
+		out = append(out, f)
+	}
+	slices.SortStableFunc(out, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Level.Rank(), b.Level.Rank()), strings.Compare(a.Rule, b.Rule), comparePlaces(a.Evidence, b.Evidence))
+	})
+	return out
+}

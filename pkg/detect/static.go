@@ -1,0 +1,112 @@
+package detect
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// otherStacks are files that belong to something winpack does not tell apart
+// yet. Each is a sign; none is proof of a kind.
+var otherStacks = []struct {
+	exts, names []string
+	what        string
+	deep        bool // counts below the root too
+}{
+	{names: []string{"package.json"}, what: "a Node.js package"},
+	{names: []string{"server.js", "app.js", "index.js", "server.mjs"}, what: "JavaScript that may be a server"},
+	{exts: []string{".php"}, what: "PHP", deep: true},
+	{exts: []string{".asp", ".asa"}, what: "classic ASP", deep: true},
+	{exts: []string{".py"}, what: "Python"},
+	{names: []string{"requirements.txt", "pyproject.toml", "manage.py"}, what: "a Python project"},
+	{exts: []string{".jar", ".war"}, what: "Java"},
+	{exts: []string{".jsp"}, what: "Java server pages", deep: true},
+	{names: []string{"nginx.conf", "conf/nginx.conf"}, what: "nginx"},
+	{names: []string{"conf/httpd.conf"}, what: "Apache httpd"},
+	{names: []string{"conf/server.xml"}, what: "Apache Tomcat"},
+	{names: []string{"redis.windows.conf", "redis.conf"}, what: "Redis"},
+	{exts: []string{".rb"}, what: "Ruby"},
+	{exts: []string{".pl", ".cgi"}, what: "CGI scripts"},
+	{exts: []string{".dtsx", ".ispac"}, what: "SQL Server Integration Services"},
+	{names: []string{"host.json"}, what: "Azure Functions"},
+	{exts: []string{".appref-ms", ".application"}, what: "a ClickOnce deployment"},
+	{exts: []string{".msi", ".msix", ".appx"}, what: "an installer"},
+}
+
+var sourceExts = []string{".sln", ".slnx", ".csproj", ".vbproj", ".fsproj", ".vcxproj", ".esproj"}
+
+var indexNames = []string{"index.html", "index.htm", "default.htm", "default.html", "iisstart.htm"}
+
+// staticExts are files that a web server hands out as they are.
+var staticExts = []string{
+	".html", ".htm", ".css", ".js", ".mjs", ".map", ".json", ".txt", ".xml", ".ico", ".png", ".jpg", ".jpeg", ".gif",
+	".svg", ".webp", ".avif", ".woff", ".woff2", ".ttf", ".eot", ".otf", ".pdf", ".wasm", ".webmanifest", ".mp4", ".webm", ".mp3", ".zip", ".md",
+}
+
+// detectStatic finds sites that are files only, and signs of what is no kind of
+// its own yet.
+func detectStatic(t *Tree) []Fact {
+	facts := t.signs()
+	index := ""
+	for _, n := range indexNames {
+		if p := t.find(n); p != "" {
+			index = p
+			break
+		}
+	}
+	if index == "" {
+		return facts
+	}
+	head := strings.ToLower(string(t.head(index, headBytes)))
+	if !strings.Contains(head, "<html") && !strings.Contains(head, "<!doctype html") && !strings.Contains(head, "<body") && !strings.Contains(head, "<head") {
+		return append(facts, Fact{Key: "sign", Value: index + " holds no HTML", Evidence: []Evidence{{Path: index, Line: 1, Detail: "neither <html> nor <!doctype html> in the first bytes"}}})
+	}
+	for _, f := range facts {
+		if f.source != "" {
+			return facts // it may be the front end of something else
+		}
+	}
+	return append(facts, Fact{Key: "kind", Value: string(KindStatic), source: "site-static",
+		Evidence: []Evidence{{Path: index, Line: 1, Detail: "an HTML page that a web server shows first, and no code for a server"}}})
+}
+
+// signs lists what else was seen. A source of "other-stack" or "source-tree"
+// keeps the folder from being called by a weaker kind.
+func (t *Tree) signs() []Fact {
+	var facts []Fact
+	sign := func(p, what, source string) {
+		ev := []Evidence{{Path: p, Line: 1, Detail: "a sign of " + what}}
+		facts = append(facts, Fact{Key: "sign", Value: what + ": " + p, source: source, Evidence: ev})
+		facts = append(facts, Fact{Key: "kind", Value: string(KindUnknown), source: source, Evidence: ev})
+	}
+	seen := map[string]bool{}
+	source := ""
+	for _, f := range t.files {
+		top := !strings.Contains(f.key, "/")
+		if top && source == "" && slices.Contains(sourceExts, path.Ext(f.key)) {
+			source = f.path
+		}
+		for _, row := range otherStacks {
+			if seen[row.what] || !(slices.Contains(row.names, f.key) || (top || row.deep) && slices.Contains(row.exts, path.Ext(f.key))) {
+				continue
+			}
+			seen[row.what] = true
+			sign(f.path, row.what, "other-stack")
+		}
+	}
+	built := t.hasDLLs("bin") || t.programDepth() == 0
+	if source != "" && !built {
+		sign(source, "a source tree that has to be compiled first", "source-tree")
+	}
+	for _, p := range t.webConfigs()[:min(1, len(t.webConfigs()))] {
+		sections(t.readXML(p, webConfigUnknown), func(section string, e *element) {
+			if section == "system.webServer/httpPlatform" || section == "system.webServer/iisnode" {
+				facts = append(facts, Fact{Key: "sign", Value: section + " in " + p, source: "other-stack", Evidence: line(p, e, section)})
+			}
+			if section == "system.webServer/handlers/add" && (strings.EqualFold(e.attr("modules"), "iisnode") || strings.EqualFold(e.attr("modules"), "FastCgiModule")) {
+				facts = append(facts, Fact{Key: "sign", Value: "handler through " + clean(e.attr("modules")), source: "other-stack", Evidence: line(p, e, "handler "+e.attr("name"))})
+			}
+		})
+	}
+	return facts
+}

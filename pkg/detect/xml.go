@@ -1,0 +1,174 @@
+package detect
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"golang.org/x/text/encoding/charmap"
+)
+
+const (
+	maxElements = 200_000
+	maxNesting  = 200
+)
+
+// element is an XML element with the line of its start tag. Names carry no
+// namespace: .NET configuration compares them as they are written.
+type element struct {
+	name     string
+	line     int
+	attrs    []xml.Attr
+	children []*element
+	text     string
+}
+
+// attr returns the value of an attribute, whatever the case of its name, as
+// IIS and people that write web.config treat it.
+func (e *element) attr(name string) string {
+	v, _ := e.lookup(name)
+	return v
+}
+
+func (e *element) lookup(name string) (string, bool) {
+	if e == nil {
+		return "", false
+	}
+	for _, a := range e.attrs {
+		if strings.EqualFold(a.Name.Local, name) {
+			return a.Value, true
+		}
+	}
+	return "", false
+}
+
+// child follows element names downwards, nil where one is missing.
+func (e *element) child(names ...string) *element {
+	for _, n := range names {
+		if e == nil {
+			return nil
+		}
+		var next *element
+		for _, c := range e.children {
+			if c.name == n {
+				next = c
+				break
+			}
+		}
+		e = next
+	}
+	return e
+}
+
+// each calls f for e and everything below it.
+func (e *element) each(f func(*element)) {
+	if e == nil {
+		return
+	}
+	f(e)
+	for _, c := range e.children {
+		c.each(f)
+	}
+}
+
+// xmlError says at which line a document is broken. It never quotes the
+// document: what stands there may be a password.
+type xmlError struct {
+	line int
+	what string
+}
+
+func (e *xmlError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e.what) }
+
+// parseXML reads a document. A document type declaration is refused: it can
+// name files to include and grow without end, and no configuration needs one.
+func parseXML(data []byte) (*element, error) {
+	dec := xml.NewDecoder(bytes.NewReader(data))
+	dec.CharsetReader = func(label string, in io.Reader) (io.Reader, error) {
+		switch strings.ToLower(label) {
+		case "utf-16", "utf-16le", "utf-16be", "unicode", "us-ascii", "ascii":
+			return in, nil // decoded already
+		case "windows-1252", "iso-8859-1", "latin1":
+			return charmap.Windows1252.NewDecoder().Reader(in), nil
+		case "windows-1250", "iso-8859-2":
+			return charmap.Windows1250.NewDecoder().Reader(in), nil
+		case "windows-1251":
+			return charmap.Windows1251.NewDecoder().Reader(in), nil
+		}
+		return nil, errors.New("unknown encoding")
+	}
+	var root *element
+	var open []*element
+	count := 0
+	for {
+		tok, err := dec.Token()
+		line, _ := dec.InputPos()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, &xmlError{line, "is not well-formed XML"}
+		}
+		switch tok := tok.(type) {
+		case xml.Directive:
+			return nil, &xmlError{line, "a document type declaration is refused: it may include other files or grow without end"}
+		case xml.StartElement:
+			if count++; count > maxElements || len(open) >= maxNesting {
+				return nil, &xmlError{line, fmt.Sprintf("more than %d elements or %d levels", maxElements, maxNesting)}
+			}
+			e := &element{name: tok.Name.Local, line: line - linesOfTag(data, dec.InputOffset()), attrs: tok.Copy().Attr}
+			if len(open) > 0 {
+				parent := open[len(open)-1]
+				parent.children = append(parent.children, e)
+			} else if root == nil {
+				root = e
+			}
+			open = append(open, e)
+		case xml.EndElement:
+			open = open[:len(open)-1]
+		case xml.CharData:
+			if len(open) > 0 {
+				if s := strings.TrimSpace(string(tok)); s != "" {
+					open[len(open)-1].text += s
+				}
+			}
+		}
+	}
+	if root == nil {
+		return nil, &xmlError{1, "holds no XML element"}
+	}
+	return root, nil
+}
+
+// linesOfTag counts the line breaks in the tag that ends before end, so that a
+// tag over several lines is reported at its first.
+func linesOfTag(data []byte, end int64) int {
+	end = min(end, int64(len(data)))
+	start := max(bytes.LastIndexByte(data[:end], '<'), 0)
+	return bytes.Count(data[start:end], []byte{'\n'})
+}
+
+// readXML parses a file once. It returns nil, with a Problem, for one that
+// cannot be read.
+func (t *Tree) readXML(p, unknown string) *element {
+	t.mu.Lock()
+	e, ok := t.xml[p]
+	t.mu.Unlock()
+	if ok {
+		return e
+	}
+	if data, ok := t.read(p, unknown); ok {
+		var err error
+		if e, err = parseXML(data); err != nil {
+			t.problem(p, err.Error()+"; "+unknown)
+			e = nil
+		}
+	}
+	t.mu.Lock()
+	t.xml[p] = e
+	t.mu.Unlock()
+	return e
+}
