@@ -22,8 +22,11 @@ type Plan struct {
 	// Rejected are smaller or likelier images and why they will not do.
 	Rejected []Rejected `json:"rejected"`
 	// Steps in the order of execution.
-	Steps  []Step `json:"steps"`
-	Config Config `json:"config"`
+	Steps []Step `json:"steps"`
+	// Service is set where a start script has to register the program as a
+	// Windows service and watch it.
+	Service *ServiceStart `json:"service,omitempty"`
+	Config  Config        `json:"config"`
 	// Builder says whether a step needs a Windows builder.
 	Builder BuilderNeeds `json:"builder"`
 	// Findings are those that only the choice of an image can tell (no image of
@@ -33,7 +36,8 @@ type Plan struct {
 
 // Base is the base image for one Windows release.
 type Base struct {
-	OS           string  `json:"os"`        // "ltsc2022"
+	OS           string  `json:"os"`        // "ltsc2022"; empty where --base names an image that the catalog does not know
+	Family       string  `json:"family"`    // detect.FamilyNanoServer, ...; may differ between releases
 	Reference    string  `json:"reference"` // full reference with tag
 	OSVersion    string  `json:"osVersion"` // "10.0.20348"; the full version once Digest is set
 	Digest       string  `json:"digest,omitempty"`
@@ -43,6 +47,13 @@ type Base struct {
 	Administrator bool `json:"administrator"`
 	// Entrypoint is the one that the image has by itself, if any.
 	Entrypoint []string `json:"entrypoint,omitempty"`
+}
+
+// ServiceStart is a program that a start script runs as a Windows service.
+type ServiceStart struct {
+	Name      string   `json:"name"`      // letters, digits and " ._$@#()+-" only
+	Program   string   `json:"program"`   // absolute Windows path
+	Arguments []string `json:"arguments"` // for the program
 }
 
 // Omitted is a release of the default list that was left out.
@@ -85,6 +96,8 @@ type Step struct {
 
 	// Start and Run: lines for cmd.exe, already quoted.
 	Commands []string `json:"commands,omitempty"`
+	// OS limits a run step to these releases; empty means all.
+	OS []string `json:"os,omitempty"`
 }
 
 // Trustee is an account that is granted rights: its name for icacls and its SID.

@@ -1,0 +1,95 @@
+package dockerfile
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/winpack/winpack/pkg/detect"
+)
+
+// Values of Options.Prefer.
+const (
+	// PreferNoRun configures at container start what a file cannot: the image
+	// builds anywhere. It is the default.
+	PreferNoRun = "no-run"
+	// PreferFastStart configures by RUN what it can: the container starts faster,
+	// and the build needs Windows.
+	PreferFastStart = "fast-start"
+)
+
+// Options are a user's wishes.
+type Options struct {
+	// OS are the Windows releases, the first names the plan's main base. Empty
+	// means the default, ltsc2022 and ltsc2025.
+	OS []string
+	// OSAsked says that the user named OS: none of them is ever left out.
+	OSAsked bool
+	// Base is an image reference to use instead of the chosen one.
+	Base string
+	// Entrypoint replaces what would start the app; needed for kind unknown
+	// where the image of Base does not start it by itself.
+	Entrypoint []string
+	// Prefer is PreferNoRun (the default) or PreferFastStart.
+	Prefer string
+}
+
+// DefaultOS returns the releases that are built where none was asked for.
+func DefaultOS() []string { return []string{"ltsc2022", "ltsc2025"} }
+
+// BlockedError says that the application cannot run in a Windows container.
+type BlockedError struct {
+	Kind     detect.Kind
+	Findings []detect.Finding // the blockers; may be empty
+}
+
+func (e *BlockedError) Error() string {
+	if len(e.Findings) > 0 {
+		f := e.Findings[0]
+		return fmt.Sprintf("the app cannot run in a Windows container: %s: %s", f.Rule, f.Message)
+	}
+	return fmt.Sprintf("the app cannot run in a Windows container: %s programs need a desktop, which containers do not have", e.Kind)
+}
+
+// UnknownKindError says that the kind is unknown and what to give.
+type UnknownKindError struct{}
+
+func (e *UnknownKindError) Error() string {
+	return "what the app is could not be told: name a base image that starts it with --base REF"
+}
+
+// NoImageError says that no image fits the application for releases that were
+// asked for, or for any.
+type NoImageError struct {
+	OS   []string // the releases
+	What string   // what has no image
+	Ways []string // the ways out
+}
+
+func (e *NoImageError) Error() string {
+	s := fmt.Sprintf("no base image of %s for %s", e.What, strings.Join(e.OS, ", "))
+	if len(e.Ways) > 0 {
+		s += ": " + strings.Join(e.Ways, "; or ")
+	}
+	return s
+}
+
+// UnknownReleaseError says that a Windows release is not known, and what is.
+type UnknownReleaseError struct {
+	OS      string
+	Nearest string
+	Known   []string
+}
+
+func (e *UnknownReleaseError) Error() string {
+	s := fmt.Sprintf("unknown Windows release %q", e.OS)
+	if e.Nearest != "" {
+		s += fmt.Sprintf(": did you mean %s?", e.Nearest)
+	}
+	return s + fmt.Sprintf(" (known: %s)", strings.Join(e.Known, ", "))
+}
+
+// UsageError is a wrong option or a mistake in the app's layout that winpack
+// cannot put into an image.
+type UsageError struct{ Message string }
+
+func (e *UsageError) Error() string { return e.Message }

@@ -1,0 +1,404 @@
+package dockerfile
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/winpack/winpack/pkg/detect"
+)
+
+const (
+	siteDir   = `C:\inetpub\wwwroot`
+	appDir    = `C:\app`
+	dotnetExe = `C:\Program Files\dotnet\dotnet.exe`
+	appcmd    = `"%SystemRoot%\System32\inetsrv\appcmd.exe"`
+)
+
+// Trustees that folders are granted to. SIDs: "Well-known SIDs", [MS-DTYP] 2.4.2.4.
+var (
+	iisUsers = Trustee{Name: "IIS_IUSRS", SID: "S-1-5-32-568"}
+	allUsers = Trustee{Name: "Users", SID: "S-1-5-32-545"} // ContainerUser is one of them
+)
+
+// notShipped are files of the app folder that are no part of the app.
+func notShipped() []string { return []string{".git", "winpack.toml"} }
+
+var sectionPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*([./][A-Za-z][A-Za-z0-9]*)*$`)
+
+func (p *planner) hosted() bool {
+	k := p.rep.App.Kind
+	return k == detect.KindASPNET || k == detect.KindWCF || k == detect.KindStatic
+}
+
+// steps fills in steps, configuration and what builder they need.
+func (p *planner) steps() error {
+	if p.hosted() {
+		if err := p.iisSteps(); err != nil {
+			return err
+		}
+	} else if err := p.programSteps(); err != nil {
+		return err
+	}
+	if len(p.opt.Entrypoint) > 0 {
+		p.plan.Config.Entrypoint, p.plan.Service = slices.Clone(p.opt.Entrypoint), nil
+	}
+	if p.plan.Config.Entrypoint == nil {
+		p.plan.Config.Entrypoint = []string{}
+	}
+	for _, s := range p.plan.Steps {
+		if s.Kind == StepRun {
+			p.plan.Builder.Windows = true
+			if !slices.Contains(p.plan.Builder.Reasons, s.Why) {
+				p.plan.Builder.Reasons = append(p.plan.Builder.Reasons, s.Why)
+			}
+		}
+	}
+	return nil
+}
+
+func (p *planner) iisSteps() error {
+	iis := p.rep.Needs.IIS
+	if iis == nil {
+		iis = &detect.IIS{}
+	}
+	if p.want.clr2 {
+		p.netfx3()
+	}
+	if err := p.runFeatures(iis.Features); err != nil {
+		return err
+	}
+	p.runModules(iis.Modules)
+
+	start := StepStart
+	how := "at container start, so that the image builds without Windows"
+	if p.opt.Prefer == PreferFastStart {
+		start, how = StepRun, "in the build, as --prefer fast-start asks"
+	}
+	var pool []string
+	if iis.AppPool.Enable32Bit || p.rep.App.Architecture == detect.X86 {
+		pool = append(pool, "/enable32BitAppOnWin64:true")
+	}
+	if p.want.clr2 {
+		pool = append(pool, "/managedRuntimeVersion:v2.0")
+	}
+	if iis.AppPool.Classic {
+		pool = append(pool, "/managedPipelineMode:Classic")
+	}
+	if len(pool) > 0 {
+		p.plan.Steps = append(p.plan.Steps, Step{Kind: start, Why: "the app pool is configured " + how,
+			Commands: []string{appcmd + ` set apppool "DefaultAppPool" ` + strings.Join(pool, " ")}})
+	}
+	var unlock []string
+	for _, need := range iis.Unlock {
+		if p.open(need.ID) {
+			continue
+		}
+		if !sectionPattern.MatchString(need.ID) {
+			return &UsageError{fmt.Sprintf("configuration section %q is no section name", need.ID)}
+		}
+		unlock = append(unlock, appcmd+" unlock config -section:"+need.ID)
+	}
+	if len(unlock) > 0 {
+		p.plan.Steps = append(p.plan.Steps, Step{Kind: start, Why: "sections that web.config sets are locked in a fresh IIS, and are unlocked " + how, Commands: unlock})
+	}
+
+	p.plan.Steps = append(p.plan.Steps, Step{Kind: StepCopy, Why: "the site", From: ".", To: siteDir, Exclude: notShipped()})
+	if err := p.grants(siteDir, iisUsers, "the app pool writes there"); err != nil {
+		return err
+	}
+	p.plan.Config.Ports = []int{80}
+	if slices.ContainsFunc(iis.Features, func(n detect.Need) bool { return n.ID == "wcf-tcp" }) {
+		p.plan.Config.Ports = append(p.plan.Config.Ports, 808)
+	}
+	return nil
+}
+
+// open says whether every chosen image leaves a section unlocked.
+func (p *planner) open(section string) bool {
+	for _, row := range p.rows {
+		if row == nil || !slices.Contains(row.Open, section) {
+			return false
+		}
+	}
+	return true
+}
+
+// run adds a run step; dism's 3010 (a restart is wanted) is no failure in a container.
+func (p *planner) run(why string, oses []string, commands ...string) {
+	p.plan.Steps = append(p.plan.Steps, Step{Kind: StepRun, Why: why, Commands: commands, OS: oses})
+}
+
+const dismOK = ` || (if errorlevel 3010 (exit /b 0) else exit /b 1)`
+
+func (p *planner) netfx3() {
+	for _, row := range p.cat.NetFX3 {
+		var oses []string
+		for _, b := range p.plan.Bases {
+			if slices.Contains(row.OS, b.OS) {
+				oses = append(oses, b.OS)
+			}
+		}
+		if len(oses) == 0 {
+			continue
+		}
+		if len(oses) == len(p.plan.Bases) {
+			oses = nil
+		}
+		var commands []string
+		for _, c := range row.Commands {
+			if strings.HasPrefix(c, "dism ") {
+				c += dismOK
+			}
+			commands = append(commands, c)
+		}
+		p.run(".NET Framework 2.0 to 3.5 is a Windows feature that no image has any more", oses, commands...)
+	}
+}
+
+func (p *planner) runFeatures(needs []detect.Need) error {
+	var dism, names []string
+	need3 := false
+	add := func(row FeatureRow) {
+		for _, d := range row.DISM {
+			if !slices.Contains(dism, d) {
+				dism = append(dism, d)
+			}
+		}
+		names = append(names, row.ID)
+		need3 = need3 || row.NetFX3
+	}
+	if p.want.clr2 {
+		if i := slices.IndexFunc(p.cat.Features, func(r FeatureRow) bool { return r.ID == "aspnet35" }); i >= 0 {
+			add(p.cat.Features[i])
+		}
+	}
+	for _, n := range needs {
+		i := slices.IndexFunc(p.cat.Features, func(r FeatureRow) bool { return r.ID == n.ID })
+		if i < 0 {
+			return &UsageError{fmt.Sprintf("the app needs the Windows feature %q, which the catalog does not know: add it there, or name an image with --base", n.ID)}
+		}
+		present := true
+		for _, row := range p.rows {
+			present = present && row != nil && slices.Contains(row.Has, n.ID)
+		}
+		if !present && !slices.Contains(names, n.ID) {
+			add(p.cat.Features[i])
+		}
+	}
+	if len(dism) == 0 {
+		return nil
+	}
+	if need3 && !p.want.clr2 {
+		p.netfx3()
+	}
+	slices.Sort(names)
+	p.run("only a Windows feature brings "+strings.Join(names, ", "), nil,
+		"dism /Online /Quiet /NoRestart /Enable-Feature /All /FeatureName:"+strings.Join(dism, " /FeatureName:")+dismOK)
+	return nil
+}
+
+func (p *planner) runModules(needs []detect.Need) {
+	done := map[string]bool{}
+	var add func(id string)
+	add = func(id string) {
+		if done[id] {
+			return
+		}
+		done[id] = true
+		i := slices.IndexFunc(p.cat.Modules, func(r ModuleRow) bool { return r.ID == id })
+		if i < 0 || p.cat.Modules[i].URL == "" {
+			name := printable(id)
+			if i >= 0 {
+				name = p.cat.Modules[i].Name
+			}
+			p.find(RuleNoInstaller, detect.LevelError, "the IIS module "+name+" is in no image, and winpack knows no installer for it", "name an image that has it with --base, or do without it")
+			return
+		}
+		row := p.cat.Modules[i]
+		for _, n := range row.Needs {
+			add(n)
+		}
+		p.run("only an installer brings "+row.Name, nil,
+			fmt.Sprintf(`curl.exe -fsSL -o C:\%s %s && start /wait msiexec.exe /i C:\%s /qn /norestart && del C:\%s`, row.File, row.URL, row.File, row.File))
+	}
+	for _, n := range needs {
+		add(n.ID)
+	}
+}
+
+// grants adds a grant step for each folder that the app writes to.
+func (p *planner) grants(root string, to Trustee, why string) error {
+	for _, w := range p.rep.Needs.Writes {
+		dir, err := windowsPath(root, w.Path)
+		if err != nil {
+			return err
+		}
+		p.plan.Steps = append(p.plan.Steps, Step{Kind: StepGrant, Why: why, To: dir, Trustee: to})
+	}
+	return nil
+}
+
+// windowsPath puts a path of the app below a folder of the image. What Windows
+// cannot name, or what would leave the folder, is an error.
+func windowsPath(root, rel string) (string, error) {
+	clean := path.Clean(rel)
+	if clean == "." {
+		return root, nil
+	}
+	bad := clean == ".." || strings.HasPrefix(clean, "../") || strings.HasPrefix(clean, "/")
+	for _, r := range clean {
+		bad = bad || r < ' ' || r == 0x7f || strings.ContainsRune(`<>:"|?*\`, r) || r == 0xfffd
+	}
+	if bad {
+		return "", &UsageError{fmt.Sprintf("path %q cannot be in a Windows image: rename it", rel)}
+	}
+	return root + `\` + strings.ReplaceAll(clean, "/", `\`), nil
+}
+
+func (p *planner) programSteps() error {
+	app, prog := p.rep.App, p.rep.App.Program
+	c := &p.plan.Config
+	if p.want.clr2 {
+		p.netfx3()
+	}
+	p.plan.Steps = append(p.plan.Steps, Step{Kind: StepCopy, Why: "the app", From: ".", To: appDir, Exclude: notShipped()})
+	c.WorkingDir = appDir
+	c.Ports = slices.Clone(app.Ports)
+	if prog == nil {
+		if app.Kind != detect.KindUnknown && len(p.opt.Entrypoint) == 0 {
+			return &UsageError{"no program that starts the app was found: " + (&UnknownKindError{}).Error()}
+		}
+		return nil
+	}
+	exe, err := windowsPath(appDir, prog.Path)
+	if err != nil {
+		return err
+	}
+	command := []string{exe}
+	if prog.Form == detect.FormFrameworkDependent {
+		command = []string{dotnetExe, exe}
+	}
+	command = append(command, prog.Arguments...)
+	c.User = userUnelevated
+	switch app.Kind {
+	case detect.KindNetFXConsole, detect.KindNetFXService:
+		// URL reservations of http.sys and files beside the program are the rule in
+		// .NET Framework programs, and both need the administrator of the image.
+		c.User = userAdmin
+	}
+	if prog.Service != nil && !prog.Service.Foreground {
+		c.User = userAdmin
+		p.service(command)
+	} else {
+		c.Entrypoint = command
+		if c.User == userUnelevated {
+			if err := p.grants(appDir, allUsers, "the program writes there and runs as "+userUnelevated); err != nil {
+				return err
+			}
+		}
+	}
+	if app.Kind == detect.KindASPNETCore {
+		p.kestrel()
+	}
+	return nil
+}
+
+// kestrel sets what the images of Microsoft set (dotnet-docker, src/runtime): without
+// it Kestrel listens on localhost only, which nothing outside the container reaches.
+func (p *planner) kestrel() {
+	c := &p.plan.Config
+	major, _, ok := majorMinor(cmp.Or(p.want.version, p.rep.App.Framework.Version))
+	old := ok && major < 8
+	inImage := true
+	for _, row := range p.rows {
+		inImage = inImage && row != nil && (row.Role == roleDotNet || row.Role == roleDotNetASP)
+	}
+	port := 8080
+	if inImage && old {
+		port = 80 // ASPNETCORE_URLS=http://+:80 in images before .NET 8
+	}
+	if len(c.Ports) == 0 {
+		c.Ports = []int{port}
+	}
+	if inImage {
+		return
+	}
+	c.Env = map[string]string{"DOTNET_RUNNING_IN_CONTAINER": "true"}
+	if old {
+		c.Env["ASPNETCORE_URLS"] = "http://+:8080"
+	} else {
+		c.Env["ASPNETCORE_HTTP_PORTS"] = "8080"
+	}
+}
+
+var serviceNamePattern = regexp.MustCompile(`^[A-Za-z0-9._$@#()+ -]{1,256}$`)
+
+// service sets the start script of a program that only runs under the service manager.
+func (p *planner) service(command []string) {
+	name := p.rep.App.Program.Service.Name
+	if strings.TrimSpace(name) == "" {
+		name = safeServiceName(p.rep.App.Name)
+		p.find(RuleServiceName, detect.LevelNote, "the binary does not give the name of its service: it is registered as "+name, "none needed unless the program looks its own service up by name")
+	} else if !serviceNamePattern.MatchString(name) || strings.TrimSpace(name) != name {
+		safe := safeServiceName(name)
+		p.find(RuleServiceName, detect.LevelWarning, fmt.Sprintf("the service name %q cannot stand in a start script: the service is registered as %s", name, safe), "give the service a name of letters, digits, dots, dashes and blanks")
+		name = safe
+	}
+	p.plan.Service = &ServiceStart{Name: name, Program: command[0], Arguments: slices.Clone(command[1:])}
+	p.plan.Config.Entrypoint = scriptEntrypoint()
+	p.plan.Why = append(p.plan.Why, "the program runs only under the service manager: a start script registers it, starts it, waits until it stops and ends with its exit code")
+}
+
+func safeServiceName(s string) string {
+	out := strings.Map(func(r rune) rune {
+		if r < 0x80 && serviceNamePattern.MatchString(string(r)) && r != ' ' {
+			return r
+		}
+		return '-'
+	}, s)
+	out = strings.Trim(out, "-.")
+	if len(out) > 80 {
+		out = out[:80]
+	}
+	return cmp.Or(out, "app")
+}
+
+// whyNot gives the reasons for what was left undone.
+func (p *planner) whyNot() []string {
+	var out []string
+	for _, s := range p.plan.Steps {
+		if s.Kind == StepStart {
+			out = append(out, s.Why)
+		}
+	}
+	if p.hosted() {
+		for _, row := range p.rows {
+			if row != nil && row.DefaultPage {
+				out = append(out, "the image's own iisstart.htm stays in wwwroot: it is the last default document, so a start page of the site wins, and deleting it would take a RUN step")
+				break
+			}
+		}
+	}
+	return out
+}
+
+// AppEntrypoint is what runs the app: the plan's own entrypoint or, where it has
+// none, that of the base.
+func (p Plan) AppEntrypoint() []string {
+	if len(p.Config.Entrypoint) > 0 || len(p.Bases) == 0 {
+		return slices.Clone(p.Config.Entrypoint)
+	}
+	return slices.Clone(p.Bases[0].Entrypoint)
+}
+
+// Administrator says whether the container starts as an administrator.
+func (p Plan) Administrator() bool {
+	if p.Config.User != "" {
+		return strings.EqualFold(p.Config.User, userAdmin)
+	}
+	return len(p.Bases) > 0 && p.Bases[0].Administrator
+}
