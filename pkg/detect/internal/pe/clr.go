@@ -118,8 +118,8 @@ func (f *File) readCLI() (*CLR, error) {
 }
 
 // CLR returns the managed side of the file; nil without an error where it has
-// none. With an error the header's fields are still set where the CLI header
-// could be read.
+// none. With an error the result is nil where the CLI header could not be read;
+// else the header's fields are set, and what the metadata would say is empty.
 func (f *File) CLR() (*CLR, error) {
 	if !f.HasCLR() {
 		return nil, nil
@@ -133,6 +133,8 @@ func (f *File) CLR() (*CLR, error) {
 		c.file = f
 		if f.mdErr = c.readRoot(); f.mdErr == nil {
 			f.mdErr = c.readIdentity()
+		} else {
+			c.md.tables = [tableCount]table{} // nothing of a half-read layout may be used
 		}
 	}
 	return c, f.mdErr

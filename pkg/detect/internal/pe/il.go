@@ -241,7 +241,7 @@ func (c *CLR) CallsTo(members ...string) ([]Call, error) {
 // and in their async state machines; each method is read once.
 // CallsFrom(c.EntryPoint) says what Main does. Errors are as of CallsTo.
 func (c *CLR) CallsFrom(method uint32) ([]Call, error) {
-	if method>>24 != tMethodDef {
+	if method>>24 != tMethodDef || c.md.tables[tMethodDef].rows == 0 {
 		return nil, nil
 	}
 	var out []Call

@@ -155,16 +155,16 @@ func (m *metadata) readTables(stream Span) error {
 	heaps := head[6]
 	valid := binary.LittleEndian.Uint64(head[8:])
 	at := stream.Offset + 24
-	for i := range 64 {
+	if valid>>tableCount != 0 {
+		return broken(stream.Offset+8, "metadata tables 0x%x, some of which ECMA-335 does not know", valid)
+	}
+	for i := range m.tables {
 		if valid>>i&1 == 0 {
 			continue
 		}
 		rows, err := m.src.u32(at)
 		if err != nil {
 			return err
-		}
-		if i >= tableCount {
-			return broken(stream.Offset+8, "a metadata table 0x%x, which ECMA-335 does not know", i)
 		}
 		if rows > maxRows {
 			return broken(at, "%d rows in metadata table 0x%x", rows, i)
