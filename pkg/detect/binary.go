@@ -22,7 +22,7 @@ type image struct {
 	path    string
 	base    string // file name in lower case
 	dir     string // folder as written, "." for the root
-	isDLL   bool
+	isDLL   bool // by its flag or its name: assemblies of .NET programs carry no flag
 	gui     bool
 	sub     pe.Span
 	x86     bool // machine is 32-bit x86
@@ -33,6 +33,7 @@ type image struct {
 	delayed []pe.Import
 	host    *pe.AppHost // nil unless a .NET host
 	exports []pe.Function
+	broken  bool   // what it imports could not be read
 	wrapper string // installer or wrapper that the section table gives away
 }
 
@@ -111,8 +112,12 @@ func (t *Tree) withPE(p string, f func(*pe.File) error) {
 	}
 	img, err := pe.Open(r, size)
 	if err == nil {
-		for _, d := range img.Defects {
-			t.problem(p, d.Error()+"; what lies there is unknown")
+		if n := len(img.Defects); n > 0 {
+			more := ""
+			if n > 1 {
+				more = fmt.Sprintf(" (and %d more defects like it)", n-1)
+			}
+			t.problem(p, clean(img.Defects[0].Error())+more+"; what lies there is unknown")
 		}
 		err = f(img)
 	}
@@ -128,7 +133,7 @@ func (t *Tree) readBinary(p string) (b *image) {
 	t.withPE(p, func(f *pe.File) error {
 		b = &image{
 			path: p, base: strings.ToLower(path.Base(p)), dir: path.Dir(p),
-			isDLL: f.IsDLL(), gui: f.Subsystem == pe.SubsystemGUI, sub: f.SubsystemSpan,
+			isDLL: f.IsDLL() || strings.HasSuffix(strings.ToLower(p), ".dll"), gui: f.Subsystem == pe.SubsystemGUI, sub: f.SubsystemSpan,
 			x86: f.Machine == pe.MachineI386,
 		}
 		for _, s := range f.Sections {
@@ -154,6 +159,7 @@ func (t *Tree) readBinary(p string) (b *image) {
 		if b.clr == nil || b.arch.Mixed {
 			b.imports, err = f.Imports()
 			keep(err)
+			b.broken = err != nil || len(f.Defects) > 0
 			b.delayed, err = f.DelayImports()
 			keep(err)
 		}

@@ -18,7 +18,7 @@ func (r *resolution) collectNeeds() {
 	}
 	if r.app.Framework.Name == NETFramework {
 		n.Families = append(n.Families, FamilyNeed{Family: FamilyServerCore, Why: "Nano Server has no .NET Framework",
-			Evidence: r.evidenceOf("framework", r.app.Framework.Name+" "+r.app.Framework.Version)})
+			Evidence: orElse(r.evidenceOf("framework", r.app.Framework.Name+" "+r.app.Framework.Version), r.evidenceOf("kind", string(r.app.Kind)))})
 	} else if n.IIS != nil {
 		n.Families = append(n.Families, FamilyNeed{Family: FamilyServerCore, Why: "IIS images are made on Server Core",
 			Evidence: r.evidenceOf("kind", string(r.app.Kind))})
@@ -46,6 +46,13 @@ func (r *resolution) collectNeeds() {
 	n.SharedFrameworks = slices.CompactFunc(n.SharedFrameworks, func(a, b SharedFramework) bool { return a.Name == b.Name })
 	slices.SortStableFunc(n.Writes, func(a, b Write) int { return strings.Compare(strings.ToLower(a.Path), strings.ToLower(b.Path)) })
 	n.Writes = slices.CompactFunc(n.Writes, func(a, b Write) bool { return strings.EqualFold(a.Path, b.Path) })
+}
+
+func orElse(a, b []Evidence) []Evidence {
+	if len(a) > 0 {
+		return a
+	}
+	return b
 }
 
 // joinFamilies gives each reason once, the largest family first.

@@ -44,7 +44,7 @@ func (t *Tree) configuredProgram(config string, taken map[string]bool) []Fact {
 		return []Fact{{Key: "sign", Value: config + " has no " + clean(path.Base(stem)) + ".dll beside it",
 			Evidence: []Evidence{{Path: config, Line: 1, Detail: "a .NET program without its assembly"}}}}
 	}
-	if dll.isDLL && dll.clr.EntryPoint == 0 {
+	if dll.clr.EntryPoint == 0 {
 		return []Fact{{Key: "sign", Value: config + " belongs to a library",
 			Evidence: []Evidence{at(dll.path, dll.clr.Span, "the assembly has no entry point")}}}
 	}
@@ -67,6 +67,11 @@ func (t *Tree) configuredProgram(config string, taken map[string]bool) []Fact {
 	ev := []Evidence{{Path: config, Line: 1, Detail: "runtimeconfig.json of " + path.Base(dll.path)}}
 	facts := []Fact{{Key: "program", Value: p.Path, source: source, about: p.Path, Evidence: ev, item: p}}
 	facts = append(facts, runtimeFacts(root, config, p.Path, "")...)
+	if root == nil { // Microsoft.AspNetCore.App may stand in it, or nothing
+		facts = append(facts,
+			Fact{Key: "kind", Value: string(KindUnknown), source: "aspnetcore", about: p.Path, Evidence: ev},
+			Fact{Key: "sign", Value: config + " cannot be read, so which .NET and which kind of program is unknown", Evidence: ev})
+	}
 	facts = append(facts, t.depsFacts(stem+".deps.json", p.Path)...)
 	if source != "deeper" {
 		facts = append(facts, t.managedEntry(dll, host, p)...)
@@ -76,7 +81,7 @@ func (t *Tree) configuredProgram(config string, taken map[string]bool) []Fact {
 		facts = append(facts, architectureFacts(host, p.Path, "host")...)
 	}
 	facts = append(facts, architectureFacts(dll, p.Path, "entry")...)
-	return append(facts, t.dependencies(dll, "dotnet")...)
+	return append(facts, t.dependencies(dll, "dotnet", p.Path)...)
 }
 
 // hostOf is the application host that starts the DLL: NAME.exe, or another
@@ -381,5 +386,5 @@ func (t *Tree) unconfigured(b, dll *image, self []Evidence) []Fact {
 	}
 	facts = append(facts, frameworkFactsDotNet(dll, b.path)...)
 	facts = append(facts, architectureFacts(b, b.path, "host")...)
-	return append(facts, t.dependencies(dll, "dotnet")...)
+	return append(facts, t.dependencies(dll, "dotnet", b.path)...)
 }

@@ -51,7 +51,7 @@ func (t *Tree) netfxProgram(b *image) []Fact {
 	if config != "" {
 		facts = append(facts, t.exeConfig(config, b.path)...)
 	}
-	return append(facts, t.dependencies(b, "netfx")...)
+	return append(facts, t.dependencies(b, "netfx", b.path)...)
 }
 
 // referenced names another program of the folder that uses this one as a library.
@@ -209,12 +209,10 @@ func (t *Tree) siteAssemblies() []Fact {
 		}
 		if r := b.ref("System.Web"); r != nil && !vendor(b.name()) {
 			facts = append(facts, Fact{Key: "site", Value: "assembly", Evidence: []Evidence{at(b.path, r.Span, "refers to System.Web "+r.Version)}})
-			if highest == nil && top.Version == "" {
-				facts = append(facts, frameworkFacts(b, "")...)
-			}
+			facts = append(facts, frameworkFacts(b, "")...)
 		}
 		facts = append(facts, t.flavors(b, pages)...)
-		facts = append(facts, t.dependencies(b, "netfx")...)
+		facts = append(facts, t.dependencies(b, "netfx", "")...)
 	}
 	if highest != nil {
 		facts = append(facts, Fact{Key: "framework", Value: top.Name + " " + top.Version, source: "target-framework-attribute",

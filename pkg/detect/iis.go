@@ -222,6 +222,11 @@ func aspnetSection(p, section string, e *element) []Fact {
 			facts = append(facts, fact("debug", "true", "compilation debug=true")...)
 		}
 		return facts
+	case "system.web/compilation/assemblies/add":
+		if root && strings.Contains(e.attr("assembly"), "Version=3.5.0.0") {
+			return []Fact{{Key: "framework", Value: NETFramework + " 3.5", source: "web-config",
+				Evidence: line(p, e, "compiles against "+e.attr("assembly")), item: Framework{NETFramework, "3.5"}}}
+		}
 	case "system.web/httpRuntime":
 		if v := e.attr("targetFramework"); v != "" && root {
 			return []Fact{{Key: "framework", Value: NETFramework + " " + v, source: "web-config",

@@ -56,6 +56,8 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 	kind, ev := KindNativeConsole, []Evidence{self}
 	golang := t.isGo(b)
 	switch {
+	case b.broken:
+		kind = KindUnknown
 	case len(dispatcher) > 0 && golang == "":
 		kind, ev = KindNativeService, dispatcher
 		p.Service = &Service{Evidence: dispatcher}
@@ -65,6 +67,12 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 	facts := []Fact{
 		{Key: "program", Value: b.path, source: source, about: b.path, Evidence: []Evidence{self}, item: p},
 		{Key: "kind", Value: string(kind), source: "native", about: b.path, Evidence: ev},
+	}
+	if b.broken {
+		facts = append(facts, Fact{Key: "sign", Value: b.path + " is a broken program", Evidence: []Evidence{self}})
+	}
+	if p.Service != nil {
+		facts = append(facts, Fact{Key: "service-start", Value: "needs a service manager", about: b.path, Evidence: dispatcher})
 	}
 	if golang != "" {
 		facts = append(facts, Fact{Key: "language", Value: "go", about: b.path, Evidence: []Evidence{at(b.path, pe.Span{}, golang)}})

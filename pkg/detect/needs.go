@@ -14,17 +14,10 @@ import (
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // dependencies are what the references of an assembly, and of those in the
-// folder that it reaches, ask of an image.
-func (t *Tree) dependencies(start *image, family string) []Fact {
+// folder that it reaches, ask of an image. about is the program, or empty for a
+// site.
+func (t *Tree) dependencies(start *image, family, about string) []Fact {
 	var facts []Fact
-	about := start.path
-	if start.isDLL && family == "netfx" {
-		about = "" // of a site
-	} else if start.isDLL {
-		if h := t.hostOf(start); h != nil {
-			about = h.path
-		}
-	}
 	seen := map[*image]bool{start: true}
 	natives := map[string]bool{}
 	for queue := []*image{start}; len(queue) > 0; queue = queue[1:] {
@@ -82,16 +75,17 @@ func dependencyFacts(ref, family, about string, ev Evidence) []Fact {
 		if d.Applies != "any" && d.Applies != family || !d.matches(ref) {
 			continue
 		}
-		why := ref + " is not there on Nano Server: " + d.Missing
+		why := ref + " does not work on Nano Server: " + d.Missing
 		need := FamilyServerCore
 		switch {
 		case d.ServerCore == "no" && d.Server == "ok":
-			need, why = FamilyServer, ref+" is not there on Server Core: "+d.Missing
+			need, why = FamilyServer, ref+" does not work on Server Core: "+d.Missing
 		case d.Nano == "partial":
 			why = ref + " is not proven on Nano Server: " + d.Missing
 		}
-		f := Fact{Key: "assembly-need", Value: ref, about: about, Evidence: []Evidence{ev}, item: FamilyNeed{Family: need, Why: why, Evidence: []Evidence{ev}}}
-		facts = append(facts, f)
+		if family == "dotnet" || need == FamilyServer { // .NET Framework is on Server Core anyway
+			facts = append(facts, Fact{Key: "assembly-need", Value: ref, about: about, Evidence: []Evidence{ev}, item: FamilyNeed{Family: need, Why: why, Evidence: []Evidence{ev}}})
+		}
 		if d.ServerCore != "ok" && d.Missing != "" || d.Server == "no" {
 			key := "assembly-partial"
 			if d.Server == "no" || d.ServerCore == "no" && d.Server != "ok" {

@@ -178,6 +178,9 @@ func (r *resolution) chooseKind(program *Program, ambiguous []*Fact) {
 		return
 	}
 	r.app.Kind = Kind(winner.Value)
+	if r.app.Kind == KindUnknown {
+		program = nil
+	}
 	if winner.about != "" || r.app.Kind == KindASPNETCore {
 		r.app.Program = program
 	}
@@ -265,16 +268,16 @@ func (r *resolution) chooseFramework() {
 			best = f
 			return
 		}
-		stated := func(f *Fact) bool { return f.source == "target-framework-attribute" || f.source == "web-config" }
 		a, b := rank("framework", f.source), rank("framework", best.source)
-		if site && stated(f) && stated(best) {
-			a, b = 0, 0
-		}
-		if a < b || a == b && newer(fw.Version, best.item.(Framework).Version) {
+		switch c := compareVersions(fw.Version, best.item.(Framework).Version); {
+		case site && (c > 0 || c == 0 && a < b), !site && (a < b || a == b && c > 0):
 			best = f
 		}
 	})
 	if best == nil {
+		if site { // of some version: nothing else runs system.web
+			r.app.Framework.Name = NETFramework
+		}
 		return
 	}
 	r.app.Framework = best.item.(Framework)
@@ -282,10 +285,10 @@ func (r *resolution) chooseFramework() {
 		if f.OverruledBy != "" || f.Value == best.Value {
 			return
 		}
-		if why := best.source + " comes before " + f.source; rank("framework", best.source) < rank("framework", f.source) && !site {
-			f.OverruledBy = best.Value + ": " + why
+		if !site && best.source != f.source {
+			f.OverruledBy = best.Value + ": " + best.source + " comes before " + f.source
 		} else {
-			f.OverruledBy = best.Value + ": the highest version that is asked for, or the stronger source (" + best.source + ")"
+			f.OverruledBy = best.Value + ": the highest version that anything of the application asks for"
 		}
 	})
 }
