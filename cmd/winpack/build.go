@@ -1,0 +1,248 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/urfave/cli/v2"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+	"github.com/winpack/winpack/cmd/winpack/internal/report"
+)
+
+func buildCommand(e env) *cli.Command {
+	return &cli.Command{
+		Name:      "build",
+		Usage:     "build the image of an app, and push or save it",
+		UsageText: "winpack build [APP] -t REF --push [flags]",
+		Description: `Detects, plans, builds and pushes in one go, without Docker and without Windows. Base layers stay where
+they are: they are mounted or found in the registry, and copied across only where it has neither.
+
+  winpack build ./site -t registry.example.com/site:1 --push
+  winpack build ./site -o type=oci,dest=site.tar
+  winpack build ./site -t registry.example.com/site:1 --push --os ltsc2019,ltsc2022,ltsc2025
+
+The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps file times, as everywhere.`,
+		Flags: append([]cli.Flag{
+			&cli.StringSliceFlag{Name: "tag", Aliases: []string{"t"}, Usage: "`REF` name of the image, like registry.example.com/site:1 (repeatable)"},
+			boolFlag("push", "", "push to the registry that -t names; the same as -o type=registry"),
+			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "`SPEC` type=oci,dest=FILE[,tar=false][,base=sparse], or type=registry (repeatable):\ntar=false writes a folder, base=sparse names the base layers and stores none"},
+			boolFlag("dry-run", "", "resolve and compute everything, and write nothing"),
+			sliceFlag("label", "`KEY=VALUE` label of the image (repeatable)"),
+			sliceFlag("annotation", "`KEY=VALUE` annotation of the image (repeatable)"),
+			sliceFlag("platform", "`PLATFORM` windows/amd64:10.0.20348 or windows(10.0.20348)/amd64: build this release only\n(repeatable)"),
+			stringFlag("iidfile", "`FILE` write the digest of the image to FILE"),
+			stringFlag("metadata-file", "`FILE` write what was built to FILE, as JSON"),
+		}, commonFlags()...),
+		Action: func(c *cli.Context) error {
+			job, err := jobOf(c)
+			if err != nil {
+				return err
+			}
+			b, err := buildOf(c, e)
+			if err != nil {
+				return err
+			}
+			shown, err := newProgress(c, e)
+			if err != nil {
+				return err
+			}
+			if err := readConfig(&job); err != nil {
+				return err
+			}
+			b.Progress = shown.event
+			job.Build = b
+			res := pipeline.Run(c.Context, job)
+			shown.close()
+			printFindings(e, c, res.Report)
+			if res.Image != nil {
+				err := printImage(e.stdout, c.Bool("quiet"), b, res)
+				if res.Err == nil {
+					res.Err = err
+				}
+			}
+			return res.Err
+		},
+	}
+}
+
+// buildOf reads the flags that are build's own and refuses what makes no sense.
+func buildOf(c *cli.Context, e env) (*pipeline.Build, error) {
+	b := &pipeline.Build{
+		DryRun:       c.Bool("dry-run"),
+		IIDFile:      c.String("iidfile"),
+		MetadataFile: c.String("metadata-file"),
+		Version:      buildVersion().Version,
+	}
+	var err error
+	if b.References, err = references(c.StringSlice("tag")); err != nil {
+		return nil, err
+	}
+	if b.Outputs, b.Push, err = parseOutputs(c.StringSlice("output"), c.Bool("push")); err != nil {
+		return nil, err
+	}
+	switch {
+	case !b.Push && len(b.Outputs) == 0 && !b.DryRun:
+		return nil, usagef("nowhere to put the image: use --push (with -t REF), -o type=oci,dest=FILE, or --dry-run")
+	case b.Push && len(b.References) == 0:
+		return nil, usagef("--push needs a name: -t registry.example.com/name:tag")
+	case b.DryRun && (b.IIDFile != "" || b.MetadataFile != ""):
+		return nil, usagef("--dry-run writes no file: leave out --iidfile and --metadata-file")
+	case b.IIDFile != "" && filepath.Clean(b.IIDFile) == filepath.Clean(b.MetadataFile):
+		return nil, usagef("--iidfile and --metadata-file name the same file, %q", b.IIDFile)
+	}
+	for _, file := range []struct{ flag, path string }{{"iidfile", b.IIDFile}, {"metadata-file", b.MetadataFile}} {
+		if c.IsSet(file.flag) && file.path == "" {
+			return nil, usagef("--%s is empty: name a file", file.flag)
+		}
+		if file.path == "" {
+			continue
+		}
+		if info, err := os.Stat(filepath.Dir(file.path)); err != nil || !info.IsDir() {
+			return nil, usagef("--%s %q: there is no folder %q", file.flag, file.path, filepath.Dir(file.path))
+		}
+		if info, err := os.Stat(file.path); err == nil && info.IsDir() {
+			return nil, usagef("--%s %q is a folder: name a file", file.flag, file.path)
+		}
+	}
+	if b.Labels, err = pairs("label", c.StringSlice("label")); err != nil {
+		return nil, err
+	}
+	if b.Annotations, err = pairs("annotation", c.StringSlice("annotation")); err != nil {
+		return nil, err
+	}
+	for _, value := range c.StringSlice("platform") {
+		for platform := range strings.SplitSeq(value, ",") { // a list, as in buildx
+			if _, err := pipeline.ParsePlatform(platform); err != nil {
+				return nil, err
+			}
+			b.Platforms = append(b.Platforms, platform)
+		}
+	}
+	if b.Epoch, err = epoch(e.getenv("SOURCE_DATE_EPOCH")); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// references checks the values of -t and drops those that are given twice.
+func references(values []string) ([]string, error) {
+	var refs []string
+	seen := map[string]bool{}
+	for _, value := range values {
+		if strings.Contains(value, "://") {
+			return nil, usagef("-t %q: a reference has no scheme, like registry.example.com/name:tag", value)
+		}
+		if strings.Contains(value, "@") {
+			return nil, usagef("-t %q: name a tag, the digest comes from the build", value)
+		}
+		tag, err := name.NewTag(value)
+		if err != nil {
+			return nil, usagef("-t %q is not an image reference like registry.example.com/name:tag: %w", value, err)
+		}
+		if !seen[tag.Name()] {
+			seen[tag.Name()] = true
+			refs = append(refs, value)
+		}
+	}
+	return refs, nil
+}
+
+// pairs reads KEY=VALUE flags. As in docker, KEY alone has an empty value.
+func pairs(flag string, values []string) (map[string]string, error) {
+	table := map[string]string{}
+	for _, value := range values {
+		key, v, _ := strings.Cut(value, "=")
+		if key == "" || key != strings.TrimSpace(key) {
+			return nil, usagef("--%s %q is not KEY=VALUE", flag, value)
+		}
+		if kind, _, typed := strings.Cut(key, ":"); typed && flag == "annotation" {
+			for _, prefix := range []string{"manifest", "index", "manifest-descriptor", "index-descriptor"} {
+				if kind == prefix || strings.HasPrefix(kind, prefix+"[") {
+					return nil, usagef("--annotation %q: winpack does not take the prefix %s: leave it out", value, kind)
+				}
+			}
+		}
+		if old, twice := table[key]; twice && old != v {
+			return nil, usagef("--%s gives %q two values, %q and %q", flag, key, old, v)
+		}
+		table[key] = v
+	}
+	return table, nil
+}
+
+// epoch reads SOURCE_DATE_EPOCH: seconds since 1970
+// (https://reproducible-builds.org/specs/source-date-epoch).
+func epoch(value string) (*time.Time, error) {
+	if value == "" {
+		return nil, nil
+	}
+	seconds, err := strconv.ParseUint(value, 10, 36)
+	if err != nil {
+		return nil, usagef("SOURCE_DATE_EPOCH %q is not a number of seconds since 1970, like the one of `git log -1 --format=%%ct`", value)
+	}
+	t := time.Unix(int64(seconds), 0).UTC()
+	return &t, nil
+}
+
+// printFindings writes the findings of a command that makes something to stderr,
+// one line each.
+func printFindings(e env, c *cli.Context, r *report.Report) {
+	if r == nil || c.Bool("quiet") {
+		return
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintln(e.stderr, report.FindingLine(f))
+	}
+}
+
+// printImage says what was built and where it is.
+func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result) error {
+	image := res.Image
+	if quiet {
+		_, err := fmt.Fprintln(w, image.Digest)
+		return err
+	}
+	var text strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
+	for _, r := range image.Releases {
+		line("%s  %s  on %s", release(r.OS, r.OSVersion), r.Digest, report.Safe(r.BaseReference))
+	}
+	where := "built"
+	switch {
+	case b.DryRun:
+		where = "would be built"
+	case image.Unchanged:
+		where = "unchanged"
+	case b.Push:
+		where = "pushed"
+	}
+	if len(b.References) == 0 || !b.Push {
+		line("%s: %s", where, image.Digest)
+	} else {
+		for _, ref := range b.References {
+			line("%s: %s@%s", where, report.Safe(ref), image.Digest)
+		}
+	}
+	if !b.DryRun {
+		for _, o := range b.Outputs {
+			line("saved: %s", report.Safe(o.Dest))
+		}
+	}
+	line("%s read from registries, %s written, in %s", bytesText(image.BytesRead), bytesText(image.BytesWritten), image.Took.Round(10*time.Millisecond))
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+func release(os, version string) string {
+	if os == "" {
+		return version
+	}
+	return os + " " + version
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+	"github.com/winpack/winpack/cmd/winpack/internal/report"
+)
+
+func detectCommand(e env) *cli.Command {
+	return &cli.Command{
+		Name:      "detect",
+		Usage:     "say what an app is, what it needs, and which base image fits",
+		UsageText: "winpack detect [APP] [flags]",
+		Description: `Prints the report: the kind of the app, the base image with the reasons, what was rejected, and the
+findings, each with the place where it was seen. Nothing is written, and no registry is asked.
+--format json prints it as winpack/report/v1.`,
+		Flags: append([]cli.Flag{stringFlag("format", "`FORMAT` text or json (default: text)")}, commonFlags()...),
+		Action: func(c *cli.Context) error {
+			format, err := formatOf(c)
+			if err != nil {
+				return err
+			}
+			job, err := jobOf(c)
+			if err != nil {
+				return err
+			}
+			if err := readConfig(&job); err != nil {
+				return err
+			}
+			res := pipeline.Run(c.Context, job)
+			if res.Report != nil {
+				if err := printReport(e, c, format, job, *res.Report); err != nil {
+					return err
+				}
+			}
+			return res.Err
+		},
+	}
+}
+
+func printReport(e env, c *cli.Context, format string, job pipeline.Job, r report.Report) error {
+	if format == "json" {
+		return writeJSON(e.stdout, r)
+	}
+	return r.Text(e.stdout, report.View{
+		Color:   colorful(e.stdout, e.getenv),
+		Quiet:   c.Bool("quiet"),
+		Verbose: c.Bool("verbose"),
+		App:     job.App,
+	})
+}
+
+func writeJSON(w io.Writer, v any) error {
+	data, err := report.JSON(v)
+	if err == nil {
+		_, err = w.Write(data)
+	}
+	return err
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+)
+
+// commonFlags are the flags of every command that looks at an app.
+func commonFlags() []cli.Flag {
+	return []cli.Flag{
+		stringFlag("config", "`FILE` winpack.toml (default: APP/winpack.toml, where it exists)"),
+		stringFlag("os", "`LIST` Windows releases, like ltsc2019,ltsc2022,ltsc2025 (default: ltsc2022,ltsc2025)"),
+		stringFlag("base", "`REF` use this base image instead of the chosen one"),
+		sliceFlag("mirror", "`HOST=MIRROR` pull HOST/... from MIRROR/... (repeatable)"),
+		sliceFlag("insecure-registry", "`HOST` allow plain http to this registry; HOST includes the port (repeatable)"),
+		stringFlag("fail-on", "`LEVEL` exit 4 when a finding of that level or above remains:\nerror, warning or never (default: never)"),
+		boolFlag("quiet", "q", "print less"),
+		boolFlag("verbose", "v", "print more: every fact, and where it was seen"),
+		stringFlag("progress", "`MODE` on stderr: auto, none, plain, quiet, rawjson or tty (default: auto)"),
+	}
+}
+
+func stringFlag(name, usage string) cli.Flag { return &cli.StringFlag{Name: name, Usage: usage} }
+
+func sliceFlag(name, usage string) cli.Flag { return &cli.StringSliceFlag{Name: name, Usage: usage} }
+
+func boolFlag(name, letter, usage string) cli.Flag {
+	flag := &cli.BoolFlag{Name: name, Usage: usage}
+	if letter != "" {
+		flag.Aliases = []string{letter}
+	}
+	return flag
+}
+
+// oneOf reads a flag with a fixed set of values; the first is the default.
+func oneOf(c *cli.Context, flag string, values ...string) (string, error) {
+	if !c.IsSet(flag) {
+		return values[0], nil
+	}
+	value := c.String(flag)
+	if !slices.Contains(values, value) {
+		return "", usagef("--%s is %s, not %q", flag, orList(values), value)
+	}
+	return value, nil
+}
+
+func formatOf(c *cli.Context) (string, error) {
+	if c.String("format") == "sarif" {
+		return "", usagef("--format sarif does not exist yet: use --format json")
+	}
+	return oneOf(c, "format", "text", "json")
+}
+
+func orList(values []string) string {
+	last := len(values) - 1
+	if last == 0 {
+		return values[0]
+	}
+	return strings.Join(values[:last], ", ") + " or " + values[last]
+}
+
+// appArgument is APP, by default the current folder.
+func appArgument(c *cli.Context) (string, error) {
+	switch args := c.Args().Slice(); len(args) {
+	case 0:
+		return ".", nil
+	case 1:
+		if args[0] == "" {
+			return "", usagef("APP is empty: name a folder, or leave it out for the current one")
+		}
+		return args[0], nil
+	default:
+		return "", usagef("one APP at a time, and %d arguments were given: %s", len(args), quoteAll(args))
+	}
+}
+
+func quoteAll(words []string) string {
+	var quoted []string
+	for _, w := range words {
+		quoted = append(quoted, fmt.Sprintf("%q", w))
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// releases splits --os. asked is false where the default applies.
+func releases(c *cli.Context) (list []string, err error) {
+	if !c.IsSet("os") {
+		return nil, nil
+	}
+	for name := range strings.SplitSeq(c.String("os"), ",") {
+		name = strings.TrimSpace(name)
+		if name == "" {
+			return nil, usagef("--os %q has an empty entry: write it like ltsc2022,ltsc2025", c.String("os"))
+		}
+		if slices.Contains(list, name) {
+			return nil, usagef("--os %q names %s twice", c.String("os"), name)
+		}
+		list = append(list, name)
+	}
+	return list, nil
+}
+
+// mirrors reads --mirror HOST=MIRROR.
+func mirrors(c *cli.Context) (map[string]string, error) {
+	table := map[string]string{}
+	for _, value := range c.StringSlice("mirror") {
+		host, mirror, ok := strings.Cut(value, "=")
+		if !ok || host == "" || mirror == "" {
+			return nil, usagef("--mirror %q is not HOST=MIRROR, like mcr.microsoft.com=registry.example.com/mcr", value)
+		}
+		if strings.Contains(host, "/") || strings.Contains(mirror, "://") {
+			return nil, usagef("--mirror %q: HOST is a registry without path, MIRROR a registry with or without path, and neither has a scheme", value)
+		}
+		if previous, twice := table[host]; twice && previous != mirror {
+			return nil, usagef("--mirror names %s twice, as %s and %s", host, previous, mirror)
+		}
+		table[host] = strings.TrimRight(mirror, "/")
+	}
+	return table, nil
+}
+
+// jobOf reads the common flags into a job.
+func jobOf(c *cli.Context) (pipeline.Job, error) {
+	var job pipeline.Job
+	var err error
+	if job.App, err = appArgument(c); err != nil {
+		return job, err
+	}
+	if c.Bool("quiet") && c.Bool("verbose") {
+		return job, usagef("-q and -v exclude each other")
+	}
+	if job.OS, err = releases(c); err != nil {
+		return job, err
+	}
+	if c.IsSet("base") {
+		if job.Base = c.String("base"); job.Base == "" {
+			return job, usagef("--base is empty: name an image, or leave it out")
+		}
+	}
+	failOn, err := oneOf(c, "fail-on", "never", "error", "warning")
+	if err != nil {
+		return job, err
+	}
+	job.FailOn = failOn
+	if job.Mirrors, err = mirrors(c); err != nil {
+		return job, err
+	}
+	job.Insecure = c.StringSlice("insecure-registry")
+	for _, host := range job.Insecure {
+		if host == "" || strings.ContainsAny(host, "/=") {
+			return job, usagef("--insecure-registry %q is not a HOST or HOST:PORT", host)
+		}
+	}
+	if c.IsSet("config") {
+		if job.Config = c.String("config"); job.Config == "" {
+			return job, usagef("--config is empty: name a file, or leave it out")
+		}
+	}
+	return job, nil
+}

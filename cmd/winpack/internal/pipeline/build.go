@@ -1,0 +1,196 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"github.com/winpack/winpack/pkg/build"
+	"github.com/winpack/winpack/pkg/dockerfile"
+)
+
+// Build says how to build the image and where to send it.
+type Build struct {
+	References   []string
+	Push         bool
+	Outputs      []build.Output
+	Labels       map[string]string
+	Annotations  map[string]string
+	Platforms    []string
+	Epoch        *time.Time
+	DryRun       bool
+	IIDFile      string
+	MetadataFile string
+	Version      string
+	Progress     func(build.Event)
+}
+
+// Image is what was built.
+type Image struct {
+	build.Image
+	Builder string
+	Took    time.Duration
+}
+
+func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
+	b := job.Build
+	if res.Plan.Builder.Windows {
+		return fmt.Errorf("building needs Windows, and this builder (direct) runs no commands: %s; write the Dockerfile with `winpack dockerfile` and build it with docker on a Windows machine or with BuildKit on a Windows worker",
+			strings.Join(res.Plan.Builder.Reasons, "; "))
+	}
+	if err := matchPlatforms(b.Platforms, res.Plan.Bases); err != nil {
+		return err
+	}
+	start := time.Now()
+	image, err := build.Direct{Registry: job.registry()}.Build(ctx, build.Request{
+		Plan: *res.Plan, App: app, References: b.References, Push: b.Push, Outputs: b.Outputs,
+		Labels: b.Labels, Annotations: b.Annotations, Platforms: b.Platforms, Epoch: b.Epoch,
+		DryRun: b.DryRun, Version: b.Version, Progress: b.Progress,
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	res.Image = &Image{image, "direct", time.Since(start)}
+	if b.IIDFile != "" {
+		if err := writeFile(b.IIDFile, []byte(image.Digest)); err != nil {
+			return fmt.Errorf("writing --iidfile: %w", err)
+		}
+	}
+	if b.MetadataFile != "" {
+		data, err := res.Image.metadata()
+		if err == nil {
+			err = writeFile(b.MetadataFile, data)
+		}
+		if err != nil {
+			return fmt.Errorf("writing --metadata-file: %w", err)
+		}
+	}
+	return nil
+}
+
+func (job Job) registry() build.Registry {
+	return build.Registry{Keychain: authn.DefaultKeychain, Mirrors: job.Mirrors, Insecure: job.Insecure}
+}
+
+// metadata is the content of --metadata-file: buildx's keys, and ours.
+func (i Image) metadata() ([]byte, error) {
+	type descriptor struct {
+		MediaType string `json:"mediaType"`
+		Digest    string `json:"digest"`
+		Size      int64  `json:"size"`
+	}
+	type winpack struct {
+		Builder      string             `json:"builder"`
+		Releases     []build.Release    `json:"releases"`
+		BytesRead    int64              `json:"bytesRead"`
+		BytesWritten int64              `json:"bytesWritten"`
+		Unchanged    bool               `json:"unchanged"`
+		Durations    map[string]float64 `json:"durations"` // seconds
+	}
+	config := ""
+	if len(i.Releases) > 0 {
+		config = i.Releases[0].ConfigDigest
+	}
+	data, err := json.MarshalIndent(struct {
+		Config     string     `json:"containerimage.config.digest"`
+		Descriptor descriptor `json:"containerimage.descriptor"`
+		Digest     string     `json:"containerimage.digest"`
+		Name       string     `json:"image.name"`
+		Winpack    winpack    `json:"winpack"`
+	}{
+		config,
+		descriptor{i.MediaType, i.Digest, i.Size},
+		i.Digest,
+		strings.Join(i.References, ","),
+		winpack{i.Builder, i.Releases, i.BytesRead, i.BytesWritten, i.Unchanged, map[string]float64{"build": i.Took.Seconds()}},
+	}, "", "  ")
+	return append(data, '\n'), err
+}
+
+// writeFile writes a file whole or not at all.
+func writeFile(path string, data []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	err = errors.Join(err, file.Chmod(0o644), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		os.Remove(file.Name())
+	}
+	return err
+}
+
+// ParsePlatform reads the Windows build of a platform, in the spelling of
+// containerd, windows(10.0.20348.2966)/amd64, or of buildx,
+// windows/amd64:10.0.20348.2966. version is empty where none is given.
+func ParsePlatform(platform string) (version string, err error) {
+	rest, ok := strings.CutPrefix(platform, "windows")
+	if !ok {
+		return "", Usagef("--platform %q: winpack builds for windows/amd64", platform)
+	}
+	if inner, after, ok := strings.Cut(rest, ")"); ok && strings.HasPrefix(inner, "(") {
+		version, rest = inner[1:], after
+	}
+	arch, after, colon := strings.Cut(strings.TrimPrefix(rest, "/"), ":")
+	if colon {
+		if version != "" {
+			return "", Usagef("--platform %q names the Windows build twice", platform)
+		}
+		version = after
+	}
+	if !strings.HasPrefix(rest, "/") || arch != "amd64" {
+		return "", Usagef("--platform %q: winpack builds for windows/amd64", platform)
+	}
+	if (colon || strings.Contains(platform, "(")) && !isVersion(version) {
+		return "", Usagef("--platform %q: %q is not a Windows build like 10.0.20348.2966", platform, version)
+	}
+	return version, nil
+}
+
+func isVersion(s string) bool {
+	parts := strings.Split(s, ".")
+	for _, p := range parts {
+		if p == "" || len(p) > 9 || strings.Trim(p, "0123456789") != "" {
+			return false
+		}
+	}
+	return len(parts) == 3 || len(parts) == 4
+}
+
+// matchPlatforms refuses platforms that none of the planned releases has.
+func matchPlatforms(platforms []string, bases []dockerfile.Base) error {
+	for _, platform := range platforms {
+		version, err := ParsePlatform(platform)
+		if err != nil {
+			return err
+		}
+		found := version == ""
+		var have []string
+		for _, base := range bases {
+			have = append(have, fmt.Sprintf("%s (%s)", base.OS, base.OSVersion))
+			a, b := version+".", base.OSVersion+"."
+			if base.OSVersion == "" || strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
+				found = true
+			}
+		}
+		if !found {
+			return Usagef("--platform %q is none of the releases that are built, %s: choose them with --os", platform, strings.Join(have, ", "))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+// Package pipeline takes one app from start to finish: open the folder, detect,
+// plan, and then whatever the job asks for, writing a Dockerfile or building an
+// image. Commands parse flags into a Job and print its Result.
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/winpack/winpack/pkg/detect"
+)
+
+// UsageError is an error of the command line, of the configuration, or of what
+// they name.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Usagef makes a UsageError.
+func Usagef(format string, args ...any) error {
+	return &UsageError{fmt.Errorf(format, args...)}
+}
+
+// BlockedError says that the app can't run in a Windows container.
+type BlockedError struct{ Findings []detect.Finding }
+
+func (e *BlockedError) Error() string {
+	f := e.Findings[0]
+	if f.Rule == "" {
+		return f.Message
+	}
+	text := fmt.Sprintf("the app can't run in a Windows container: %s: %s", f.Rule, f.Message)
+	if n := len(e.Findings) - 1; n > 0 {
+		text += fmt.Sprintf(" (and %d more)", n)
+	}
+	return text
+}
+
+// FindingsError says that findings at or above the level of --fail-on remain.
+type FindingsError struct {
+	Level    string
+	Findings []detect.Finding
+}
+
+func (e *FindingsError) Error() string {
+	f := e.Findings[0]
+	text := fmt.Sprintf("--fail-on %s: %s: %s", e.Level, f.Rule, f.Message)
+	if n := len(e.Findings) - 1; n > 0 {
+		text += fmt.Sprintf(" (and %d more)", n)
+	}
+	return text
+}
+
+// StaleError says that files on disk are not what winpack would write now.
+type StaleError struct {
+	Dir   string
+	Files []string
+}
+
+func (e *StaleError) Error() string {
+	return fmt.Sprintf("stale in %q: %s; `winpack dockerfile` writes them anew", e.Dir, strings.Join(e.Files, ", "))
+}
+
+// EditedError says that files which winpack would overwrite or pass over were
+// edited by hand.
+type EditedError struct {
+	Dir   string
+	Files []string
+	Cure  string
+}
+
+func (e *EditedError) Error() string {
+	return fmt.Sprintf("edited by hand in %q: %s; %s", e.Dir, strings.Join(e.Files, ", "), e.Cure)
+}

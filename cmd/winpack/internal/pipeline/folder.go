@@ -1,0 +1,125 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"unicode"
+)
+
+// ConfigName is the configuration file that an app folder may hold. It is no
+// part of the app.
+const ConfigName = "winpack.toml"
+
+// openFolder opens the app folder. What is read through it never leaves the
+// folder, whatever symlinks say.
+func openFolder(path string) (*os.Root, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return nil, Usagef("APP %q does not exist: name the folder that holds the built application", path)
+	case err != nil:
+		return nil, readError(path, err)
+	case !info.IsDir() && strings.EqualFold(filepath.Ext(path), ".zip"):
+		return nil, Usagef("APP %q is a zip, and this version of winpack reads folders only: unpack it first", path)
+	case !info.IsDir():
+		return nil, Usagef("APP %q is not a folder: name the folder that holds the built application", path)
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, readError(path, err)
+	}
+	dir, err := root.Open(".")
+	if err == nil {
+		_, err = dir.ReadDir(1)
+		dir.Close()
+	}
+	if err != nil && err != io.EOF {
+		root.Close()
+		return nil, readError(path, err)
+	}
+	return root, nil
+}
+
+func readError(path string, err error) error {
+	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+		err = pathErr.Err
+	}
+	cure := ""
+	if errors.Is(err, fs.ErrPermission) {
+		cure = "; run winpack as a user that may read it"
+	}
+	return fmt.Errorf("reading APP %q: %w%s", path, err, cure)
+}
+
+// appName makes the app's name out of the folder's: what a file, an image and a
+// label may be called. Other characters become "-".
+func appName(path string) string {
+	name := filepath.Base(path)
+	mapped := strings.Map(func(r rune) rune {
+		if r == '.' || r == '_' || r != unicode.ReplacementChar && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			return r
+		}
+		return '-'
+	}, name)
+	mapped = strings.Trim(mapped, ".-_")
+	if len(mapped) > 100 {
+		mapped = strings.TrimRight(strings.ToValidUTF8(mapped[:100], ""), ".-_")
+	}
+	if mapped == "" {
+		return "app"
+	}
+	return mapped
+}
+
+// appFS is the app folder without its configuration file.
+type appFS struct{ fs.FS }
+
+func (a appFS) hidden(op, name string) error {
+	if name == ConfigName {
+		return &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+	}
+	return nil
+}
+
+func (a appFS) Open(name string) (fs.File, error) {
+	if err := a.hidden("open", name); err != nil {
+		return nil, err
+	}
+	return a.FS.Open(name)
+}
+
+func (a appFS) Stat(name string) (fs.FileInfo, error) {
+	if err := a.hidden("stat", name); err != nil {
+		return nil, err
+	}
+	return fs.Stat(a.FS, name)
+}
+
+func (a appFS) Lstat(name string) (fs.FileInfo, error) {
+	if err := a.hidden("lstat", name); err != nil {
+		return nil, err
+	}
+	return fs.Lstat(a.FS, name)
+}
+
+func (a appFS) ReadLink(name string) (string, error) {
+	if err := a.hidden("readlink", name); err != nil {
+		return "", err
+	}
+	return fs.ReadLink(a.FS, name)
+}
+
+func (a appFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(a.FS, name)
+	if name == "." {
+		entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ConfigName })
+	}
+	return entries, err
+}

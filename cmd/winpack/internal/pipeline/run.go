@@ -1,0 +1,174 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/pkg/detect"
+	"github.com/winpack/winpack/pkg/dockerfile"
+)
+
+// Job is one app and what is to be done with it.
+type Job struct {
+	App    string // path of the folder
+	Config string // winpack.toml named by the user; empty: APP/winpack.toml where it exists
+
+	OS          []string // releases that were asked for; empty: the default
+	Base        string   // base image that was asked for
+	Prefer      string   // dockerfile.PreferNoRun, ...
+	CatalogFile string   // name of further catalog rows, for errors
+	CatalogData []byte   // the rows
+	FailOn      string   // "error", "warning", or "never" (empty too)
+
+	Mirrors  map[string]string // HOST to MIRROR
+	Insecure []string          // hosts that are spoken to over plain http
+
+	Build *Build // build the image
+}
+
+// Result is what became of a job. What was not reached is nil or empty.
+type Result struct {
+	Report *report.Report
+	Plan   *dockerfile.Plan
+	Image  *Image
+	Err    error
+}
+
+// Run takes one app from start to finish. It never panics on what an app holds,
+// and where it fails the Result has what was found until then.
+func Run(ctx context.Context, job Job) Result {
+	var res Result
+	res.Err = res.run(ctx, job)
+	return res
+}
+
+func (res *Result) run(ctx context.Context, job Job) error {
+	absolute, err := filepath.Abs(job.App)
+	if err != nil {
+		return Usagef("APP %q: %w", job.App, err)
+	}
+	root, err := openFolder(job.App)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	var app fs.FS = root.FS()
+	if job.Config == "" {
+		app = appFS{app}
+	}
+	found, err := detect.Inspect(ctxFS{ctx, app}, detect.Options{Name: appName(absolute)})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return readError(job.App, err)
+	}
+	plan, planErr := makePlan(found, job)
+	if isUsage(planErr) {
+		return planErr
+	}
+	why := ""
+	if planErr == nil {
+		res.Plan = &plan
+	} else {
+		why = planErr.Error()
+	}
+	joined := report.New(found, plan, why)
+	res.Report = &joined
+	if err := res.verdict(planErr, job); err != nil {
+		return err
+	}
+	if err := res.failOn(job.FailOn); err != nil || job.Build == nil {
+		return err
+	}
+	return res.build(ctx, job, app)
+}
+
+// makePlan decides on base and steps. Beside an error the plan holds what was
+// found until then.
+func makePlan(found detect.Report, job Job) (dockerfile.Plan, error) {
+	catalog, err := dockerfile.LoadCatalog()
+	if err != nil {
+		return dockerfile.Plan{}, err
+	}
+	if job.CatalogFile != "" {
+		if catalog, err = catalog.With(job.CatalogData, job.CatalogFile); err != nil {
+			return dockerfile.Plan{}, &UsageError{err}
+		}
+	}
+	options := dockerfile.Options{OS: job.OS, OSAsked: len(job.OS) > 0, Base: job.Base, Prefer: job.Prefer}
+	plan, err := dockerfile.New(found, catalog, options)
+	usage, release := (*dockerfile.UsageError)(nil), (*dockerfile.UnknownReleaseError)(nil)
+	if errors.As(err, &usage) || errors.As(err, &release) {
+		err = &UsageError{err}
+	}
+	return plan, err
+}
+
+func isUsage(err error) bool {
+	usage := (*UsageError)(nil)
+	return errors.As(err, &usage)
+}
+
+// verdict decides whether the job can go on. For a job that only detects, not
+// to know the app or to have no base image is an answer, unless a release was
+// asked for by name.
+func (res *Result) verdict(planErr error, job Job) error {
+	var (
+		blocked *dockerfile.BlockedError
+		unknown *dockerfile.UnknownKindError
+		noImage *dockerfile.NoImageError
+	)
+	detectOnly := job.Build == nil
+	switch {
+	case planErr == nil, errors.As(planErr, &blocked):
+	case detectOnly && errors.As(planErr, &unknown):
+	case detectOnly && errors.As(planErr, &noImage) && len(job.OS) == 0:
+	default:
+		return planErr
+	}
+	if blockers := res.Report.Blockers(); len(blockers) > 0 {
+		return &BlockedError{blockers}
+	}
+	if blocked != nil {
+		return &BlockedError{[]detect.Finding{{Message: blocked.Error()}}}
+	}
+	return nil
+}
+
+func (res *Result) failOn(level string) error {
+	if level == "" || level == "never" {
+		return nil
+	}
+	if findings := res.Report.AtLeast(detect.Level(level)); len(findings) > 0 {
+		return &FindingsError{level, findings}
+	}
+	return nil
+}
+
+// ctxFS ends reading when ctx does.
+type ctxFS struct {
+	ctx context.Context
+	fs.FS
+}
+
+func (c ctxFS) Open(name string) (fs.File, error) {
+	if err := c.ctx.Err(); err != nil {
+		return nil, err
+	}
+	return c.FS.Open(name)
+}
+
+func (c ctxFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	if err := c.ctx.Err(); err != nil {
+		return nil, err
+	}
+	return fs.ReadDir(c.FS, name)
+}
+
+func (c ctxFS) Stat(name string) (fs.FileInfo, error)  { return fs.Stat(c.FS, name) }
+func (c ctxFS) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(c.FS, name) }
+func (c ctxFS) ReadLink(name string) (string, error)   { return fs.ReadLink(c.FS, name) }

@@ -1,0 +1,123 @@
+package pipeline
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/fixtures"
+)
+
+var update = flag.Bool("update", false, "write the goldens anew")
+
+// The report of every fixture is the one beside it, and is what the schema says.
+func TestReportOfEveryFixture(t *testing.T) {
+	names, err := fixtures.Names()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := fixtures.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(report.Schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("report.schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema := compiler.MustCompile("report.schema.json")
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			res := Run(t.Context(), Job{App: fixtures.App(t, name)})
+			if res.Report == nil {
+				t.Fatal(res.Err)
+			}
+			got, err := report.JSON(res.Report)
+			if err != nil {
+				t.Fatal(err)
+			}
+			value, err := jsonschema.UnmarshalJSON(bytes.NewReader(got))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := schema.Validate(value); err != nil {
+				t.Error(err)
+			}
+			golden := filepath.Join(root, name, "report.json")
+			if *update {
+				if err := os.WriteFile(golden, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("the report changed (-golden +now):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAppNameIsMadeSafe(t *testing.T) {
+	for path, want := range map[string]string{
+		"/srv/shop": "shop", "/srv/My Shop (2)": "My-Shop--2", "/": "app", "/srv/...": "app",
+		"/srv/-rf": "rf", "/srv/a\x1b[2J": "a--2J", "/srv/caf\u00e9": "caf\u00e9", "/srv/a\xffb": "a-b", "/srv/Shop.Web": "Shop.Web",
+		"/srv/$(reboot)": "reboot", "/srv/a\nRUN x": "a-RUN-x",
+	} {
+		if got := appName(path); got != want {
+			t.Errorf("the app in %q is named %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestPlatformSpellings(t *testing.T) {
+	for platform, want := range map[string]string{
+		"windows/amd64": "", "windows/amd64:10.0.20348": "10.0.20348", "windows/amd64:10.0.20348.2966": "10.0.20348.2966",
+		"windows(10.0.20348.2966)/amd64": "10.0.20348.2966", "windows(10.0.20348)/amd64": "10.0.20348",
+	} {
+		if got, err := ParsePlatform(platform); err != nil || got != want {
+			t.Errorf("%s is %q, %v; want %q", platform, got, err, want)
+		}
+	}
+	for _, platform := range []string{
+		"", "linux/amd64", "windows", "windows/", "windows/arm64", "windowsx/amd64", "windows/amd64:", "windows()/amd64", "windows(10.0.20348/amd64",
+		"windows(10.0.20348)/amd64:10.0.20348", "windows/amd64:20348", "windows(ltsc2022)/amd64", "windows/amd64/v2",
+	} {
+		if version, err := ParsePlatform(platform); !isUsage(err) {
+			t.Errorf("%q gives %q, %v", platform, version, err)
+		}
+	}
+}
+
+func TestAFileIsWrittenWholeOrNotAtAll(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "id")
+	if err := writeFile(path, []byte("sha256:0")); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(path); err != nil || string(data) != "sha256:0" {
+		t.Errorf("got %q, %v", data, err)
+	}
+	folder := filepath.Join(dir, "folder")
+	if err := os.MkdirAll(filepath.Join(folder, "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeFile(folder, []byte("x")); err == nil {
+		t.Error("a folder was replaced by a file")
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 2 {
+		t.Errorf("something is left beside the files: %v, %v", entries, err)
+	}
+}

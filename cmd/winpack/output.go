@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/csv"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/buildkit/util/suggest"
+
+	"github.com/winpack/winpack/pkg/build"
+)
+
+// parseOutput reads one -o of build, in buildx's spelling: key=value pairs
+// between commas, quoted as in CSV. push is true for type=registry.
+func parseOutput(value string) (out build.Output, push bool, err error) {
+	fail := func(format string, args ...any) (build.Output, bool, error) {
+		return build.Output{}, false, usagef("-o "+strconv.Quote(value)+": "+format, args...)
+	}
+	fields, err := csv.NewReader(strings.NewReader(value)).Read()
+	if err != nil {
+		return fail("write it like type=oci,dest=image.tar")
+	}
+	out.Tar = true
+	seen := map[string]bool{}
+	for _, field := range fields {
+		key, v, ok := strings.Cut(field, "=")
+		key = strings.ToLower(strings.TrimSpace(key))
+		if !ok {
+			return fail("a folder of files is no image: use type=oci,dest=%s", field)
+		}
+		if seen[key] {
+			return fail("%s is given twice", key)
+		}
+		seen[key] = true
+		switch key {
+		case "type":
+			out.Type = v
+		case "dest":
+			out.Dest = v
+		case "tar":
+			if out.Tar, err = strconv.ParseBool(v); err != nil {
+				return fail("tar is true or false, not %q", v)
+			}
+		case "base":
+			if v != "sparse" {
+				return fail("base is sparse or left out, not %q", v)
+			}
+			out.Sparse = true
+		default:
+			keys := []string{"type", "dest", "tar", "base"}
+			if near, ok := suggest.Search(key, keys, true); ok {
+				return fail("unknown parameter %q: did you mean %s?", key, near)
+			}
+			return fail("unknown parameter %q: the parameters are %s", key, orList(keys))
+		}
+	}
+	switch out.Type {
+	case "oci":
+		if out.Dest == "" || out.Dest == "-" {
+			return fail("name the file: type=oci,dest=image.tar (or a folder: type=oci,dest=DIR,tar=false)")
+		}
+		return out, false, nil
+	case "registry":
+		if len(seen) > 1 {
+			return fail("type=registry takes no parameter: -t names where to push")
+		}
+		return build.Output{}, true, nil
+	case "":
+		return fail("the type is missing: type=oci or type=registry")
+	case "docker":
+		return fail("this version of winpack can't load into an engine: use type=oci,dest=image.tar, or push")
+	case "image":
+		return fail("use --push, or type=registry")
+	case "local", "tar":
+		return fail("it saves files and no image: use type=oci,dest=image.tar")
+	default:
+		if near, ok := suggest.Search(out.Type, []string{"oci", "registry"}, true); ok {
+			return fail("unknown type %q: did you mean %s?", out.Type, near)
+		}
+		return fail("unknown type %q: the types are oci and registry", out.Type)
+	}
+}
+
+// parseOutputs reads all -o and --push.
+func parseOutputs(values []string, push bool) ([]build.Output, bool, error) {
+	var outputs []build.Output
+	for _, value := range values {
+		out, toRegistry, err := parseOutput(value)
+		if err != nil {
+			return nil, false, err
+		}
+		if toRegistry {
+			push = true
+			continue
+		}
+		same := func(o build.Output) bool { return filepath.Clean(o.Dest) == filepath.Clean(out.Dest) }
+		if slices.ContainsFunc(outputs, same) {
+			return nil, false, usagef("-o names %q twice", out.Dest)
+		}
+		outputs = append(outputs, out)
+	}
+	return outputs, push, nil
+}
