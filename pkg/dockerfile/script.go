@@ -163,7 +163,6 @@ func batchEscape(s string) string {
 // A quote in it would let cmd see what follows as syntax, so that is escaped.
 func batchValue(s string) string { return strings.TrimPrefix(batchEscape(`"`+s), `"`) }
 
-
 // serviceScript registers the program as a service, hands it the container's
 // environment, starts it, waits and ends with its exit code.
 //

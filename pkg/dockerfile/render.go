@@ -1,0 +1,454 @@
+package dockerfile
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/winpack/winpack/pkg/detect"
+)
+
+// RenderOptions say where things are on this machine. Paths are absolute.
+type RenderOptions struct {
+	App string // the app folder
+	Dir string // the folder that the files are for
+	// Cwd is where the printed commands will be typed; empty keeps paths absolute.
+	Cwd string
+	// TopLevel are the names in the app folder, folders with a slash at the end.
+	// They are needed where Dir is App, and used only then.
+	TopLevel []string
+}
+
+// Files are what was rendered.
+type Files struct {
+	// Content has the files by their name in Dir, .winpack.json among them.
+	Content map[string][]byte
+	// Context is the build context's absolute path.
+	Context string
+	// Commands build by hand, one for each Dockerfile, quoted for a shell.
+	Commands []string
+	// Reasons say why releases have a Dockerfile each; empty where one serves all.
+	Reasons []string
+}
+
+// Lines between these are the user's own: no edit by hand, and kept by Write.
+const (
+	editBegin = "# winpack:begin-edit (your own instructions; they stay when winpack writes this file again)"
+	editEnd   = "# winpack:end-edit"
+)
+
+// Render writes a plan as a Dockerfile with its ignore file, helper files and
+// record. It is pure: same plan and options, same bytes. A *UsageError says that
+// there is no build context that holds both App and Dir, or that a name cannot
+// stand in a Dockerfile.
+func Render(plan Plan, opt RenderOptions) (Files, error) {
+	if len(plan.Bases) == 0 {
+		return Files{}, &UsageError{"the plan has no base image"}
+	}
+	layout, err := newLayout(opt)
+	if err != nil {
+		return Files{}, err
+	}
+	f := Files{Content: map[string][]byte{}, Context: layout.context}
+	_, script, hasScript := plan.StartScript(true)
+	if hasScript {
+		f.Content[scriptFile] = script
+		if layout.dirInApp && opt.Dir != opt.App {
+			return Files{}, &UsageError{fmt.Sprintf("the folder %q lies in the app, and its start script would land there: choose another with -o", opt.Dir)}
+		}
+	}
+	variants := plan.variants()
+	if len(variants) > 1 {
+		f.Reasons = []string{"the releases need different RUN steps"}
+	}
+	for _, v := range variants {
+		name := "Dockerfile"
+		if len(variants) > 1 {
+			name += "." + v.Bases[0].OS
+		}
+		text, err := dockerfile(v, layout, opt, hasScript)
+		if err != nil {
+			return Files{}, err
+		}
+		f.Content[name] = text
+		ignore := name + ".dockerignore"
+		if layout.dir == "." {
+			ignore = ".dockerignore"
+		}
+		f.Content[ignore] = ignoreFile(layout, opt, hasScript, slices.Sorted(slices.Values(variantNames(variants))))
+		f.Commands = append(f.Commands, layout.command(opt, name))
+	}
+	record, err := newRecord(opt, layout.context, f.Content)
+	if err != nil {
+		return Files{}, err
+	}
+	f.Content[recordFile] = record
+	return f, nil
+}
+
+// variants splits a plan where its releases need different steps.
+func (p Plan) variants() []Plan {
+	if !slices.ContainsFunc(p.Steps, func(s Step) bool { return len(s.OS) > 0 }) || len(p.Bases) == 1 {
+		return []Plan{p}
+	}
+	var out []Plan
+	for _, b := range p.Bases {
+		v := p
+		v.Bases = []Base{b}
+		v.Steps = nil
+		for _, s := range p.Steps {
+			if len(s.OS) == 0 || slices.Contains(s.OS, b.OS) {
+				v.Steps = append(v.Steps, s)
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func variantNames(variants []Plan) []string {
+	if len(variants) == 1 {
+		return []string{"Dockerfile"}
+	}
+	var names []string
+	for _, v := range variants {
+		names = append(names, "Dockerfile."+v.Bases[0].OS)
+	}
+	return names
+}
+
+func (b Base) pinned() string {
+	if b.Digest == "" {
+		return b.Reference
+	}
+	return b.Reference + "@" + b.Digest
+}
+
+type writer struct{ bytes.Buffer }
+
+func (w *writer) line(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
+
+// comment writes a sentence as comment lines of about 100 characters. Only
+// printable ASCII gets in, so nothing in it can end the line.
+func (w *writer) comment(s string) {
+	line := "#"
+	for word := range strings.FieldsSeq(printable(s)) {
+		if len(line)+1+len(word) > 100 && line != "#" {
+			w.line("%s", line)
+			line = "#  "
+		}
+		line += " " + word
+	}
+	w.line("%s", line)
+}
+
+func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, error) {
+	var w writer
+	w.line("# escape=`")
+	w.line("")
+	w.comment(capital(cmp.Or(firstWhy(p), "base image")) + ".")
+	for _, why := range p.Why[min(1, len(p.Why)):] {
+		w.comment(capital(why) + ".")
+	}
+	if len(p.Bases) > 1 {
+		w.comment("For another Windows release, build with --build-arg BASE=")
+		for _, b := range p.Bases[1:] {
+			w.line("#   %s", b.pinned())
+		}
+	}
+	w.line("ARG BASE=%s", p.Bases[0].pinned())
+	w.line("FROM ${BASE}")
+
+	admin := len(p.Bases) > 0 && p.Bases[0].Administrator
+	elevate := func() {
+		if !admin {
+			w.line("USER %s", userAdmin)
+			admin = true
+		}
+	}
+	shell := false
+	for _, s := range p.Steps {
+		if s.Kind != StepRun {
+			continue
+		}
+		w.line("")
+		w.comment(capital(s.Why) + ": the build needs Windows.")
+		elevate()
+		if !shell {
+			w.line(`SHELL ["cmd", "/S", "/C"]`)
+			shell = true
+		}
+		for _, c := range s.Commands {
+			w.line("RUN %s", c)
+		}
+	}
+	if len(p.Config.Env) > 0 || len(p.Config.Ports) > 0 || p.Config.WorkingDir != "" {
+		w.line("")
+	}
+	for _, k := range sortedKeys(p.Config.Env) {
+		w.line("ENV %s=%s", k, p.Config.Env[k])
+	}
+	for _, port := range p.Config.Ports {
+		w.line("EXPOSE %d", port)
+	}
+	if p.Config.WorkingDir != "" {
+		w.line(`WORKDIR %s`, p.Config.WorkingDir)
+	}
+	if hasScript {
+		w.line("")
+		w.comment(scriptWhy(p))
+		w.line("COPY %s", jsonList(l.source(l.dir, scriptFile), "C:/winpack/"+scriptFile))
+	}
+	for _, s := range p.Steps {
+		if s.Kind != StepCopy {
+			continue
+		}
+		w.line("")
+		w.comment(capital(s.Why) + ".")
+		if err := copyLines(&w, s, l, opt, hasScript); err != nil {
+			return nil, err
+		}
+	}
+	if p.has(StepGrant) && !p.grantsAtStart() {
+		if err := runGrants(&w, p, elevate); err != nil {
+			return nil, err
+		}
+	}
+	w.line("")
+	w.line("%s", editBegin)
+	w.line("%s", editEnd)
+	entrypoint := p.Entrypoint(true)
+	if p.Config.User != "" || len(entrypoint) > 0 {
+		w.line("")
+	}
+	if p.Config.User != "" {
+		if p.Config.User == userAdmin && p.Service == nil {
+			w.comment("As in the base: programs of .NET Framework often need it for http.sys and for files beside them. ContainerUser is safer where yours does not.")
+		}
+		w.line("USER %s", p.Config.User)
+	} else if admin && !p.Bases[0].Administrator {
+		w.line("USER %s", userUnelevated)
+	}
+	if len(entrypoint) > 0 {
+		w.line("ENTRYPOINT %s", jsonList(entrypoint...))
+	}
+	return w.Bytes(), nil
+}
+
+func firstWhy(p Plan) string {
+	if len(p.Why) == 0 {
+		return ""
+	}
+	return p.Why[0]
+}
+
+func scriptWhy(p Plan) string {
+	switch {
+	case p.Service != nil:
+		return "Runs the app as a Windows service and ends with its exit code."
+	case p.has(StepStart) && p.grantsAtStart():
+		return "Configures IIS and grants write access at container start, then runs the entrypoint of the base."
+	case p.has(StepStart):
+		return "Configures IIS at container start, then runs the entrypoint of the base."
+	}
+	return "Grants write access at container start: a RUN step would need Windows to build."
+}
+
+func copyLines(w *writer, s Step, l layout, opt RenderOptions, hasScript bool) error {
+	to := strings.ReplaceAll(s.To, `\`, "/") + "/"
+	if l.app != "." || !hasScript {
+		w.line("COPY %s", jsonList(l.source(l.app, "")+"/", to))
+		return nil
+	}
+	// The start script lies in the app folder and must not land in the app: the
+	// classic builder has no COPY --exclude, so each name is copied by itself.
+	if len(opt.TopLevel) == 0 {
+		return &UsageError{"the names in the app folder are needed to write a Dockerfile into it"}
+	}
+	files := []string{}
+	for _, name := range slices.Sorted(slices.Values(opt.TopLevel)) {
+		bare := strings.TrimSuffix(name, "/")
+		if slices.Contains(notShipped(), strings.ToLower(bare)) || ownFile(bare) {
+			continue
+		}
+		if safeName(bare) != bare {
+			return &UsageError{fmt.Sprintf("the name %q cannot stand in a Dockerfile: write to another folder with -o", bare)}
+		}
+		if bare == name {
+			files = append(files, bare)
+		} else {
+			w.line("COPY %s", jsonList(bare+"/", to+bare+"/"))
+		}
+	}
+	if len(files) > 0 {
+		w.line("COPY %s", jsonList(append(files, to)...))
+	}
+	return nil
+}
+
+func runGrants(w *writer, p Plan, elevate func()) error {
+	w.line("")
+	w.comment("The program writes there and is no administrator, so that the build has to grant it, which needs a Windows builder (winpack build does without).")
+	elevate()
+	for _, s := range p.Steps {
+		if s.Kind != StepGrant {
+			continue
+		}
+		if strings.Contains(s.To, "%") {
+			return &UsageError{fmt.Sprintf("the folder %q cannot be granted in a RUN step: rename it", s.To)}
+		}
+		if s.To != appDir && s.To != siteDir {
+			w.line("RUN %s", jsonList("cmd", "/S", "/C", fmt.Sprintf(`if not exist "%s\" mkdir "%s"`, s.To, s.To)))
+		}
+		w.line("RUN %s", jsonList("icacls", s.To, "/grant", "*"+s.Trustee.SID+":(OI)(CI)M", "/q"))
+	}
+	return nil
+}
+
+func capital(s string) string {
+	if s == "" || strings.HasPrefix(s, detect.FamilyServerCore) || strings.HasPrefix(s, detect.FamilyNanoServer) {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// jsonList is the exec form; HTML escapes would only make it hard to read.
+func jsonList(items ...string) string {
+	quoted := make([]string, len(items))
+	for i, item := range items {
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		_ = enc.Encode(item) // a string always encodes
+		quoted[i] = strings.TrimSpace(b.String())
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// safeName keeps a name from being more than a name in a COPY source or in an
+// ignore pattern: what either would take for syntax becomes "?", which matches it.
+func safeName(s string) string {
+	out := []rune(s)
+	for i, r := range out {
+		edge := i == 0 || i == len(out)-1
+		if r < ' ' || r == 0x7f || r == 0xfffd || strings.ContainsRune("*?[]^\\$`\"'{}", r) || edge && r != '.' && strings.ContainsRune("!# \t", r) || r == 0x85 || r == 0xa0 {
+			out[i] = '?'
+		}
+	}
+	return string(out)
+}
+
+func ignoreFile(l layout, opt RenderOptions, hasScript bool, dockerfiles []string) []byte {
+	var w writer
+	w.line("# An allow-list of what the Dockerfile copies: a COPY that is added by hand needs a line here.")
+	prefix := ""
+	if l.app == "." {
+		w.line("# All of this folder is the app, but for what follows.")
+	} else {
+		w.line("*")
+		w.line("!%s", safePath(l.app))
+		prefix = safePath(l.app) + "/"
+	}
+	for _, name := range notShipped() {
+		w.line("%s%s", prefix, name)
+	}
+	if l.dirInApp {
+		if opt.Dir == opt.App {
+			own := slices.Concat(dockerfiles, []string{".dockerignore", recordFile})
+			for _, name := range own {
+				w.line("%s", name)
+			}
+		} else {
+			w.line("%s", safePath(l.dir))
+		}
+	} else if hasScript {
+		w.line("!%s", l.source(l.dir, scriptFile))
+	}
+	return w.Bytes()
+}
+
+// ownFile says whether a name in DIR is one that winpack writes.
+func ownFile(name string) bool {
+	return name == scriptFile || name == recordFile || name == ".dockerignore" || name == "Dockerfile" || strings.HasPrefix(name, "Dockerfile.ltsc")
+}
+
+func safePath(slash string) string {
+	parts := strings.Split(slash, "/")
+	for i := range parts {
+		parts[i] = safeName(parts[i])
+	}
+	return strings.Join(parts, "/")
+}
+
+// layout is where app and DIR are, seen from the context: slash-separated.
+type layout struct {
+	context  string
+	app, dir string // "." for the context itself
+	dirInApp bool
+}
+
+func newLayout(opt RenderOptions) (layout, error) {
+	if !filepath.IsAbs(opt.App) || !filepath.IsAbs(opt.Dir) {
+		return layout{}, &UsageError{"app and output folder have to be absolute paths"}
+	}
+	context, dir := filepath.Clean(opt.App), filepath.Clean(opt.Dir)
+	for {
+		app, err1 := filepath.Rel(context, filepath.Clean(opt.App))
+		rel, err2 := filepath.Rel(context, dir)
+		if err1 == nil && err2 == nil && filepath.IsLocal(rel) && filepath.IsLocal(app) {
+			l := layout{context: context, app: filepath.ToSlash(app), dir: filepath.ToSlash(rel)}
+			l.dirInApp = app == "."
+			return l, nil
+		}
+		parent := filepath.Dir(context)
+		if parent == context {
+			return layout{}, &UsageError{fmt.Sprintf("no folder holds both %q and %q, and so there is no build context: choose a folder on the app's drive with -o", opt.App, opt.Dir)}
+		}
+		context = parent
+	}
+}
+
+// source is a path of the context for COPY and the ignore file.
+func (l layout) source(dir, name string) string {
+	p := safePath(dir)
+	switch {
+	case name == "":
+		return p
+	case dir == ".":
+		return name
+	}
+	return p + "/" + name
+}
+
+func (l layout) command(opt RenderOptions, name string) string {
+	show := func(p string) string {
+		if opt.Cwd != "" {
+			if rel, err := filepath.Rel(opt.Cwd, p); err == nil {
+				p = rel
+			}
+		}
+		if strings.HasPrefix(p, "-") {
+			p = "." + string(filepath.Separator) + p
+		}
+		return shellQuote(p)
+	}
+	verb := "docker buildx build"
+	if l.dir == "." {
+		verb = "docker build"
+	}
+	return fmt.Sprintf("%s --platform windows/amd64 -f %s %s", verb, show(filepath.Join(opt.Dir, name)), show(l.context))
+}
+
+func shellQuote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:,+=@%", r)
+	}
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
