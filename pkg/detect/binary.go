@@ -22,7 +22,7 @@ type image struct {
 	path    string
 	base    string // file name in lower case
 	dir     string // folder as written, "." for the root
-	isDLL   bool // by its flag or its name: assemblies of .NET programs carry no flag
+	isDLL   bool   // by its flag or its name: assemblies of .NET programs carry no flag
 	gui     bool
 	sub     pe.Span
 	x86     bool // machine is 32-bit x86

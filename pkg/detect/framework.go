@@ -139,12 +139,12 @@ func architectureFacts(b *image, about, source string) []Fact {
 	if b.arch.Name == "" {
 		return nil
 	}
-	what := "machine and CLI flags"
+	what := "machine and CLI flags say "
 	if b.native() {
-		what = "machine of the PE header"
+		what = "machine of the PE header says "
 	}
 	facts := []Fact{{Key: "architecture", Value: b.arch.Name, source: source, about: about,
-		Evidence: []Evidence{at(b.path, b.arch.Span, what+" say "+b.arch.Name)}}}
+		Evidence: []Evidence{at(b.path, b.arch.Span, what+b.arch.Name)}}}
 	if b.arch.Prefer32 {
 		facts = append(facts, Fact{Key: "prefers-32-bit", Value: "true", about: about,
 			Evidence: []Evidence{at(b.path, b.arch.Span, "32BITPREFERRED: runs as a 32-bit process where WOW64 exists")}})

@@ -115,7 +115,7 @@ func TestKindsOfFixtures(t *testing.T) {
 		"native-desktop":                   {Kind: detect.KindNativeDesktop, Architecture: "x64"},
 		"native-gui-console":               {Kind: detect.KindNativeConsole, Architecture: "x64"},
 		"dotnet-worker-service":            {Kind: detect.KindDotNetService, Architecture: "x64", Framework: detect.Framework{Name: ".NETCoreApp", Version: "10.0"}},
-		"broken-truncated-exe":             {Kind: detect.KindUnknown},
+		"broken-truncated-exe":             {Kind: detect.KindUnknown, Architecture: "x64"},
 		"unknown-node":                     {Kind: detect.KindUnknown},
 		"static":                           {Kind: detect.KindStatic},
 	} {

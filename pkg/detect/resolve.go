@@ -35,10 +35,8 @@ func resolve(name string, facts []Fact) (App, Needs, []Fact) {
 	r := &resolution{facts: facts, app: App{Name: name, Kind: KindUnknown, Flavors: []string{}, Ports: []int{}}}
 	program, ambiguous := r.chooseProgram()
 	r.chooseKind(program, ambiguous)
-	if r.app.Program != nil {
+	if r.app.Kind != KindUnknown {
 		program = r.app.Program
-	} else {
-		program = nil
 	}
 	r.dropOthers(program)
 	r.chooseFramework()
@@ -340,7 +338,7 @@ func (r *resolution) describe() {
 	if ended, next := endOf(r.app.Framework); ended != "" {
 		r.derive("framework-ended", r.app.Framework.Version, "", ev, map[string]string{"ended": ended, "next": next, "name": r.app.Framework.Name})
 	}
-	if (r.app.Kind == KindASPNET || r.app.Kind == KindWCF) && !r.has("machine-key", "fixed") {
+	if r.app.Kind == KindASPNET && !r.has("machine-key", "fixed") {
 		r.derive("machine-key-missing", "true", "", r.evidenceOf("kind", string(r.app.Kind)), nil)
 	}
 	if strings.HasSuffix(string(r.app.Kind), "-desktop") {
