@@ -69,17 +69,21 @@ func parseACLs(text string) ([]aclRow, error) {
 		if r.SDDL == "" && !r.Closed {
 			return nil, fmt.Errorf("parsing acl.toml: %q has no descriptor and is not closed", r.Path)
 		}
+		sid := strings.NewReplacer(";TI)", ";"+t.TI+")", "O:TI", "O:"+t.TI, "G:TI", "G:"+t.TI)
 		parse := func(text string) sddl.Descriptor {
-			d, perr := sddl.Parse(strings.ReplaceAll(text, ";TI)", ";"+t.TI+")"))
+			d, perr := sddl.Parse(sid.Replace(text))
 			if perr != nil && err == nil {
 				err = fmt.Errorf("parsing acl.toml: %q: %w", r.Path, perr)
 			}
 			return d
 		}
-		r.self = parse(strings.Replace(r.Owner, "O:TI", "O:"+t.TI, 1) + r.SDDL)
+		r.self = parse(r.Owner + r.SDDL)
 		r.belowFolder, r.belowFile = parse(r.BelowFolder), parse(r.BelowFile)
 		if err != nil {
 			return nil, err
+		}
+		if r.SDDL != "" && (r.self.Owner.IsZero() || r.self.Group.IsZero() || len(r.self.DACL) == 0) {
+			return nil, fmt.Errorf("parsing acl.toml: %q has no owner, group or list", r.Path)
 		}
 	}
 	return t.Row, nil

@@ -20,24 +20,18 @@ import (
 // modify is what icacls calls M: read, write, execute, delete.
 const modify = 0x1301bf
 
-// layerFile is a file that winpack adds, such as a start script.
-type layerFile struct {
-	Path    string // C:\...
-	Content []byte
-}
-
 // layerOptions are what appLayer needs beside the plan.
 type layerOptions struct {
 	Epoch     *time.Time
 	MediaType types.MediaType // of the base's family; empty means OCI
-	// Files are added after all steps.
-	Files    []layerFile
+	// Progress is told bytes of file content, as they are read.
 	Progress func(done, total int64)
 }
 
-// appLayer turns the steps of a plan into its Windows layer: copy steps, then
-// grants on what is there. The layer is nil where there is nothing to put into
-// one. Run steps are refused; start steps are for a script in opts.Files.
+// appLayer turns the steps of a plan into its Windows layer: copy steps, then the
+// start script where the plan has one without grants, then grants on what is
+// there. The layer is nil where there is nothing to put into one. Run steps are
+// refused.
 //
 // A later copy of the same name wins over an earlier one; two names of one copy
 // that differ only in case are an error. The app folder's own times, modes and
@@ -58,12 +52,12 @@ func appLayer(plan dockerfile.Plan, app fs.FS, opts layerOptions) (*winlayer.Lay
 			return nil, errors.New("the plan has a RUN step, which only a Windows builder can do")
 		}
 	}
-	for _, f := range opts.Files {
-		to, err := windowsPath(f.Path)
+	if _, content, ok := plan.StartScript(false); ok {
+		to, err := windowsPath(dockerfile.ScriptPath())
 		if err != nil {
 			return nil, err
 		}
-		if err := t.put(winlayer.Entry{Path: to, Content: f.Content}, false); err != nil {
+		if err := t.put(winlayer.Entry{Path: to, Content: content}, false); err != nil {
 			return nil, err
 		}
 	}

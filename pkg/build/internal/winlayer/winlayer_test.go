@@ -1,0 +1,379 @@
+package winlayer
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/stream"
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/winpack/winpack/pkg/build/internal/sddl"
+	"github.com/winpack/winpack/pkg/build/layercheck"
+)
+
+var when = time.Date(2024, 5, 6, 7, 8, 9, 987654321, time.UTC)
+
+func read(t testing.TB, l *Layer) []byte {
+	t.Helper()
+	rc, err := l.Compressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rc.Close()
+	b, err := io.ReadAll(rc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func plain(t testing.TB, blob []byte) []byte {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(blob))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func sourced(fsys fstest.MapFS) []Entry {
+	var entries []Entry
+	for name, f := range fsys {
+		entries = append(entries, Entry{Path: "app/" + name, Source: name, Size: int64(len(f.Data)), ModTime: f.ModTime})
+	}
+	return entries
+}
+
+func sample() fstest.MapFS {
+	return fstest.MapFS{
+		"a.txt":       {Data: []byte("a"), ModTime: when},
+		"bin/é ü.dll": {Data: bytes.Repeat([]byte("0123456789"), 300_000), ModTime: when.Add(-time.Hour)},
+		"empty":       {ModTime: when.Add(-48 * time.Hour)},
+		"bin/" + strings.Repeat("d", 200) + "/" + strings.Repeat("f", 200): {Data: []byte("deep"), ModTime: when},
+	}
+}
+
+func TestHeadersHoldWhatWindowsReads(t *testing.T) {
+	epoch := when.Add(-30 * time.Minute)
+	l, err := New(append(sourced(sample()), Entry{Path: "start.cmd", Content: []byte("x")}), Options{FS: sample(), Epoch: &epoch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := plain(t, read(t, l))
+	for _, p := range layercheck.CheckLayer(bytes.NewReader(content)) {
+		t.Error(p)
+	}
+	want := map[string]string{
+		"Hives":           "5 16 2024-05-06T06:38:09Z ",
+		"Files":           "5 16 2024-05-06T06:38:09Z ",
+		"Files/app":       "5 16 2024-05-06T06:38:09Z " + DefaultFolder,
+		"Files/app/a.txt": "0 32 2024-05-06T06:38:09Z " + DefaultFile,
+		"Files/app/empty": "0 32 2024-05-04T07:08:09Z " + DefaultFile,
+		"Files/start.cmd": "0 32 2024-05-06T06:38:09Z " + DefaultFile,
+	}
+	var order []string
+	for r := tar.NewReader(bytes.NewReader(content)); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		order = append(order, h.Name)
+		seconds := fmt.Sprintf("%d.000000000", h.ModTime.Unix())
+		if !h.AccessTime.Equal(h.ModTime) || !h.ChangeTime.Equal(h.ModTime) || h.PAXRecords["LIBARCHIVE.creationtime"] != seconds {
+			t.Errorf("%s: times %v %v %v %q", h.Name, h.ModTime, h.AccessTime, h.ChangeTime, h.PAXRecords["LIBARCHIVE.creationtime"])
+		}
+		text := ""
+		if raw, ok := h.PAXRecords["MSWINDOWS.rawsd"]; ok {
+			b, _ := base64.StdEncoding.DecodeString(raw)
+			d, err := sddl.Decode(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = d.String()
+		}
+		got := fmt.Sprintf("%c %s %s %s", h.Typeflag, h.PAXRecords["MSWINDOWS.fileattr"], h.ModTime.UTC().Format(time.RFC3339), text)
+		if w, ok := want[h.Name]; ok && w != got {
+			t.Errorf("%s is %s, want %s", h.Name, got, w)
+		}
+		delete(want, h.Name)
+	}
+	if len(want) > 0 {
+		t.Errorf("missing: %v", want)
+	}
+	if order[0] != "Hives" || order[1] != "Files" {
+		t.Errorf("the layer starts with %q", order[:2])
+	}
+}
+
+func TestLayerWithoutFilesTakesEpochOr1980(t *testing.T) {
+	epoch := when
+	for _, c := range []struct {
+		epoch *time.Time
+		want  time.Time
+	}{{nil, FallbackTime}, {&epoch, when.Truncate(time.Second)}} {
+		l, err := New([]Entry{{Path: "data", Folder: true}}, Options{Epoch: c.epoch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !l.Time().Equal(c.want) {
+			t.Errorf("time is %v, want %v", l.Time(), c.want)
+		}
+	}
+}
+
+func TestBytesDoNotDependOnCoresOrderOrFormerRuns(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	var first []byte
+	for _, cores := range []int{2, 1, 8, 1} {
+		runtime.GOMAXPROCS(cores)
+		l, err := New(sourced(sample()), Options{FS: sample()}) // map order differs each time
+		if err != nil {
+			t.Fatal(err)
+		}
+		blob := read(t, l)
+		if first == nil {
+			first = blob
+		}
+		if !bytes.Equal(blob, first) || !bytes.Equal(read(t, l), first) {
+			t.Fatalf("other bytes with %d cores", cores)
+		}
+	}
+}
+
+func TestDigestsAreKnownOnceRead(t *testing.T) {
+	l, err := New(sourced(sample()), Options{FS: sample()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Digest(); !errors.Is(err, stream.ErrNotComputed) {
+		t.Errorf("digest before reading: %v", err)
+	}
+	if _, err := l.Size(); !errors.Is(err, stream.ErrNotComputed) {
+		t.Errorf("size before reading: %v", err)
+	}
+	want, err := l.Hash(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := l.DiffID(); got != want || err != nil {
+		t.Errorf("diff ID after hashing is %v, %v", got, err)
+	}
+	if _, err := l.Digest(); !errors.Is(err, stream.ErrNotComputed) {
+		t.Errorf("digest after hashing: %v", err)
+	}
+	blob := read(t, l)
+	if size, err := l.Size(); size != int64(len(blob)) || err != nil {
+		t.Errorf("size is %d, %v, want %d", size, err, len(blob))
+	}
+	if got, _ := l.DiffID(); got != want {
+		t.Errorf("diff ID after reading is %v, after hashing it was %v", got, want)
+	}
+}
+
+func TestNamesThatWindowsRefusesFail(t *testing.T) {
+	for _, name := range []string{
+		"", "/a", "a/", "a//b", "../a", "a/.", "q?", "a*b", "a<b", "a|b", `a"b`, "a:b", `a\b`, "tab\t", "nul\x00", "con", "Aux.txt", "com1.tar.gz",
+		"LPT¹", "nul .txt", "conin$", "dot.", "space ", "\xff", ".wh.a", "x/.wh..wh..opq", "a.$WCIDIRS$", strings.Repeat("n", 256), strings.Repeat("d", 246) + "/f",
+		strings.Repeat("𝒳", 128), strings.Repeat("abcdefgh/", 3642) + "f",
+	} {
+		if l, err := New([]Entry{{Path: name}}, Options{}); err == nil {
+			t.Errorf("%.60q is accepted: %d entries", name, len(l.entries))
+		}
+	}
+	for _, name := range []string{"con1", "com0", "com10", "console.txt", "a b", ".hidden", "ß", "a~1", strings.Repeat("é", 255), strings.Repeat("d", 245) + "/f"} {
+		if _, err := New([]Entry{{Path: name}}, Options{}); err != nil {
+			t.Errorf("%.60q is refused: %v", name, err)
+		}
+	}
+}
+
+func TestNamesThatAreOneOnWindowsFail(t *testing.T) {
+	for _, pair := range [][2]string{{"a", "A"}, {"é.txt", "É.TXT"}, {"Bin/a", "bin/b"}, {"a", "a"}, {"ж", "Ж"}, {"a", "a/b"}, {"a/b", "a"}} {
+		if _, err := New([]Entry{{Path: pair[0]}, {Path: pair[1]}}, Options{}); err == nil {
+			t.Errorf("%q and %q are accepted", pair[0], pair[1])
+		}
+	}
+	for _, pair := range [][2]string{{"ß", "SS"}, {"i", "ı"}, {"e\u0301", "é"}} {
+		if _, err := New([]Entry{{Path: pair[0]}, {Path: pair[1]}}, Options{}); err != nil {
+			t.Errorf("%q and %q: %v", pair[0], pair[1], err)
+		}
+	}
+}
+
+func listed(t testing.TB, dir, name string) Entry {
+	info, err := os.Stat(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Entry{Path: name, Source: name, Size: info.Size(), ModTime: info.ModTime()}
+}
+
+func TestFileThatChangesFailsByItsName(t *testing.T) {
+	for what, change := range map[string]func(path string) error{
+		"grows":       func(p string) error { return os.WriteFile(p, []byte("longer content"), 0o644) },
+		"shrinks":     func(p string) error { return os.Truncate(p, 1) },
+		"is touched":  func(p string) error { return os.Chtimes(p, when, when.Add(time.Nanosecond*100)) },
+		"goes away":   os.Remove,
+		"is a folder": func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o755)) },
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "data.bin")
+		if err := os.WriteFile(path, []byte("content"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, when, when); err != nil {
+			t.Fatal(err)
+		}
+		l, err := New([]Entry{listed(t, dir, "data.bin")}, Options{FS: os.DirFS(dir)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := change(path); err != nil {
+			t.Fatal(err)
+		}
+		rc, _ := l.Compressed()
+		if _, err := io.ReadAll(rc); err == nil || !strings.Contains(err.Error(), `"data.bin"`) || strings.Contains(err.Error(), dir) {
+			t.Errorf("a file that %s: %v", what, err)
+		}
+		rc.Close()
+		if _, err := l.Digest(); err == nil {
+			t.Errorf("a file that %s: the layer has a digest", what)
+		}
+	}
+}
+
+// growing is a file that is written to while it is read.
+type growing struct {
+	fs.File
+	path string
+}
+
+func (g growing) Read(p []byte) (int, error) {
+	n, err := g.File.Read(p)
+	if f, oerr := os.OpenFile(g.path, os.O_APPEND|os.O_WRONLY, 0); oerr == nil {
+		_, _ = f.Write([]byte("more"))
+		f.Close()
+	}
+	return n, err
+}
+
+type growingFS struct {
+	fs.FS
+	dir string
+}
+
+func (g growingFS) Open(name string) (fs.File, error) {
+	f, err := g.FS.Open(name)
+	return growing{f, filepath.Join(g.dir, name)}, err
+}
+
+func TestFileThatGrowsWhileItIsReadFails(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "log"), []byte("line"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l, err := New([]Entry{listed(t, dir, "log")}, Options{FS: growingFS{os.DirFS(dir), dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Hash(context.Background()); err == nil || !strings.Contains(err.Error(), `"log" changed`) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestSameSizeAndTimeWithOtherContentFailsTheSecondReading(t *testing.T) {
+	fsys := fstest.MapFS{"a": {Data: []byte("one"), ModTime: when}}
+	l, err := New(sourced(fsys), Options{FS: fsys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(t, l)
+	fsys["a"].Data = []byte("two")
+	if _, err := l.Hash(context.Background()); err == nil {
+		t.Error("other content gives no error")
+	}
+}
+
+func TestEndOfContextAndEarlyCloseStopEverything(t *testing.T) {
+	before := runtime.NumGoroutine()
+	noise := make([]byte, 32<<20) // does not fit into the buffers, compressed or not
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	big := fstest.MapFS{"big": {Data: noise, ModTime: when}}
+	l, err := New(sourced(big), Options{FS: big})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	rc := l.Stream(ctx)
+	cancel()
+	if _, err := io.ReadAll(rc); !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v", err)
+	}
+	rc.Close()
+	rc, _ = l.Compressed()
+	if _, err := rc.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	rc.Close()
+	deadline := time.Now().Add(5 * time.Second)
+	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if n := runtime.NumGoroutine(); n > before {
+		t.Errorf("%d goroutines are left, %d were there", n, before)
+	}
+	if _, err := l.Digest(); err == nil {
+		t.Error("a layer that was not read to its end has a digest")
+	}
+}
+
+func TestSparseFileOf3GBAndSizesAbove8GBWork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads 3 GB of zeros")
+	}
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "big.dll"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Truncate(3 << 30); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	l, err := New([]Entry{listed(t, dir, "big.dll")}, Options{FS: os.DirFS(dir)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Hash(context.Background()); err != nil {
+		t.Error(err)
+	}
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := w.WriteHeader(l.header("Files/huge", false, 9<<30, when, "")); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := tar.NewReader(&b).Next(); err != nil || h.Size != 9<<30 {
+		t.Errorf("a file of 9 GB is read as %v, %v", h, err)
+	}
+}

@@ -1,0 +1,498 @@
+package build
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/winpack/winpack/fixtures/wine"
+	"github.com/winpack/winpack/pkg/build/internal/sddl"
+	"github.com/winpack/winpack/pkg/build/internal/winlayer"
+	"github.com/winpack/winpack/pkg/build/layercheck"
+	"github.com/winpack/winpack/pkg/dockerfile"
+)
+
+var layerTime = time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
+
+func copyStep(to string, exclude ...string) dockerfile.Step {
+	return dockerfile.Step{Kind: dockerfile.StepCopy, From: ".", To: to, Exclude: exclude}
+}
+
+func grantStep(to, sid string) dockerfile.Step {
+	return dockerfile.Step{Kind: dockerfile.StepGrant, To: to, Trustee: dockerfile.Trustee{Name: "x", SID: sid}}
+}
+
+// unpack checks a layer and returns what is below Files: content of files, nil
+// for folders, and descriptors as SDDL.
+func unpack(t testing.TB, l *winlayer.Layer) (files map[string][]byte, lists map[string]string) {
+	t.Helper()
+	rc, err := l.Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rc.Close()
+	content, err := io.ReadAll(rc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range layercheck.CheckLayer(bytes.NewReader(content)) {
+		t.Error(p)
+	}
+	files, lists = map[string][]byte{}, map[string]string{}
+	for r := tar.NewReader(bytes.NewReader(content)); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return files, lists
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, ok := strings.CutPrefix(h.Name, "Files/")
+		if !ok {
+			continue
+		}
+		files[name] = nil
+		if h.Typeflag == tar.TypeReg {
+			if files[name], err = io.ReadAll(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		raw, err := base64.StdEncoding.DecodeString(h.PAXRecords["MSWINDOWS.rawsd"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := sddl.Decode(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lists[name] = d.String()
+	}
+}
+
+func build(t testing.TB, app fs.FS, steps ...dockerfile.Step) *winlayer.Layer {
+	t.Helper()
+	l, err := appLayer(dockerfile.Plan{Steps: steps}, app, layerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func refused(t testing.TB, app fs.FS, steps ...dockerfile.Step) string {
+	t.Helper()
+	l, err := appLayer(dockerfile.Plan{Steps: steps}, app, layerOptions{})
+	if err == nil {
+		t.Errorf("a layer of %d entries instead of an error", len(l.Entries()))
+		return ""
+	}
+	return err.Error()
+}
+
+func TestCopyLeavesOutWhatIsExcluded(t *testing.T) {
+	app := fstest.MapFS{".git/config": {}, "winpack.toml": {}, "Web.config": {Data: []byte("x")}, "bin/a.dll": {}, "bin/.git": {}}
+	files, _ := unpack(t, build(t, app, copyStep(`C:\inetpub\wwwroot`, ".GIT", "winpack.toml")))
+	var got []string
+	for name := range files {
+		got = append(got, name)
+	}
+	slices.Sort(got)
+	want := []string{"inetpub", "inetpub/wwwroot", "inetpub/wwwroot/Web.config", "inetpub/wwwroot/bin", "inetpub/wwwroot/bin/.git", "inetpub/wwwroot/bin/a.dll"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the layer holds %q, want %q", got, want)
+	}
+}
+
+func TestFoldersOfTheBaseKeepTheirLists(t *testing.T) {
+	rows, err := folderACLs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, lists := unpack(t, build(t, fstest.MapFS{"a.txt": {}, "sub/b.txt": {}}, copyStep(`C:\INETPUB\WWWROOT`), copyStep(`C:\app`), copyStep(`C:\Program Files\shop`)))
+	for _, path := range []string{"inetpub", "inetpub/wwwroot", "Program Files"} {
+		if want := baseFolder(rows, path).self.String(); lists[path] != want {
+			t.Errorf("%s has %s, want %s", path, lists[path], want)
+		}
+	}
+	for path, want := range map[string]string{"app": winlayer.DefaultFolder, "app/sub": winlayer.DefaultFolder, "app/a.txt": winlayer.DefaultFile} {
+		if lists[path] != want {
+			t.Errorf("%s has %s, want %s", path, lists[path], want)
+		}
+	}
+	for _, path := range []string{"inetpub/wwwroot/a.txt", "inetpub/wwwroot/sub", "inetpub/wwwroot/sub/b.txt"} {
+		for _, reader := range []string{"0x1200a9;;;BU)", "0x1200a9;;;IS)"} {
+			if !strings.Contains(lists[path], reader) {
+				t.Errorf("%s cannot be read by the app pool: %s", path, lists[path])
+			}
+		}
+	}
+	if s := lists["inetpub/wwwroot/sub"]; strings.Contains(s, ";LC;") || strings.Contains(s, ";DC;") {
+		t.Errorf("users can add files to the site: %s", s)
+	}
+}
+
+func TestFoldersOfTheBaseWithUnknownListsAreRefused(t *testing.T) {
+	for _, to := range []string{`C:\Windows\System32`, `C:\Users\Public`, `C:\Program Files (x86)\shop`} {
+		if msg := refused(t, fstest.MapFS{"a": {}}, copyStep(to)); !strings.Contains(msg, "folder of its own") {
+			t.Errorf("%s: %s", to, msg)
+		}
+	}
+}
+
+func TestGrantReachesFolderAndEveryShippedFile(t *testing.T) {
+	app := fstest.MapFS{"App_Data/db.mdf": {}, "App_Data/x/y": {}, "App_Data2/z": {}}
+	_, lists := unpack(t, build(t, app,
+		grantStep(`C:\inetpub\wwwroot\app_data`, "S-1-5-32-568"), copyStep(`C:\inetpub\wwwroot`), grantStep(`C:\logs\new`, "S-1-5-32-545"),
+		grantStep(`C:\inetpub\wwwroot\App_Data`, "S-1-5-32-568")))
+	const file, folder = "(A;;0x1301bf;;;IS)", "(A;OICI;0x1301bf;;;IS)"
+	for path, want := range map[string]string{
+		"inetpub/wwwroot/App_Data": folder, "inetpub/wwwroot/App_Data/x": folder,
+		"inetpub/wwwroot/App_Data/db.mdf": file, "inetpub/wwwroot/App_Data/x/y": file, "logs/new": "(A;OICI;0x1301bf;;;BU)",
+	} {
+		if strings.Count(lists[path], want) != 1 {
+			t.Errorf("%s has %s, want %s once", path, lists[path], want)
+		}
+	}
+	for _, path := range []string{"inetpub/wwwroot", "inetpub/wwwroot/App_Data2", "inetpub/wwwroot/App_Data2/z", "logs"} {
+		if strings.Contains(lists[path], "0x1301bf") {
+			t.Errorf("%s is granted too: %s", path, lists[path])
+		}
+	}
+}
+
+func TestGrantOnAFolderOfTheBasePrecedesInheritedEntries(t *testing.T) {
+	_, lists := unpack(t, build(t, fstest.MapFS{"a": {}}, copyStep(`C:\inetpub\wwwroot`), grantStep(`C:\inetpub\wwwroot`, "S-1-5-32-568")))
+	if s := lists["inetpub/wwwroot"]; !strings.Contains(s, "(A;OICI;0x1301bf;;;IS)(A;ID;FA;") {
+		t.Errorf("the list is %s", s)
+	}
+}
+
+func TestStartScriptIsInTheLayerWithoutGrants(t *testing.T) {
+	plan := dockerfile.Plan{Steps: []dockerfile.Step{copyStep(`C:\app`), {Kind: dockerfile.StepStart, Why: "test", Commands: []string{"ver"}}}}
+	_, content, ok := plan.StartScript(false)
+	if !ok {
+		t.Fatal("the plan has no script")
+	}
+	l, err := appLayer(plan, fstest.MapFS{"a": {Data: []byte("x"), ModTime: layerTime}}, layerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, _ := unpack(t, l)
+	path, err := windowsPath(dockerfile.ScriptPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(files[path], content) {
+		t.Errorf("%s is %q, want %q", path, files[path], content)
+	}
+}
+
+func TestRunStepAndBadTargetsAreRefused(t *testing.T) {
+	app := fstest.MapFS{"a": {}}
+	if msg := refused(t, app, dockerfile.Step{Kind: dockerfile.StepRun}); !strings.Contains(msg, "Windows builder") {
+		t.Error(msg)
+	}
+	for _, to := range []string{"", "app", `D:\app`, `C:\..\x`, `C:\a\..\b`, `C:\con`, `\\host\share`} {
+		refused(t, app, copyStep(to))
+	}
+	refused(t, app, grantStep(`C:\`, "S-1-5-32-545"))
+	refused(t, app, grantStep(`C:\app`, "Users"))
+	refused(t, app, dockerfile.Step{Kind: dockerfile.StepCopy, From: "../x", To: `C:\app`})
+}
+
+func TestCopyOfTwoNamesThatAreOneOnWindowsFailsByBothNames(t *testing.T) {
+	for _, pair := range [][2]string{{"é.txt", "É.txt"}, {"bin/a", "Bin/b"}} {
+		msg := refused(t, fstest.MapFS{pair[0]: {}, pair[1]: {}}, copyStep(`C:\app`))
+		if a, b := strings.Split(pair[0], "/")[0], strings.Split(pair[1], "/")[0]; !strings.Contains(msg, a) || !strings.Contains(msg, b) {
+			t.Errorf("%q: %s", pair, msg)
+		}
+	}
+	if msg := refused(t, fstest.MapFS{"what?.txt": {}}, copyStep(`C:\app`)); !strings.Contains(msg, `"what?.txt"`) {
+		t.Error(msg)
+	}
+}
+
+func TestLaterCopyWins(t *testing.T) {
+	app := fstest.MapFS{"a/x.txt": {Data: []byte("first")}, "b/X.TXT": {Data: []byte("second")}}
+	files, _ := unpack(t, build(t, app,
+		dockerfile.Step{Kind: dockerfile.StepCopy, From: "a", To: `C:\app`}, dockerfile.Step{Kind: dockerfile.StepCopy, From: "b", To: `C:\APP`}))
+	if string(files["app/x.txt"]) != "second" || len(files) != 2 {
+		t.Errorf("the layer holds %q", files)
+	}
+}
+
+// link makes a folder with files and links: name → content, or "-> target".
+func linked(t *testing.T, tree map[string]string) string {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b", "c"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, content := range tree {
+		var err error
+		if target, ok := strings.CutPrefix(content, "-> "); ok {
+			err = os.Symlink(target, filepath.Join(dir, name))
+		} else {
+			err = os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestLinksInsideTheAppBecomeWhatTheyLeadTo(t *testing.T) {
+	dir := linked(t, map[string]string{"a/file": "text", "b/link": "-> ../a/file", "b/again": "-> link", "c/folder": "-> ../a", "b/deep": "-> ../c/folder/file"})
+	files, _ := unpack(t, build(t, os.DirFS(dir), copyStep(`C:\app`)))
+	for _, name := range []string{"app/a/file", "app/b/link", "app/b/again", "app/c/folder/file", "app/b/deep"} {
+		if string(files[name]) != "text" {
+			t.Errorf("%s is %q", name, files[name])
+		}
+	}
+}
+
+func TestLinksOutOfTheAppOrIntoALoopFailByTheirName(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, target := range map[string]string{
+		"absolute": secret, "dots": "../../../../../../etc/passwd", "itself": "bad", "missing": "nowhere", "drive": `C:\Windows`,
+		"its folder": ".", "folder above": "..", "through a file": "../a/file/x", "backslashes": `..\..\x`,
+	} {
+		dir := linked(t, map[string]string{"a/file": "text", "b/bad": "-> " + target})
+		if msg := refused(t, os.DirFS(dir), copyStep(`C:\app`)); !strings.Contains(msg, `"b/bad"`) && what != "through a file" {
+			t.Errorf("%s: %s", what, msg)
+		}
+	}
+	dir := linked(t, map[string]string{"a/one": "-> ../b/two", "b/two": "-> ../a/one", "b/x": "-> ../a", "a/y": "-> ../b"})
+	if msg := refused(t, os.DirFS(dir), copyStep(`C:\app`)); !strings.Contains(msg, "link") {
+		t.Error(msg)
+	}
+}
+
+func TestPipeFailsByItsName(t *testing.T) {
+	dir := t.TempDir()
+	if err := mkfifo(filepath.Join(dir, "pipe")); err != nil {
+		t.Skipf("no named pipes here: %v", err)
+	}
+	if msg := refused(t, os.DirFS(dir), copyStep(`C:\app`)); !strings.Contains(msg, `"pipe"`) {
+		t.Error(msg)
+	}
+}
+
+// random makes a tree of odd but allowed names.
+func random(r *rand.Rand) map[string][]byte {
+	letters := []rune("abcXYZ019 .-_~#%&'()+,;=@[]{}éÉßжЖ漢字𝒳🙂")
+	name := func() string {
+		n := make([]rune, 1+r.IntN(12))
+		for i := range n {
+			n[i] = letters[r.IntN(len(letters))]
+		}
+		return string(n)
+	}
+	files, seen := map[string][]byte{}, map[string]bool{}
+	for range 40 {
+		parts := []string{name()}
+		for range r.IntN(4) {
+			parts = append(parts, name())
+		}
+		full := strings.Join(parts, "/")
+		if winlayer.CheckPath(full, true) != nil {
+			continue
+		}
+		clash := false
+		for i := range parts {
+			p := strings.Join(parts[:i+1], "/")
+			if seen[winlayer.Fold(p)] {
+				clash = true
+			}
+		}
+		if clash {
+			continue
+		}
+		for i := range parts {
+			seen[winlayer.Fold(strings.Join(parts[:i+1], "/"))] = true
+		}
+		data := make([]byte, r.IntN(5000))
+		for i := range data {
+			data[i] = byte(r.Uint32())
+		}
+		files[full] = data
+	}
+	return files
+}
+
+func TestRandomTreesArriveByteForByte(t *testing.T) {
+	for seed := range uint64(60) {
+		want := random(rand.New(rand.NewPCG(seed, 1)))
+		app := fstest.MapFS{}
+		for name, data := range want {
+			app[name] = &fstest.MapFile{Data: data, ModTime: layerTime}
+		}
+		files, _ := unpack(t, build(t, app, copyStep(`C:\app`), grantStep(`C:\app`, "S-1-5-32-545")))
+		count := 0
+		for name, data := range files {
+			if data == nil {
+				continue
+			}
+			count++
+			if w, ok := want[strings.TrimPrefix(name, "app/")]; !ok || !bytes.Equal(w, data) {
+				t.Fatalf("seed %d: %q has other content", seed, name)
+			}
+		}
+		if count != len(want) {
+			t.Fatalf("seed %d: %d files of %d", seed, count, len(want))
+		}
+	}
+}
+
+// write puts the sample app onto disk, with folder times and modes that do not matter.
+func write(t testing.TB, mode os.FileMode, folderTime time.Time) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, f := range sampleApp() {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, f.Data, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, f.ModTime, f.ModTime); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range []string{"bin", "."} {
+		if err := os.Chtimes(filepath.Join(dir, d), folderTime, folderTime); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func sampleApp() fstest.MapFS {
+	noise := make([]byte, 3<<20)
+	for i := range noise {
+		noise[i] = byte(i * i >> 7)
+	}
+	return fstest.MapFS{
+		"Web.config":   {Data: []byte("<configuration/>"), ModTime: layerTime},
+		"bin/site.dll": {Data: noise, ModTime: layerTime.Add(-time.Hour)},
+		"bin/naïve":    {Data: []byte("é"), ModTime: layerTime.Add(-time.Minute)},
+	}
+}
+
+func digest(t testing.TB, app fs.FS) string {
+	t.Helper()
+	l := build(t, app, copyStep(`C:\inetpub\wwwroot`), grantStep(`C:\inetpub\wwwroot\App_Data`, "S-1-5-32-568"))
+	rc, err := l.Compressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rc.Close()
+	if _, err := io.Copy(io.Discard, rc); err != nil {
+		t.Fatal(err)
+	}
+	d, err := l.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.String()
+}
+
+func TestDigestDependsOnNamesContentsAndFileTimesAlone(t *testing.T) {
+	want := digest(t, sampleApp())
+	old := runtime.GOMAXPROCS(1)
+	one := digest(t, sampleApp())
+	runtime.GOMAXPROCS(old)
+	if one != want {
+		t.Errorf("one core gives %s, several %s", one, want)
+	}
+	dir := write(t, 0o600, layerTime.Add(time.Hour))
+	if got := digest(t, os.DirFS(dir)); got != want {
+		t.Errorf("from disk it is %s, from memory %s", got, want)
+	}
+	if os.Getuid() == 0 {
+		if err := os.Chown(filepath.Join(dir, "Web.config"), 1234, 1234); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(filepath.Join(dir, "Web.config"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got := digest(t, os.DirFS(dir)); got != want {
+		t.Errorf("with another owner and mode it is %s, not %s", got, want)
+	}
+	app := sampleApp()
+	app["Web.config"].ModTime = layerTime.Add(999 * time.Millisecond)
+	if got := digest(t, app); got != want {
+		t.Errorf("a fraction of a second changes the digest to %s", got)
+	}
+	app["Web.config"].ModTime = layerTime.Add(time.Second)
+	if got := digest(t, app); got == want {
+		t.Error("another time does not change the digest")
+	}
+}
+
+const askDigest = "WINPACK_TEST_DIGEST_OF"
+
+// TestDigestOfFolder prints the digest of a folder for the test below, which runs
+// it in a Windows process.
+func TestDigestOfFolder(t *testing.T) {
+	dir := os.Getenv(askDigest)
+	if dir == "" {
+		t.Skip("is run by TestWindowsBuildGivesTheSameDigest")
+	}
+	fmt.Printf("digest=%s on %s\n", digest(t, os.DirFS(dir)), runtime.GOOS)
+}
+
+func TestWindowsBuildGivesTheSameDigest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles a Windows test program and starts Wine")
+	}
+	wine.Prefix(t)
+	exe := filepath.Join(t.TempDir(), "build.test.exe")
+	compile := exec.Command("go", "test", "-c", "-o", exe, ".")
+	compile.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+	if out, err := compile.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	dir := write(t, 0o644, layerTime)
+	cmd := wine.Command(t, exe, "-test.run=^TestDigestOfFolder$", "-test.count=1")
+	cmd.Env = append(cmd.Env, askDigest+"="+wine.Path(dir))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if want := "digest=" + digest(t, os.DirFS(dir)) + " on windows"; !strings.Contains(string(out), want) {
+		t.Errorf("want %s\n%s", want, out)
+	}
+}
+
+func TestHashIsTheDiffIDOfTheStream(t *testing.T) {
+	l := build(t, sampleApp(), copyStep(`C:\app`))
+	want, err := l.Hash(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	unpack(t, l)
+	if got, _ := l.DiffID(); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

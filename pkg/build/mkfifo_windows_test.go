@@ -1,0 +1,5 @@
+package build
+
+import "errors"
+
+func mkfifo(string) error { return errors.ErrUnsupported }
