@@ -1,0 +1,81 @@
+package detect_test
+
+import (
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/pkg/detect"
+)
+
+// bigSite makes a site of 30,000 files and about 1 GB: 600 assemblies and 29,400
+// other files of 33 KB.
+func bigSite(b *testing.B) string {
+	b.Helper()
+	dir := filepath.Join(os.TempDir(), "winpack-bench-site")
+	if _, err := os.Stat(filepath.Join(dir, "done")); err == nil {
+		return dir
+	}
+	dll, err := os.ReadFile(filepath.Join(fixtures.App(b, "aspnet-webforms"), "bin", "Shop.dll"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	write := func(name string, data []byte) {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			b.Fatal(err)
+		}
+		if err := os.WriteFile(p, data, 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+	write("Web.config", []byte(`<configuration><system.web><compilation targetFramework="4.8"/></system.web></configuration>`))
+	write("Default.aspx", []byte(page))
+	noise := make([]byte, 34<<10)
+	for i := range noise {
+		noise[i] = byte(rand.Uint32())
+	}
+	for i := range 600 {
+		write(fmt.Sprintf("bin/Lib%03d.dll", i), append(dll, noise...))
+	}
+	for i := range 29_400 {
+		write(fmt.Sprintf("content/%02d/%02d/f%05d.png", i%40, i/40%20, i), noise)
+	}
+	write("done", nil)
+	return dir
+}
+
+func BenchmarkInspect(b *testing.B) {
+	dir := bigSite(b)
+	for b.Loop() {
+		if _, err := detect.Inspect(os.DirFS(dir), detect.Options{Name: "big"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkFindAndOpen is the yardstick: find -type f, and opening every .dll
+// and .exe.
+func BenchmarkFindAndOpen(b *testing.B) {
+	dir := bigSite(b)
+	for b.Loop() {
+		err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+			if low := strings.ToLower(p); err == nil && (strings.HasSuffix(low, ".dll") || strings.HasSuffix(low, ".exe")) {
+				f, err := os.Open(p)
+				if err != nil {
+					return err
+				}
+				f.Close()
+			}
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package detect_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/winpack/winpack/pkg/detect"
+)
+
+func ids(needs []detect.Need) []string {
+	var out []string
+	for _, n := range needs {
+		out = append(out, n.ID)
+	}
+	return out
+}
+
+func TestWhatWebConfigAsksOfIIS(t *testing.T) {
+	for name, c := range map[string]struct {
+		web                       string // below <configuration>
+		unlock, features, modules []string
+		findings, not             []string
+	}{
+		"windows authentication": {
+			web:    `<system.webServer><security><authentication><windowsAuthentication enabled="true"/><anonymousAuthentication enabled="false"/></authentication></security></system.webServer>`,
+			unlock: []string{"system.webServer/security/authentication/anonymousAuthentication", "system.webServer/security/authentication/windowsAuthentication"}, features: []string{"windows-authentication"}, findings: []string{"WP1201", "WP1206"},
+		},
+		"windows authentication turned off": {
+			web:    `<system.webServer><security><authentication><windowsAuthentication enabled="false"/></authentication></security></system.webServer>`,
+			unlock: []string{"system.webServer/security/authentication/windowsAuthentication"}, not: []string{"WP1201"},
+		},
+		"in a location": {
+			web:    `<location path="admin"><system.webServer><security><access sslFlags="Ssl"/></security></system.webServer></location>`,
+			unlock: []string{"system.webServer/security/access"}, findings: []string{"WP1206"},
+		},
+		"url rewrite": {
+			web:     `<system.webServer><rewrite><rules><rule name="a"><action type="Redirect" url="/b"/></rule></rules></rewrite></system.webServer>`,
+			modules: []string{"url-rewrite"}, findings: []string{"WP1203"},
+		},
+		"reverse proxy": {
+			web:     `<system.webServer><rewrite><rules><rule name="a"><action type="Rewrite" url="http://other/{R:1}"/></rule></rules></rewrite></system.webServer>`,
+			modules: []string{"arr", "url-rewrite"}, findings: []string{"WP1203"},
+		},
+		"cors section":                  {web: `<system.webServer><cors enabled="true"/></system.webServer>`, modules: []string{"cors"}, findings: []string{"WP1203"}},
+		"cors headers need nothing":     {web: `<system.webServer><httpProtocol><customHeaders><add name="Access-Control-Allow-Origin" value="*"/></customHeaders></httpProtocol></system.webServer>`, not: []string{"WP1203"}},
+		"websockets":                    {web: `<system.webServer><webSocket enabled="true"/></system.webServer>`, unlock: []string{"system.webServer/webSocket"}, features: []string{"websockets"}, findings: []string{"WP1204"}},
+		"application initialization":    {web: `<system.webServer><applicationInitialization/></system.webServer>`, features: []string{"application-initialization"}, findings: []string{"WP1204"}},
+		"sections for the server":       {web: `<system.webServer><httpCompression/></system.webServer>`, findings: []string{"WP1207"}},
+		"handlers are open for ASP.NET": {web: `<system.webServer><handlers><add name="a" path="*.x" verb="*" type="A.B"/></handlers><modules><add name="m" type="A.M"/></modules></system.webServer>`, not: []string{"WP1206", "WP1205"}},
+		"unknown native module":         {web: `<system.webServer><modules><add name="ISAPI_Rewrite3"/></modules></system.webServer>`, findings: []string{"WP1205"}},
+		"native module removed":         {web: `<system.webServer><modules><remove name="StaticFileModule"/></modules></system.webServer>`, findings: []string{"WP1208"}},
+		"WebDAV removed is harmless":    {web: `<system.webServer><modules><remove name="WebDAVModule"/></modules></system.webServer>`, not: []string{"WP1208", "WP1205"}},
+		"error page path":               {web: `<system.webServer><httpErrors defaultPath="/e.htm"/></system.webServer>`, findings: []string{"WP1209"}},
+		"debug":                         {web: `<system.web><compilation debug="true"/></system.web>`, findings: []string{"WP1211"}},
+		"fixed machine key":             {web: `<system.web><machineKey validationKey="AB" decryptionKey="CD"/></system.web>`, not: []string{"WP1210"}, findings: []string{"WP1301"}},
+		"generated machine key":         {web: `<system.web><machineKey validationKey="AutoGenerate,IsolateApps"/></system.web>`, findings: []string{"WP1210"}, not: []string{"WP1301"}},
+		"encrypted section":             {web: `<connectionStrings configProtectionProvider="RsaProtectedConfigurationProvider"><EncryptedData/></connectionStrings>`, findings: []string{"WP1305"}},
+		"LocalDB":                       {web: `<connectionStrings><add name="a" connectionString="Data Source=(LocalDB)\MSSQLLocalDB;AttachDbFilename=|DataDirectory|\a.mdf;Integrated Security=True"/></connectionStrings>`, findings: []string{"WP1302", "WP1304"}},
+		"SQL Express":                   {web: `<connectionStrings><add name="a" connectionString="Server=.\SQLEXPRESS;Database=a;Trusted_Connection=yes"/></connectionStrings>`, findings: []string{"WP1302"}},
+		"SQL Express elsewhere":         {web: `<connectionStrings><add name="a" connectionString="Server=db7\SQLEXPRESS;Database=a;User Id=u"/></connectionStrings>`, not: []string{"WP1302", "WP1303", "WP1304"}},
+		"server on localhost":           {web: `<connectionStrings><add name="a" connectionString="Server=localhost,1433;Database=a"/></connectionStrings>`, findings: []string{"WP1303"}},
+		"paths":                         {web: `<appSettings><add key="a" value="D:\data\x"/><add key="b" value="\\nas\share\y"/></appSettings>`, findings: []string{"WP1306", "WP1307"}},
+		"paths that exist, and URLs":    {web: `<appSettings><add key="a" value="C:\Windows\Temp"/><add key="b" value="http://host/x"/><add key="c" value="//cdn.example.com/x"/></appSettings>`, not: []string{"WP1306", "WP1307"}},
+		"config elsewhere":              {web: `<connectionStrings configSource="..\..\secrets.config"/>`, findings: []string{"WP1309"}},
+		"config missing":                {web: `<connectionStrings configSource="cs.config"/>`, findings: []string{"WP1310"}},
+		"ended framework":               {web: `<system.web><compilation targetFramework="4.5.2"/></system.web>`, findings: []string{"WP1101"}},
+		"supported framework":           {web: `<system.web><compilation targetFramework="4.8"/></system.web>`, not: []string{"WP1101"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := look(t, files("Default.aspx", page, "Web.config", "<configuration>"+c.web+"</configuration>"))
+			if r.App.Kind != detect.KindASPNET || r.Needs.IIS == nil || len(r.Problems) != 0 {
+				t.Fatalf("kind %s, IIS %v, problems %v", r.App.Kind, r.Needs.IIS, r.Problems)
+			}
+			if got := ids(r.Needs.IIS.Unlock); !slices.Equal(got, c.unlock) {
+				t.Errorf("unlock %v, want %v", got, c.unlock)
+			}
+			if got := ids(r.Needs.IIS.Features); !slices.Equal(got, c.features) {
+				t.Errorf("features %v, want %v", got, c.features)
+			}
+			if got := ids(r.Needs.IIS.Modules); !slices.Equal(got, c.modules) {
+				t.Errorf("modules %v, want %v", got, c.modules)
+			}
+			for _, id := range c.findings {
+				if !slices.Contains(rules(r), id) {
+					t.Errorf("no %s in %v", id, rules(r))
+				}
+			}
+			for _, id := range c.not {
+				if slices.Contains(rules(r), id) {
+					t.Errorf("%s was found: %v", id, rules(r))
+				}
+			}
+		})
+	}
+}
+
+func TestStaticSiteUnlocksHandlers(t *testing.T) {
+	r := look(t, files("index.html", "<html>", "web.config", `<configuration><system.webServer><handlers><remove name="x"/></handlers></system.webServer></configuration>`))
+	if r.Needs.IIS == nil || !slices.Equal(ids(r.Needs.IIS.Unlock), []string{"system.webServer/handlers"}) {
+		t.Errorf("got %+v", r.Needs.IIS)
+	}
+}
+
+func TestFoldersThatAreWrittenTo(t *testing.T) {
+	r := look(t, files("Default.aspx", page, "App_Data/x.xml", "<x/>", "Web.config", `<configuration>
+  <appSettings><add key="UploadPath" value="~/uploads/in"/><add key="LogFolder" value="..\outside"/></appSettings>
+  <log4net><appender><file value="logs\app.log"/></appender></log4net></configuration>`))
+	var got []string
+	for _, w := range r.Needs.Writes {
+		got = append(got, w.Path)
+	}
+	if !slices.Equal(got, []string{"App_Data", "logs", "uploads/in"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestPortsOfKestrel(t *testing.T) {
+	m := with(t, files("appsettings.json", `{"Kestrel":{"Endpoints":{"A":{"Url":"http://*:5001"},"B":{"Url":"https://+:5443/"}}}, "Urls":"http://localhost:5002;http://[::]:5003"}`),
+		"Orders.exe", "aspnet-core/Orders.exe", "Orders.dll", "aspnet-core/Orders.dll", "Orders.runtimeconfig.json", "aspnet-core/Orders.runtimeconfig.json")
+	if r := look(t, m); !slices.Equal(r.App.Ports, []int{5001, 5002, 5003, 5443}) {
+		t.Errorf("got %v", r.App.Ports)
+	}
+}

@@ -1,0 +1,137 @@
+package detect_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/pkg/detect"
+)
+
+// with adds built files of fixtures to a folder: "dst", "case/file".
+func with(t testing.TB, m fstest.MapFS, pairs ...string) fstest.MapFS {
+	t.Helper()
+	for i := 0; i < len(pairs); i += 2 {
+		name, file, _ := strings.Cut(pairs[i+1], "/")
+		data, err := os.ReadFile(filepath.Join(fixtures.App(t, name), filepath.FromSlash(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m[pairs[i]] = &fstest.MapFile{Data: data}
+	}
+	return m
+}
+
+func rules(r detect.Report) []string {
+	var ids []string
+	for _, f := range r.Findings {
+		if !slices.Contains(ids, f.Rule) {
+			ids = append(ids, f.Rule)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func TestKindOfWebFolders(t *testing.T) {
+	const html = "<!DOCTYPE html><html></html>"
+	for name, c := range map[string]struct {
+		files []string
+		want  detect.Kind
+	}{
+		"files only":                        {[]string{"index.html", html, "a.css", "b{}"}, detect.KindStatic},
+		"files with a web.config for types": {[]string{"index.html", html, "web.config", `<configuration><system.webServer><staticContent><mimeMap fileExtension=".x" mimeType="a/b"/></staticContent></system.webServer></configuration>`}, detect.KindStatic},
+		"an index that is no HTML":          {[]string{"index.html", "hello"}, detect.KindUnknown},
+		"no page":                           {[]string{"a.css", "b{}"}, detect.KindUnknown},
+		"php beside files":                  {[]string{"index.html", html, "api/index.php", "<?php"}, detect.KindUnknown},
+		"node beside files":                 {[]string{"index.html", html, "package.json", "{}", "server.js", "x"}, detect.KindUnknown},
+		"httpPlatform":                      {[]string{"index.html", html, "web.config", `<configuration><system.webServer><httpPlatform processPath="java"/></system.webServer></configuration>`}, detect.KindUnknown},
+		"classic ASP":                       {[]string{"default.asp", `<%@ Language="VBScript" %>`}, detect.KindUnknown},
+		"an .aspx that is none":             {[]string{"a.aspx", "just text"}, detect.KindUnknown},
+		"a page without code":               {[]string{"a.aspx", page}, detect.KindASPNET},
+		"source of a web project":           {[]string{"Shop.csproj", "<Project/>", "Default.aspx", `<%@ Page CodeBehind="Default.aspx.cs" Inherits="X" %>`, "Default.aspx.cs", "class X{}"}, detect.KindUnknown},
+		"a service file":                    {[]string{"Q.svc", `<%@ ServiceHost Service="Q" %>`}, detect.KindWCF},
+		"a service without a file":          {[]string{"web.config", `<configuration><system.serviceModel><serviceHostingEnvironment><serviceActivations><add relativeAddress="a.svc" service="Q"/></serviceActivations></serviceHostingEnvironment></system.serviceModel></configuration>`}, detect.KindWCF},
+		"services beside pages":             {[]string{"Q.svc", `<%@ ServiceHost Service="Q" %>`, "a.aspx", page}, detect.KindASPNET},
+		"a site below the folder":           {[]string{"site/a.aspx", page, "site/web.config", "<configuration/>"}, detect.KindUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := look(t, files(c.files...))
+			if r.App.Kind != c.want {
+				t.Errorf("got %s, want %s; facts %v", r.App.Kind, c.want, r.Facts)
+			}
+			if c.want == detect.KindUnknown && len(r.Facts) == 0 && name != "no page" {
+				t.Error("unknown without the signs that were seen")
+			}
+		})
+	}
+}
+
+func TestChoiceOfTheProgram(t *testing.T) {
+	for name, c := range map[string]struct {
+		files   fstest.MapFS
+		want    string
+		kind    detect.Kind
+		finding string
+	}{
+		"a service among tools": {with(t, fstest.MapFS{}, "Spooler.exe", "netfx-service/Spooler.exe", "Tool.exe", "netfx-winexe-console/Agent.exe"), "Spooler.exe", detect.KindNetFXService, "WP1108"},
+		"two consoles":          {with(t, fstest.MapFS{}, "A.exe", "netfx-winexe-console/Agent.exe", "B.exe", "netfx-winexe-console/Agent.exe"), "", detect.KindUnknown, "WP1002"},
+		"the one with a config": {with(t, files("B.exe.config", "<configuration/>"), "A.exe", "netfx-winexe-console/Agent.exe", "B.exe", "netfx-winexe-console/Agent.exe"), "B.exe", detect.KindNetFXConsole, ""},
+		"two services":          {with(t, fstest.MapFS{}, "A.exe", "netfx-service/Spooler.exe", "B.exe", "netfx-service/Spooler.exe"), "", detect.KindUnknown, "WP1002"},
+		"the higher folder":     {with(t, fstest.MapFS{}, "app.exe", "native-console/sum.exe", "tools/t.exe", "native-console/sum.exe"), "app.exe", detect.KindNativeConsole, ""},
+		"a download of a site":  {with(t, files("index.html", "<html>"), "get/setup.exe", "native-console/sum.exe"), "", detect.KindStatic, ""},
+		"node with its scripts": {with(t, files("package.json", "{}", "server.js", "x"), "node.exe", "native-console/sum.exe"), "", detect.KindUnknown, "WP1003"},
+		"web.config names it": {with(t, files("web.config", `<configuration><system.webServer><aspNetCore processPath=".\Orders.exe" arguments="--fast"/></system.webServer></configuration>`),
+			"Orders.exe", "aspnet-core/Orders.exe", "Orders.dll", "aspnet-core/Orders.dll", "Orders.runtimeconfig.json", "aspnet-core/Orders.runtimeconfig.json",
+			"Other.exe", "dotnet-console/Report.exe", "Report.dll", "dotnet-console/Report.dll", "Report.runtimeconfig.json", "dotnet-console/Report.runtimeconfig.json"), "Orders.exe", detect.KindASPNETCore, "WP1214"},
+		"the crash dumper of the runtime": {with(t, files("coreclr.dll", "MZ"), "createdump.exe", "native-console/sum.exe", "app.exe", "native-console/sum.exe"), "app.exe", detect.KindNativeConsole, ""},
+		"a host without its DLL":          {with(t, fstest.MapFS{}, "Report.exe", "dotnet-console/Report.exe"), "", detect.KindUnknown, "WP1003"},
+		"a DLL without its host":          {with(t, fstest.MapFS{}, "Report.dll", "dotnet-console/Report.dll", "Report.runtimeconfig.json", "dotnet-console/Report.runtimeconfig.json"), "Report.dll", detect.KindDotNetConsole, ""},
+		"no runtimeconfig.json":           {with(t, fstest.MapFS{}, "Report.exe", "dotnet-console/Report.exe", "Report.dll", "dotnet-console/Report.dll"), "Report.exe", detect.KindDotNetConsole, "WP1103"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := look(t, c.files)
+			got := ""
+			if r.App.Program != nil {
+				got = r.App.Program.Path
+			}
+			if got != c.want || r.App.Kind != c.kind {
+				t.Errorf("got %q %s, want %q %s", got, r.App.Kind, c.want, c.kind)
+			}
+			if c.finding != "" && !slices.Contains(rules(r), c.finding) {
+				t.Errorf("no %s in %v", c.finding, rules(r))
+			}
+		})
+	}
+}
+
+func TestConfigurationOfAnotherFrameworkLosesToTheBytes(t *testing.T) {
+	// system.web in web.config, but the program is ASP.NET Core
+	core := with(t, files("web.config", `<configuration><system.web><compilation targetFramework="4.8" debug="true"/></system.web></configuration>`),
+		"Orders.exe", "aspnet-core/Orders.exe", "Orders.dll", "aspnet-core/Orders.dll", "Orders.runtimeconfig.json", "aspnet-core/Orders.runtimeconfig.json")
+	if r := look(t, core); r.App.Kind != detect.KindASPNETCore || r.App.Framework != (detect.Framework{Name: ".NETCoreApp", Version: "10.0"}) || slices.Contains(rules(r), "WP1211") {
+		t.Errorf("got %s %v %v", r.App.Kind, r.App.Framework, rules(r))
+	}
+	// aspNetCore in web.config, but the assemblies are of .NET Framework
+	fx := with(t, files("web.config", `<configuration><system.webServer><aspNetCore processPath="dotnet" arguments=".\Gone.dll"/></system.webServer></configuration>`, "Default.aspx", page),
+		"bin/Shop.dll", "aspnet-webforms/bin/Shop.dll")
+	if r := look(t, fx); r.App.Kind != detect.KindASPNET || r.App.Framework.Version != "4.7.2" {
+		t.Errorf("got %s %v", r.App.Kind, r.App.Framework)
+	}
+	// an exe.config that was copied from a newer project
+	exe := with(t, files("Agent.exe.config", `<configuration><startup><supportedRuntime version="v4.0" sku=".NETFramework,Version=v4.8"/></startup></configuration>`), "Agent.exe", "netfx-winexe-console/Agent.exe")
+	r := look(t, exe)
+	if r.App.Framework.Version != "4.7.2" {
+		t.Errorf("got %v", r.App.Framework)
+	}
+	lost := slices.ContainsFunc(r.Facts, func(f detect.Fact) bool {
+		return f.Key == "framework" && f.Value == ".NETFramework 4.8" && strings.Contains(f.OverruledBy, "target-framework-attribute")
+	})
+	if !lost {
+		t.Errorf("the fact that lost is not in the report: %v", r.Facts)
+	}
+}

@@ -1,0 +1,194 @@
+package detect
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestTablesAreWellFormed(t *testing.T) {
+	confidence := []string{"high", "medium", "low"}
+	row := func(table, id, source, conf string, sources map[string]string) {
+		if !slices.Contains(confidence, conf) {
+			t.Errorf("%s %s: confidence %q", table, id, conf)
+		}
+		if source == "" {
+			t.Errorf("%s %s: no source", table, id)
+		}
+		for _, key := range regexp.MustCompile(`\b[A-Z][A-Z0-9]{2,}\b`).FindAllString(source, -1) {
+			if _, ok := sources[key]; !ok && sources != nil {
+				t.Logf("%s %s: %q is no key of [sources]", table, id, key)
+			}
+		}
+	}
+	fw := frameworkData()
+	if fw.AsOf.IsZero() {
+		t.Error("frameworks.toml: no as_of")
+	}
+	for _, r := range fw.NetFX {
+		row("netfx", r.Version, r.Source, r.Confidence, fw.Sources)
+		if r.Version == "" || !strings.HasPrefix(r.CLR, "v") {
+			t.Errorf("netfx %+v", r)
+		}
+	}
+	for i, r := range fw.DotNet {
+		row("dotnet", r.Version, r.Source, r.Confidence, fw.Sources)
+		if r.EOL.IsZero() || !r.EOL.After(r.Released) || majorMinor(r.Version) != r.Version || i > 0 && !newer(r.Version, fw.DotNet[i-1].Version) {
+			t.Errorf("dotnet %+v", r)
+		}
+	}
+	for _, r := range fw.Dependency {
+		row("dependency", strings.Join(r.Refs, " "), r.Source, r.Confidence, fw.Sources)
+		if len(r.Refs) == 0 || !slices.Contains([]string{"netfx", "dotnet", "any"}, r.Applies) || !slices.Contains([]string{"ok", "partial", "no"}, r.Nano) || !slices.Contains([]string{"ok", "partial", "no"}, r.ServerCore) || r.Missing == "" {
+			t.Errorf("dependency %+v", r)
+		}
+	}
+	iis := iisData()
+	for _, r := range iis.Feature {
+		row("feature", r.ID, r.Source, r.Confidence, iis.Sources)
+		if _, value, ok := strings.Cut(r.When, "="); r.When != "" && (!ok || value == "") {
+			t.Errorf("feature %s: when %q", r.ID, r.When)
+		}
+	}
+	for _, r := range iis.Lock {
+		row("lock", r.Sections[0], r.Source, r.Confidence, iis.Sources)
+		if !slices.Contains([]string{"locked", "locked-without-aspnet", "apphost-only"}, r.State) {
+			t.Errorf("lock %+v", r)
+		}
+	}
+	for _, r := range iis.Module {
+		row("module", r.ID, r.Source, r.Confidence, iis.Sources)
+		if r.Title == "" || len(r.Sections) == 0 || len(r.Modules) == 0 {
+			t.Errorf("module %+v", r)
+		}
+	}
+	dlls := dllData()
+	seen := map[string]bool{}
+	for _, r := range dlls.DLLs {
+		for _, s := range r.Source {
+			if dlls.Sources[s] == "" {
+				t.Errorf("dlls %s: source %q is not listed", r.Names[0], s)
+			}
+		}
+		row("dlls", r.Names[0], strings.Join(r.Source, " "), r.Confidence, nil)
+		for _, n := range r.Names {
+			if seen[n] || n != strings.ToLower(n) {
+				t.Errorf("dll %q is there twice or not in lower case", n)
+			}
+			seen[n] = true
+		}
+		known := []string{"yes", "no", "unknown"}
+		if !slices.Contains(known, r.Nano) || !slices.Contains(known, r.Core) || !slices.Contains([]string{"", "functions", "missing"}, r.Subset) ||
+			!slices.Contains([]string{"", "servercore", "server", "feature", "redist", "app", "step", "host", "error"}, r.Forces) {
+			t.Errorf("dlls %+v", r)
+		}
+	}
+	for _, r := range slices.Concat(dlls.Missing, dlls.Present) {
+		if !seen[r.DLL] || len(r.Functions) == 0 {
+			t.Errorf("functions of %q: no such DLL, or none", r.DLL)
+		}
+	}
+	for _, k := range precedenceData().Key {
+		if k.Why == "" || len(k.Order) == 0 {
+			t.Errorf("precedence %+v", k)
+		}
+	}
+}
+
+func TestRulesAreWellFormed(t *testing.T) {
+	last := ""
+	facts := rulesFacts()
+	for _, r := range Rules() {
+		if !regexp.MustCompile(`^WP\d{4}$`).MatchString(r.ID) || r.ID <= last {
+			t.Errorf("%s: malformed, twice or out of order", r.ID)
+		}
+		last = r.ID
+		if r.Level.Rank() < 0 || r.Title == "" || r.Message == "" || r.Remedy == "" || r.Why == "" || r.Fact == "" {
+			t.Errorf("%s: a part is missing: %+v", r.ID, r)
+		}
+		if !facts[r.Fact] {
+			t.Errorf("%s: no fact of key %q is ever made", r.ID, r.Fact)
+		}
+	}
+}
+
+// rulesFacts are the keys that detectors and resolve make, read from their code.
+func rulesFacts() map[string]bool {
+	keys := map[string]bool{}
+	re := regexp.MustCompile(`(?:Key: |key := |add\(|derive\(|fact\(|f\.Key, f\.item = )"([a-z0-9-]+)"`)
+	for _, src := range sourceFiles() {
+		for _, m := range re.FindAllStringSubmatch(src, -1) {
+			keys[m[1]] = true
+		}
+	}
+	for _, k := range []string{"app", "redist", "feature", "step", "host", "error"} {
+		keys["import-"+k] = true
+	}
+	for _, k := range []string{"assembly-missing", "assembly-partial"} {
+		keys[k] = true
+	}
+	return keys
+}
+
+func TestUnknownKeyInATableIsAnError(t *testing.T) {
+	if _, err := parse[ruleTable]("rules.toml", "[[rule]]\nid = \"WP1\"\nlevle = \"note\"\n"); err == nil || !strings.Contains(err.Error(), "levle") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestVersionsCompareAsNumbers(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"4.8", "4.7.2", 1}, {"4.7.2", "4.7.2", 0}, {"4.8", "4.8.0", 0}, {"4.8", "4.8.1", -1}, {"10.0", "9.0", 1}, {"3.5", "4.0", -1}} {
+		got := compareVersions(c.a, c.b)
+		if got < 0 != (c.want < 0) || got > 0 != (c.want > 0) {
+			t.Errorf("%s against %s: %d", c.a, c.b, got)
+		}
+	}
+}
+
+func TestEndOfSupportComesFromTheTable(t *testing.T) {
+	for _, row := range frameworkData().DotNet {
+		ended, next := endOf(Framework{NETCoreApp, row.Version})
+		if (ended != "") != row.EOL.Before(frameworkData().AsOf) {
+			t.Errorf("%s: ended %q", row.Version, ended)
+		}
+		if ended != "" && next == "" {
+			t.Errorf("%s ended and no next version is named", row.Version)
+		}
+	}
+	if ended, _ := endOf(Framework{NETFramework, "4.8"}); ended != "" {
+		t.Errorf("4.8 ended: %s", ended)
+	}
+}
+
+func BenchmarkTables(b *testing.B) {
+	for b.Loop() {
+		must(parse[frameworkTable]("frameworks.toml", frameworksTOML))
+		must(parse[iisTable]("iis.toml", iisTOML))
+		must(parse[dllTable]("dlls.toml", dllsTOML))
+		must(parse[ruleTable]("rules.toml", rulesTOML))
+		must(parse[precedenceTable]("precedence.toml", precedenceTOML))
+	}
+}
+
+func sourceFiles() []string {
+	var out []string
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		panic(err)
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".go") && !strings.HasSuffix(e.Name(), "_test.go") {
+			data, err := os.ReadFile(e.Name())
+			if err != nil {
+				panic(err)
+			}
+			out = append(out, string(data))
+		}
+	}
+	return out
+}
