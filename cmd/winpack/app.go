@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string, e env) (code int) {
 func newApp(e env) *cli.App {
 	commands := []*cli.Command{
 		detectCommand(e),
+		dockerfileCommand(e),
 		buildCommand(e),
 		versionCommand(e),
 	}

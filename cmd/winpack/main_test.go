@@ -1,16 +1,20 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/winpack/winpack/fixtures"
 )
 
 func TestMain(m *testing.M) {
@@ -112,4 +116,158 @@ func executable(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// winpack runs the command and returns what it printed and its exit code.
+func winpack(t *testing.T, dir string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := exec.Command("winpack", args...)
+	cmd.Dir = dir
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// A desktop program is 3 for every command and format, and nothing is written.
+func TestBlockedAppIsExit3(t *testing.T) {
+	app := fixtures.Copy(t, "netfx-winforms")
+	dir := filepath.Dir(app)
+	for _, test := range []struct {
+		args    string
+		code    int
+		printed bool
+	}{
+		{"detect", exitBlocked, true},
+		{"detect --format json", exitBlocked, true},
+		{"detect --fail-on error", exitBlocked, true},
+		{"dockerfile", exitBlocked, false},
+		{"dockerfile --fail-on warning", exitBlocked, false},
+		{"dockerfile --stdout", exitBlocked, false},
+		{"build --dry-run", exitBlocked, false},
+		{"build -o type=oci,dest=image.tar --iidfile id", exitBlocked, false},
+		{"build --dry-run --os ltsc1999", exitUsage, false},
+	} {
+		stdout, stderr, code := winpack(t, dir, append(strings.Fields(test.args), filepath.Base(app))...)
+		if code != test.code || (stdout != "") != test.printed || strings.Count(stderr, "winpack: ") != 1 {
+			t.Errorf("%s: exit %d, want %d\n%s%s", test.args, code, test.code, stdout, stderr)
+		}
+		if test.printed && !strings.Contains(stdout, "WP1001") {
+			t.Errorf("%s does not name the blocker:\n%s", test.args, stdout)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("something was written beside a blocked app: %v, %v", entries, err)
+	}
+}
+
+// --fail-on is 4: detect prints, dockerfile writes, build does neither.
+func TestFailOnIsExit4(t *testing.T) {
+	app := fixtures.Copy(t, "demo") // it has a password in its configuration, an error
+	dir := filepath.Dir(app)
+	for _, test := range []struct {
+		args  string
+		code  int
+		wrote string
+	}{
+		{"detect demo --fail-on error", exitFindings, ""},
+		{"detect demo --format json --fail-on warning", exitFindings, ""},
+		{"detect demo --fail-on never", exitDone, ""},
+		{"build demo --fail-on error -o type=oci,dest=image.tar", exitFindings, ""},
+		{"dockerfile demo --fail-on error", exitFindings, "demo.winpack"},
+	} {
+		stdout, stderr, code := winpack(t, dir, strings.Fields(test.args)...)
+		if code != test.code {
+			t.Errorf("%s: exit %d, want %d\n%s%s", test.args, code, test.code, stdout, stderr)
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.Name() != "demo" && e.Name() != test.wrote {
+				t.Errorf("%s wrote %s", test.args, e.Name())
+			}
+		}
+		if test.wrote != "" && len(entries) != 2 {
+			t.Errorf("%s wrote nothing", test.args)
+		}
+	}
+}
+
+// Secrets of an app's configuration are in no output.
+func TestNoOutputHoldsASecret(t *testing.T) {
+	app := fixtures.Copy(t, "demo")
+	config, err := os.ReadFile(filepath.Join(app, "Web.config"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const secret = "Xyzzy-plugh-4711"
+	changed := regexp.MustCompile(`(?i)(password|pwd)=[^;"]*`).ReplaceAll(config, []byte("${1}="+secret))
+	if !strings.Contains(string(changed), secret) {
+		t.Fatal("the demo has no password to look for")
+	}
+	if err := os.WriteFile(filepath.Join(app, "Web.config"), changed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"detect demo", "detect demo -v", "detect demo -q", "detect demo --format json", "dockerfile demo --stdout", "dockerfile demo --format json"} {
+		stdout, stderr, code := winpack(t, filepath.Dir(app), strings.Fields(args)...)
+		if code != exitDone || strings.Contains(stdout+stderr, secret) {
+			t.Errorf("%s: exit %d, and the password is in its output: %v", args, code, strings.Contains(stdout+stderr, secret))
+		}
+	}
+}
+
+// An interrupt is 130, whatever else there is to say.
+func TestInterruptIsExit130(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	app := t.TempDir()
+	for _, args := range [][]string{{"detect", app}, {"dockerfile", app, "-o", filepath.Join(app, "out")}, {"build", app, "--dry-run"}} {
+		if code := run(ctx, args, env{null, null, func(string) string { return "" }}); code != exitInterrupted {
+			t.Errorf("%s after an interrupt ends with %d", args[0], code)
+		}
+	}
+	if entries, _ := os.ReadDir(app); len(entries) != 0 {
+		t.Errorf("something was written after an interrupt: %v", entries)
+	}
+}
+
+// A full disk under stdout is an error, not silence.
+func TestOutputThatCannotBeWrittenIsAnError(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("SKIPPED: this system has no /dev/full")
+	}
+	defer full.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	app := fixtures.App(t, "static")
+	for _, args := range [][]string{{"version"}, {"--help"}, {"detect", app}, {"detect", app, "--format", "json"}, {"dockerfile", app, "--stdout"}} {
+		if code := run(t.Context(), args, env{full, null, func(string) string { return "" }}); code != exitFailed {
+			t.Errorf("winpack %s on a full disk ends with %d", strings.Join(args, " "), code)
+		}
+	}
+}
+
+func TestNoColorWithoutATerminal(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if colorful(null, func(string) string { return "" }) {
+		t.Error("a file is colored")
+	}
 }

@@ -40,15 +40,25 @@ type Image struct {
 	Took    time.Duration
 }
 
-func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
-	b := job.Build
-	if res.Plan.Builder.Windows {
-		return fmt.Errorf("building needs Windows, and this builder (direct) runs no commands: %s; write the Dockerfile with `winpack dockerfile` and build it with docker on a Windows machine or with BuildKit on a Windows worker",
-			strings.Join(res.Plan.Builder.Reasons, "; "))
+// checkBuild refuses what can't be built, before anything else is decided.
+func (res *Result) checkBuild(job Job, absolute string) error {
+	if res.Plan != nil {
+		if err := matchPlatforms(job.Build.Platforms, res.Plan.Bases); err != nil {
+			return err
+		}
 	}
-	if err := matchPlatforms(b.Platforms, res.Plan.Bases); err != nil {
+	if err := refuseEdited(absolute); err != nil {
 		return err
 	}
+	if res.Plan != nil && res.Plan.Builder.Windows {
+		return fmt.Errorf("this takes commands that run on Windows, and the direct builder runs none: %s; write the Dockerfile with `winpack dockerfile` and build it with a Docker engine on Windows or a BuildKit worker on Windows",
+			strings.Join(res.Plan.Builder.Reasons, "; "))
+	}
+	return nil
+}
+
+func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
+	b := job.Build
 	start := time.Now()
 	image, err := build.Direct{Registry: job.registry()}.Build(ctx, build.Request{
 		Plan: *res.Plan, App: app, References: b.References, Push: b.Push, Outputs: b.Outputs,

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"unicode"
+
+	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
 // ConfigName is the configuration file that an app folder may hold. It is no
@@ -78,11 +80,27 @@ func appName(path string) string {
 	return mapped
 }
 
-// appFS is the app folder without its configuration file.
-type appFS struct{ fs.FS }
+// ownFiles are the names at the top of the app folder that are winpack's and no
+// part of the app: its configuration, and what `dockerfile -o APP` wrote there.
+func ownFiles(dir string) map[string]bool {
+	own := map[string]bool{ConfigName: true}
+	if state, err := dockerfile.ReadState(dir); err == nil && state.Record != nil {
+		own[".winpack.json"] = true
+		for name := range state.Record.Files {
+			own[name] = true
+		}
+	}
+	return own
+}
+
+// appFS is the app folder without winpack's own files.
+type appFS struct {
+	fs.FS
+	own map[string]bool
+}
 
 func (a appFS) hidden(op, name string) error {
-	if name == ConfigName {
+	if a.own[name] {
 		return &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
 	}
 	return nil
@@ -119,7 +137,7 @@ func (a appFS) ReadLink(name string) (string, error) {
 func (a appFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	entries, err := fs.ReadDir(a.FS, name)
 	if name == "." {
-		entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ConfigName })
+		entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return a.own[e.Name()] })
 	}
 	return entries, err
 }

@@ -26,15 +26,17 @@ type Job struct {
 	Mirrors  map[string]string // HOST to MIRROR
 	Insecure []string          // hosts that are spoken to over plain http
 
+	Write *Write // write the Dockerfile
 	Build *Build // build the image
 }
 
 // Result is what became of a job. What was not reached is nil or empty.
 type Result struct {
-	Report *report.Report
-	Plan   *dockerfile.Plan
-	Image  *Image
-	Err    error
+	Report  *report.Report
+	Plan    *dockerfile.Plan
+	Written *Written
+	Image   *Image
+	Err     error
 }
 
 // Run takes one app from start to finish. It never panics on what an app holds,
@@ -55,10 +57,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		return err
 	}
 	defer root.Close()
-	var app fs.FS = root.FS()
-	if job.Config == "" {
-		app = appFS{app}
-	}
+	app := appFS{root.FS(), ownFiles(absolute)}
 	found, err := detect.Inspect(ctxFS{ctx, app}, detect.Options{Name: appName(absolute)})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -71,20 +70,38 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		return planErr
 	}
 	why := ""
-	if planErr == nil {
+	blocked := (*dockerfile.BlockedError)(nil)
+	switch {
+	case planErr == nil:
 		res.Plan = &plan
-	} else {
+	case errors.As(planErr, &blocked):
+		why = "none is chosen: the app can't run in a Windows container"
+	default:
 		why = planErr.Error()
 	}
 	joined := report.New(found, plan, why)
 	res.Report = &joined
+	if job.Build != nil {
+		if err := res.checkBuild(job, absolute); err != nil {
+			return err
+		}
+	}
 	if err := res.verdict(planErr, job); err != nil {
 		return err
 	}
-	if err := res.failOn(job.FailOn); err != nil || job.Build == nil {
-		return err
+	switch {
+	case job.Write != nil:
+		if err := res.write(ctx, job, absolute, app); err != nil {
+			return err
+		}
+		return res.failOn(job.FailOn)
+	case job.Build != nil:
+		if err := res.failOn(job.FailOn); err != nil {
+			return err
+		}
+		return res.build(ctx, job, app)
 	}
-	return res.build(ctx, job, app)
+	return res.failOn(job.FailOn)
 }
 
 // makePlan decides on base and steps. Beside an error the plan holds what was
@@ -122,7 +139,7 @@ func (res *Result) verdict(planErr error, job Job) error {
 		unknown *dockerfile.UnknownKindError
 		noImage *dockerfile.NoImageError
 	)
-	detectOnly := job.Build == nil
+	detectOnly := job.Write == nil && job.Build == nil
 	switch {
 	case planErr == nil, errors.As(planErr, &blocked):
 	case detectOnly && errors.As(planErr, &unknown):

@@ -160,7 +160,13 @@ func describe(a App) string {
 		detect.KindNativeDesktop: "native desktop program",
 		detect.KindUnknown:       "not recognised",
 	}[a.Kind]
-	text += " (" + strings.Join(append([]string{string(a.Kind)}, a.Flavors...), ", ") + ")"
+	kinds := []string{string(a.Kind)}
+	for _, flavor := range a.Flavors {
+		if flavor != string(a.Kind) {
+			kinds = append(kinds, flavor)
+		}
+	}
+	text += " (" + strings.Join(kinds, ", ") + ")"
 	switch name := a.Framework.Name; {
 	case name == detect.NETFramework:
 		text += ", .NET Framework " + a.Framework.Version

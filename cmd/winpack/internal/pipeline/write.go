@@ -1,0 +1,141 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/winpack/winpack/pkg/dockerfile"
+)
+
+// Write says what to do with the rendered Dockerfile.
+type Write struct {
+	Dir    string // where to write; empty: <name>.winpack beside APP
+	Render bool   // only render: nothing on disk is read or written
+	Check  bool   // only compare with what is on disk
+	Force  bool   // overwrite what was edited by hand
+}
+
+// Written is what was rendered, and written or compared.
+type Written struct {
+	dockerfile.Files
+	Dir    string   // absolute
+	Names  []string // of the files in Dir, sorted
+	Stale  []string // with Check: files that differ from what would be written, or are missing
+	Edited []string // with Check: files that were edited by hand
+}
+
+// Dockerfiles are the names of the Dockerfiles, one or one for each release.
+func (w Written) Dockerfiles() []string {
+	return slices.DeleteFunc(slices.Clone(w.Names), func(name string) bool {
+		return name != "Dockerfile" && !strings.HasPrefix(name, "Dockerfile.") || strings.HasSuffix(name, ".dockerignore")
+	})
+}
+
+func (res *Result) write(ctx context.Context, job Job, absolute string, app fs.FS) error {
+	dir := defaultDir(absolute)
+	if job.Write.Dir != "" {
+		var err error
+		if dir, err = filepath.Abs(job.Write.Dir); err != nil {
+			return Usagef("-o %q: %w", job.Write.Dir, err)
+		}
+		if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+			return Usagef("-o %q is a file: name a folder", job.Write.Dir)
+		}
+	}
+	options := dockerfile.RenderOptions{App: resolve(absolute), Dir: resolve(dir)}
+	if options.Dir == options.App {
+		names, err := topLevel(app)
+		if err != nil {
+			return err
+		}
+		options.TopLevel = names
+	}
+	if cwd, err := os.Getwd(); err == nil {
+		options.Cwd = resolve(cwd)
+	}
+	files, err := dockerfile.Render(*res.Plan, options)
+	if usage := (*dockerfile.UsageError)(nil); errors.As(err, &usage) {
+		return &UsageError{err}
+	} else if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	res.Written = &Written{Files: files, Dir: options.Dir, Names: slices.Sorted(maps.Keys(files.Content))}
+	switch {
+	case job.Write.Render:
+		return nil
+	case job.Write.Check:
+		stale, edited, err := dockerfile.Check(options.Dir, files)
+		if err != nil {
+			return err
+		}
+		res.Written.Stale, res.Written.Edited = stale, edited
+		if len(stale) > 0 {
+			return &StaleError{options.Dir, stale}
+		}
+		return nil
+	}
+	if err := dockerfile.Write(options.Dir, files, job.Write.Force); err != nil {
+		res.Written = nil
+		return err
+	}
+	return nil
+}
+
+// defaultDir is where the Dockerfile of an app goes: <name>.winpack beside it.
+func defaultDir(absolute string) string {
+	return filepath.Join(filepath.Dir(absolute), appName(absolute)+".winpack")
+}
+
+// refuseEdited ends a build that would pass over a file that somebody edited.
+func refuseEdited(absolute string) error {
+	dir := defaultDir(absolute)
+	state, err := dockerfile.ReadState(dir, "Dockerfile")
+	if err != nil {
+		return err
+	}
+	edited := slices.Concat(state.Edited, state.Added)
+	if len(edited) == 0 {
+		return nil
+	}
+	slices.Sort(edited)
+	return &EditedError{dir, slices.Compact(edited)}
+}
+
+// topLevel lists the names in the app folder, folders with a slash at the end.
+func topLevel(app fs.FS) ([]string, error) {
+	entries, err := fs.ReadDir(app, ".")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		name := e.Name()
+		if e.IsDir() {
+			name += "/"
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// resolve follows the symlinks of a path, of which the end may not exist yet:
+// Docker does not follow them below a build context.
+func resolve(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	parent := filepath.Dir(path)
+	if parent == path {
+		return path
+	}
+	return filepath.Join(resolve(parent), filepath.Base(path))
+}
