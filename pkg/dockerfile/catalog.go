@@ -181,7 +181,12 @@ func parseCatalog(text, name string) (Catalog, error) {
 		if pe, ok := errors.AsType[toml.ParseError](err); ok {
 			return Catalog{}, fmt.Errorf("%s:%d:%d: %s", name, pe.Position.Line, max(pe.Position.Col, 1), pe.Message)
 		}
-		return Catalog{}, fmt.Errorf("%s:1:1: %w", name, err)
+		// A value of the wrong type carries its line in the text only.
+		line, text := "1", err.Error()
+		if m := regexp.MustCompile(`^toml: line (\d+)(?: \(last key "[^"]*"\))?: (.*)`).FindStringSubmatch(text); m != nil {
+			line, text = m[1], m[2]
+		}
+		return Catalog{}, fmt.Errorf("%s:%s:1: %s", name, line, text)
 	}
 	if u := md.Undecoded(); len(u) > 0 {
 		key := u[0]

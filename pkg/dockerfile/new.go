@@ -146,7 +146,7 @@ func (p *planner) explain(w want, img ImageRow, os string) {
 			p.why("the program is native and needs nothing but Windows")
 		} else {
 			p.why("the app brings its own .NET (self-contained): plain Windows is enough")
-			p.reject(p.similar(roleDotNet, w, os, img.Family), "the app brings its own .NET")
+			p.reject(p.similar(roleDotNet, want{version: p.rep.App.Framework.Version}, os, img.Family), "the app brings its own .NET")
 		}
 	case roleIIS:
 		p.why("IIS serves the files; ASP.NET is not needed")
@@ -218,7 +218,9 @@ func (p *planner) explainDotNet(w want, img ImageRow, os string) {
 		p.find(RuleDotNetForward, detect.LevelNote, fmt.Sprintf("the app is built for .NET %s and runs on %s by roll-forward to a later minor version", w.version, img.Version),
 			"rebuild the app for .NET "+img.Version+" to test what will run")
 	}
-	if row, ok := p.cat.dotnet(img.Version); ok && row.Status == statusEOL || img.Status == statusEOL {
+	// Detection warns of the version that the app names; what runs may be a later one.
+	told := slices.ContainsFunc(p.rep.Findings, func(f detect.Finding) bool { return f.Rule == "WP1102" })
+	if img.Status == statusEOL && !told {
 		next := p.cat.nextDotNet(img.Version)
 		remedy := "move the app to a supported version"
 		if next.Version != "" {

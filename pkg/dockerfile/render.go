@@ -335,7 +335,7 @@ func safeName(s string) string {
 	out := []rune(s)
 	for i, r := range out {
 		edge := i == 0 || i == len(out)-1
-		if r < ' ' || r == 0x7f || r == 0xfffd || strings.ContainsRune("*?[]^\\$`\"'{}", r) || edge && r != '.' && strings.ContainsRune("!# \t", r) || r == 0x85 || r == 0xa0 {
+		if r < ' ' || r == 0x7f || r == 0xfffd || strings.ContainsRune("*?[]^\\$`\"'{}<>:|", r) || edge && r != '.' && strings.ContainsRune("!# \t", r) || r == 0x85 || r == 0xa0 {
 			out[i] = '?'
 		}
 	}

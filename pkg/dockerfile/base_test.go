@@ -1,0 +1,199 @@
+package dockerfile
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/winpack/winpack/pkg/detect"
+)
+
+// TestBaseOfEveryKindAndRelease: a wrong cell is an image that does not start.
+func TestBaseOfEveryKindAndRelease(t *testing.T) {
+	const m = "mcr.microsoft.com/"
+	type row struct {
+		rep                          detect.Report
+		ltsc2019, ltsc2022, ltsc2025 string // empty: no image
+	}
+	for name, r := range map[string]row{
+		"aspnet 4.7.2":       {aspnet("4.7.2"), "dotnet/framework/aspnet:4.8-windowsservercore-ltsc2019", "dotnet/framework/aspnet:4.8.1-windowsservercore-ltsc2022", "dotnet/framework/aspnet:4.8.1-windowsservercore-ltsc2025"},
+		"aspnet 4.8.1":       {aspnet("4.8.1"), "", "dotnet/framework/aspnet:4.8.1-windowsservercore-ltsc2022", "dotnet/framework/aspnet:4.8.1-windowsservercore-ltsc2025"},
+		"aspnet 3.5":         {aspnet("3.5"), "dotnet/framework/aspnet:4.8-windowsservercore-ltsc2019", "dotnet/framework/aspnet:4.8.1-windowsservercore-ltsc2022", "dotnet/framework/aspnet:4.8.1-windowsservercore-ltsc2025"},
+		"aspnet websockets":  {reports()["aspnet-websockets"], "dotnet/framework/wcf:4.8-windowsservercore-ltsc2019", "dotnet/framework/wcf:4.8.1-windowsservercore-ltsc2022", "dotnet/framework/wcf:4.8.1-windowsservercore-ltsc2025"},
+		"wcf":                {reports()["wcf"], "dotnet/framework/wcf:4.8-windowsservercore-ltsc2019", "dotnet/framework/wcf:4.8.1-windowsservercore-ltsc2022", "dotnet/framework/wcf:4.8.1-windowsservercore-ltsc2025"},
+		"static":             {static(), "windows/servercore/iis:windowsservercore-ltsc2019", "windows/servercore/iis:windowsservercore-ltsc2022", "windows/servercore/iis:windowsservercore-ltsc2025"},
+		"netfx-console":      {netfx("4.5"), "dotnet/framework/runtime:4.8-windowsservercore-ltsc2019", "dotnet/framework/runtime:4.8.1-windowsservercore-ltsc2022", "dotnet/framework/runtime:4.8.1-windowsservercore-ltsc2025"},
+		"netfx-service":      {netfxService("S"), "dotnet/framework/runtime:4.8-windowsservercore-ltsc2019", "dotnet/framework/runtime:4.8.1-windowsservercore-ltsc2022", "dotnet/framework/runtime:4.8.1-windowsservercore-ltsc2025"},
+		"aspnet-core 8":      {dotnet("8.0", detect.KindASPNETCore), "dotnet/aspnet:8.0-nanoserver-1809", "dotnet/aspnet:8.0-nanoserver-ltsc2022", "dotnet/aspnet:8.0-nanoserver-ltsc2025"},
+		"aspnet-core 10":     {dotnet("10.0", detect.KindASPNETCore), "", "dotnet/aspnet:10.0-nanoserver-ltsc2022", "dotnet/aspnet:10.0-nanoserver-ltsc2025"},
+		"dotnet-console 6":   {dotnet("6.0", detect.KindDotNetConsole), "dotnet/runtime:6.0-nanoserver-1809", "dotnet/runtime:6.0-nanoserver-ltsc2022", ""},
+		"dotnet-console 9":   {dotnet("9.0", detect.KindDotNetConsole), "dotnet/runtime:9.0-nanoserver-1809", "dotnet/runtime:9.0-nanoserver-ltsc2022", "dotnet/runtime:9.0-nanoserver-ltsc2025"},
+		"dotnet-console 11":  {dotnet("11.0", detect.KindDotNetConsole), "", "", "dotnet/runtime:11.0-nanoserver-ltsc2025"},
+		"dotnet 3.0 forward": {dotnet("3.0", detect.KindDotNetConsole), "dotnet/core/runtime:3.0-nanoserver-1809", "dotnet/runtime:3.1-nanoserver-ltsc2022", ""},
+		"dotnet drawing":     {reports()["dotnet-drawing"], "", "dotnet/runtime:10.0-windowsservercore-ltsc2022", "dotnet/runtime:10.0-windowsservercore-ltsc2025"},
+		"self-contained":     {selfContained(), "windows/nanoserver:1809", "windows/nanoserver:ltsc2022", "windows/nanoserver:ltsc2025"},
+		"self-contained x86": {with(selfContained(), func(r *detect.Report) { r.App.Architecture = detect.X86 }), "windows/servercore:ltsc2019", "windows/servercore:ltsc2022", "windows/servercore:ltsc2025"},
+		"native":             {native(), "windows/nanoserver:1809", "windows/nanoserver:ltsc2022", "windows/nanoserver:ltsc2025"},
+		"native x86":         {reports()["native-x86"], "windows/servercore:ltsc2019", "windows/servercore:ltsc2022", "windows/servercore:ltsc2025"},
+		"native needs one release larger": {with(native(), func(r *detect.Report) {
+			r.Needs.Families = []detect.FamilyNeed{{Family: detect.FamilyServerCore, Release: "ltsc2025", Why: "pdh.dll"}}
+		}), "windows/nanoserver:1809", "windows/nanoserver:ltsc2022", "windows/servercore:ltsc2025"},
+		"native needs server": {with(native(), func(r *detect.Report) {
+			r.Needs.Families = []detect.FamilyNeed{{Family: detect.FamilyServer, Why: "d3d11.dll"}}
+		}), "windows:ltsc2019", "windows/server:ltsc2022", "windows/server:ltsc2025"},
+		"dotnet service for SCM": {with(dotnet("10.0", detect.KindDotNetService), func(r *detect.Report) { r.App.Program.Service = &detect.Service{Name: "S"} }),
+			"", "dotnet/runtime:10.0-windowsservercore-ltsc2022", "dotnet/runtime:10.0-windowsservercore-ltsc2025"},
+	} {
+		for os, want := range map[string]string{"ltsc2019": r.ltsc2019, "ltsc2022": r.ltsc2022, "ltsc2025": r.ltsc2025} {
+			p, err := New(r.rep, catalog(t), Options{OS: []string{os}, OSAsked: true})
+			if want == "" {
+				if e, ok := errors.AsType[*NoImageError](err); !ok || len(e.Ways) == 0 {
+					t.Errorf("%s on %s: error %v, want that there is no image, with ways out", name, os, err)
+				}
+				continue
+			}
+			if err != nil || p.Bases[0].Reference != m+want {
+				t.Errorf("%s on %s: base %+v, error %v, want %s", name, os, p.Bases, err, want)
+				continue
+			}
+			if p.Bases[0].SupportEnd == "" || len(p.Why) == 0 {
+				t.Errorf("%s on %s: no support end or no reason", name, os)
+			}
+		}
+	}
+}
+
+func TestDefaultReleaseWithoutImageIsLeftOutAloud(t *testing.T) {
+	p := plan(t, dotnet("11.0", detect.KindDotNetConsole), Options{})
+	if len(p.Bases) != 1 || len(p.Omitted) != 1 || p.Omitted[0].OS != "ltsc2022" || !hasRule(p, RuleNoImage) {
+		t.Fatalf("bases %v, omitted %v, findings %v", p.Bases, p.Omitted, p.Findings)
+	}
+	if _, err := New(dotnet("11.0", detect.KindDotNetConsole), catalog(t), Options{OS: DefaultOS(), OSAsked: true}); err == nil {
+		t.Fatal("a release that was asked for is left out")
+	}
+}
+
+func hasRule(p Plan, rule string) bool {
+	return slices.ContainsFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == rule })
+}
+
+func TestEndedDotNetNamesTheNext(t *testing.T) {
+	p := plan(t, dotnet("8.0", detect.KindASPNETCore), Options{})
+	i := slices.IndexFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == RuleDotNetEnded })
+	if i < 0 || p.Findings[i].Level != detect.LevelWarning || !strings.Contains(p.Findings[i].Remedy, ".NET 10.0") {
+		t.Fatalf("findings %+v", p.Findings)
+	}
+	if hasRule(plan(t, dotnet("10.0", detect.KindASPNETCore), Options{}), RuleDotNetEnded) {
+		t.Fatal("a supported .NET is called ended")
+	}
+}
+
+func TestRollForwardIsSaid(t *testing.T) {
+	if !hasRule(plan(t, dotnet("3.0", detect.KindDotNetConsole), Options{OS: []string{"ltsc2022"}}), RuleDotNetForward) {
+		t.Fatal("an app runs on another minor version, and nothing says so")
+	}
+}
+
+func TestPlainServerCoreIsRejectedWithWhatItSaves(t *testing.T) {
+	p := plan(t, netfx("4.7.2"), Options{})
+	if !slices.ContainsFunc(p.Rejected, func(r Rejected) bool {
+		return strings.HasSuffix(r.Reference, "windows/servercore:ltsc2022") && strings.Contains(r.Why, "491 MB") && strings.Contains(r.Why, "--base")
+	}) {
+		t.Fatalf("rejected %+v", p.Rejected)
+	}
+	p = plan(t, netfx("4.8.1"), Options{OS: []string{"ltsc2022"}})
+	if !slices.ContainsFunc(p.Rejected, func(r Rejected) bool { return strings.Contains(r.Why, "is 4.8, the app needs 4.8.1") }) {
+		t.Fatalf("an in-box version that is too old is not told: %+v", p.Rejected)
+	}
+}
+
+func TestErrorsAreTyped(t *testing.T) {
+	desktop := with(native(), func(r *detect.Report) { r.App.Kind = detect.KindNativeDesktop })
+	unknown := detect.Report{App: detect.App{Name: "x", Kind: detect.KindUnknown}}
+	x86 := with(dotnet("10.0", detect.KindDotNetConsole), func(r *detect.Report) { r.App.Architecture = detect.X86 })
+	winDesktop := with(dotnet("10.0", detect.KindDotNetConsole), func(r *detect.Report) {
+		r.Needs.SharedFrameworks = append(r.Needs.SharedFrameworks, detect.SharedFramework{Name: "Microsoft.WindowsDesktop.App", Version: "10.0.0"})
+	})
+	blocked := with(native(), func(r *detect.Report) {
+		r.Findings = []detect.Finding{{Rule: "WP1001", Level: detect.LevelBlocker, Message: "shows windows"}}
+	})
+	for name, c := range map[string]struct {
+		rep  detect.Report
+		opt  Options
+		is   func(error) bool
+		says string
+	}{
+		"desktop":         {desktop, Options{}, isType[*BlockedError], "desktop"},
+		"blocker":         {blocked, Options{}, isType[*BlockedError], "WP1001"},
+		"blocker, --base": {blocked, Options{Base: "registry.example.com/x:1"}, isType[*BlockedError], "WP1001"},
+		"unknown":         {unknown, Options{}, isType[*UnknownKindError], "--base"},
+		"release":         {native(), Options{OS: []string{"ltsc2202"}}, isType[*UnknownReleaseError], "ltsc2022"},
+		"year":            {native(), Options{OS: []string{"2022"}}, isType[*UnknownReleaseError], "did you mean ltsc2022"},
+		"retired release": {native(), Options{OS: []string{"sac1903"}}, isType[*UsageError], "retired"},
+		"x86 .NET":        {x86, Options{}, isType[*NoImageError], "win-x86"},
+		"windows desktop": {winDesktop, Options{}, isType[*NoImageError], "self-contained"},
+		"prefer":          {native(), Options{Prefer: "speed"}, isType[*UsageError], "no-run"},
+		"base injection":  {native(), Options{Base: "x\nRUN evil"}, isType[*UsageError], "no image reference"},
+		"path":            {with(native(), func(r *detect.Report) { r.App.Program.Path = "../up.exe" }), Options{}, isType[*UsageError], "rename"},
+	} {
+		_, err := New(c.rep, catalog(t), c.opt)
+		if !c.is(err) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %T %v, want %q in it", name, err, err, c.says)
+		}
+	}
+}
+
+func isType[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+func TestGivenBase(t *testing.T) {
+	unknown := detect.Report{App: detect.App{Name: "x", Kind: detect.KindUnknown}}
+	p := plan(t, unknown, Options{Base: "registry.example.com/own:1"})
+	if len(p.Bases) != 2 || p.Bases[0].Reference != "registry.example.com/own:1" || len(p.Config.Entrypoint) != 0 {
+		t.Fatalf("unknown kind with a base: %+v", p)
+	}
+	p = plan(t, netfx("4.7.2"), Options{Base: "mcr.microsoft.com/windows/servercore:ltsc2022"})
+	if len(p.Bases) != 1 || p.Bases[0].OSVersion != "10.0.20348" {
+		t.Fatalf("a base of one release gives %+v", p.Bases)
+	}
+	if _, err := New(netfx("4.7.2"), catalog(t), Options{Base: "mcr.microsoft.com/windows/servercore:ltsc2022", OS: []string{"ltsc2025"}, OSAsked: true}); err == nil {
+		t.Fatal("a base of ltsc2022 serves ltsc2025")
+	}
+	p = plan(t, aspnet("4.8"), Options{Base: "mcr.microsoft.com/dotnet/framework/aspnet:4.8-windowsservercore-ltsc2022"})
+	if !hasRule(p, RuleRetiredBase) {
+		t.Fatal("a retired base is used silently")
+	}
+	p = plan(t, netfx("4.8"), Options{Base: "mcr.microsoft.com/windows/nanoserver:ltsc2022"})
+	if !hasRule(p, RuleBaseUnfit) {
+		t.Fatal(".NET Framework on Nano Server passes silently")
+	}
+}
+
+func TestWindowsBuilderOnlyForRunSteps(t *testing.T) {
+	for name, rep := range reports() {
+		want := slices.Contains([]string{"aspnet-windows-auth", "aspnet-clr2", "netfx-clr2"}, name)
+		p := plan(t, rep, Options{})
+		if p.Builder.Windows != want || want != (len(p.Builder.Reasons) > 0) {
+			t.Errorf("%s: needs a Windows builder: %v %q, want %v", name, p.Builder.Windows, p.Builder.Reasons, want)
+		}
+	}
+	if !plan(t, reports()["aspnet-unlock"], Options{Prefer: PreferFastStart}).Builder.Windows {
+		t.Error("fast-start configures at container start all the same")
+	}
+}
+
+func TestPlansAreTheSameEachTime(t *testing.T) {
+	for name, rep := range reports() {
+		for range 5 {
+			a, b := render(t, plan(t, rep, Options{})), render(t, plan(t, rep, Options{}))
+			for file := range a.Content {
+				if string(a.Content[file]) != string(b.Content[file]) {
+					t.Fatalf("%s: %s differs between two runs", name, file)
+				}
+			}
+		}
+	}
+}
