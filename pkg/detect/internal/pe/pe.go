@@ -1,6 +1,27 @@
 // Package pe reads what detection needs of Portable Executable files: headers,
-// imports, exports, the CLI header with the ECMA-335 metadata behind it, and
-// the markers of .NET application hosts and single-file bundles.
+// imports, exports, the CLI header with the ECMA-335 metadata behind it, the
+// calls in methods, and the markers of .NET application hosts and single-file
+// bundles. Every value carries the place where it stands.
+//
+// It is a reader of our own because of a measurement against saferwall/pe 1.6.5
+// and debug/pe of Go 1.26, all in one process, files in the page cache:
+//
+//   - Speed: headers, imports and type references of 202 files (the class
+//     library of Mono and the fixtures) took saferwall/pe 3.1 times as long and
+//     debug/pe 2.4 times, which reads imports and no metadata. They allocated
+//     1.5 and 6.7 times as much.
+//   - Malformed files: of 17,646 files with one damaged value in the first 4 KB,
+//     133 made saferwall/pe panic, which it recovers from by giving up that
+//     directory; debug/pe and this package never did.
+//   - Size: debug/pe reads a section whole. One that claims 1 GB in a sparse
+//     3 GB file cost it 14 s and 5.6 GB of memory; here it costs a few KB.
+//   - Neither reads single-file bundles, code or target framework attributes,
+//     and saferwall/pe wants a path to map, not an fs.File: a file that
+//     shrinks while it is mapped kills the process.
+//
+// What is read of one file is bounded by a budget of pages, and no count in a
+// file decides what is allocated. Functions that return results together with
+// an error return what could be read before it.
 package pe
 
 import (

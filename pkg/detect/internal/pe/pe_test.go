@@ -1,6 +1,8 @@
 package pe
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -245,5 +247,94 @@ func TestManagedCodeIsFollowed(t *testing.T) {
 		return d.Name == "N.Outer`1/Inner" && d.Base == "System.Collections.Generic.List`1"
 	}) {
 		t.Errorf("types %+v, %v", defs, err)
+	}
+}
+
+func TestReadyToRunHasTheArchitectureOfItsCode(t *testing.T) {
+	_, data := openFile(t, filepath.Join(fixtures.App(t, "dotnet-console"), "Report.dll"))
+	c, err := open(t, data).CLR()
+	if err != nil {
+		t.Fatal(err)
+	}
+	machine := open(t, data).MachineSpan.Offset
+	const stub = 0x40 // the DOS stub, which nothing reads
+	for _, want := range []struct {
+		machine  uint16
+		name, os string
+	}{
+		{MachineAMD64, "x64", "windows"}, {MachineAMD64 ^ 0x7b79, "x64", "linux"}, {MachineARM64 ^ 0x4644, "arm64", "apple"},
+		{MachineI386, "x86", "windows"}, {MachineAMD64 ^ 0xadc4, "x64", "freebsd"}, {0x1234, "", ""},
+	} {
+		r2r := put(put(put(data, c.Offset+64, stub), stub, 0x00525452), c.FlagsSpan.Offset, FlagILLibrary)
+		binary.LittleEndian.PutUint16(r2r[machine:], want.machine)
+		f := open(t, r2r)
+		a, err := f.Architecture()
+		if err != nil || a.Name != want.name || a.OS != want.os || a.Mixed {
+			t.Errorf("machine 0x%x: %+v, %v", want.machine, a, err)
+		}
+		if c, err := f.CLR(); err != nil || !c.ReadyToRun || c.NGen {
+			t.Errorf("machine 0x%x: ReadyToRun %v, %v", want.machine, c.ReadyToRun, err)
+		}
+	}
+	mixed, err := open(t, put(data, c.FlagsSpan.Offset, 0)).Architecture()
+	if err != nil || !mixed.Mixed || mixed.Name != "x86" {
+		t.Errorf("not IL only: %+v, %v", mixed, err)
+	}
+	ngen, err := open(t, put(put(data, c.Offset+64, stub), stub, 0x0045474e)).CLR()
+	if err != nil || !ngen.NGen || ngen.ReadyToRun {
+		t.Errorf("NGen: %+v, %v", ngen, err)
+	}
+}
+
+func TestPublicKeyGivesItsToken(t *testing.T) {
+	// The standard key of ECMA-335 II.6.2.1.3, and the token in every reference to it.
+	key := []byte{8: 4, 15: 0}
+	if got := hex.EncodeToString(publicKeyToken(key)); got != "b77a5c561934e089" {
+		t.Errorf("token %s", got)
+	}
+}
+
+func TestExportCountsAreBounded(t *testing.T) {
+	data := compile(t, exporting, ".c", nil, "x86_64-w64-mingw32-gcc", "-shared", "-s", "-o", "OUT", "IN")
+	f := open(t, data)
+	at, err := f.rva(f.dir(dirExport).rva, 0, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exports, err := open(t, put(data, at+24, 0xffffffff)).Exports()
+	if err == nil || len(exports) > maxExports || len(exports) < 2 {
+		t.Errorf("%d exports, %v", len(exports), err)
+	}
+}
+
+func TestFixturesOfBrokenProgramsAreSeenAsBroken(t *testing.T) {
+	f, _ := openFile(t, filepath.Join(fixtures.App(t, "broken-truncated-exe"), "sum.exe"))
+	if len(f.Defects) == 0 || !strings.Contains(f.Defects[0].Error(), "the file is cut short") {
+		t.Errorf("broken-truncated-exe: defects %v", f.Defects)
+	}
+	f, _ = openFile(t, filepath.Join(fixtures.App(t, "broken-lying-offsets"), "sum.exe"))
+	if _, err := f.Imports(); err == nil || !strings.Contains(err.Error(), "the import table is said to be at the virtual address 0x7fff0000") {
+		t.Errorf("broken-lying-offsets: %v", err)
+	}
+	f, _ = openFile(t, filepath.Join(fixtures.App(t, "broken-bundle"), "Report.exe"))
+	if h, err := f.AppHost(); err == nil || h == nil {
+		t.Errorf("broken-bundle: %+v, %v", h, err)
+	}
+}
+
+func TestFixtureOfCLR2SaysSo(t *testing.T) {
+	f, _ := openFile(t, filepath.Join(fixtures.App(t, "aspnet-35"), "bin", "Intranet.dll"))
+	c, err := f.CLR()
+	if err != nil || c.RuntimeVersion.Value != "v2.0.50727" || c.TargetFramework.Value != "" {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	refs, err := c.AssemblyRefs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range refs {
+		if r.Version != "2.0.0.0" {
+			t.Errorf("refers to %s %s", r.Name, r.Version)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
+	"slices"
 )
 
 // Assembly is a reference to another assembly.
@@ -75,12 +76,7 @@ func (c *CLR) AssemblyRefs() ([]Assembly, error) {
 			}
 			const fullKey = 1
 			if r.col(4)&fullKey != 0 {
-				// The token is the end of the key's hash, backwards (II.6.3).
-				sum := sha1.Sum(b)
-				b = nil
-				for i := range 8 {
-					b = append(b, sum[len(sum)-1-i])
-				}
+				b = publicKeyToken(b)
 			}
 			a.PublicKeyToken = hex.EncodeToString(b)
 		}
@@ -88,6 +84,14 @@ func (c *CLR) AssemblyRefs() ([]Assembly, error) {
 		return nil
 	})
 	return out, err
+}
+
+// publicKeyToken returns the last 8 bytes of a key's SHA-1, backwards (II.6.3).
+func publicKeyToken(key []byte) []byte {
+	sum := sha1.Sum(key)
+	token := sum[len(sum)-8:]
+	slices.Reverse(token)
+	return token
 }
 
 // TypeRefs returns the types of other assemblies that the file uses.
