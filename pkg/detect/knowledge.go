@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,6 +47,20 @@ type frameworkTable struct {
 		Confidence string    `toml:"confidence"`
 	} `toml:"dotnet"`
 	Dependency []dependency `toml:"dependency"`
+
+	byRef    map[string][]*dependency // lower case
+	patterns []*dependency            // with a "*" in a name
+}
+
+// dependencies are the rows about an assembly.
+func (t *frameworkTable) dependencies(assembly string) []*dependency {
+	rows := t.byRef[strings.ToLower(assembly)]
+	for _, d := range t.patterns {
+		if d.matches(assembly) && !slices.Contains(rows, d) {
+			rows = append(slices.Clip(rows), d)
+		}
+	}
+	return rows
 }
 
 // dependency is what a reference to one of Refs asks of an image.
@@ -172,7 +187,19 @@ func must[T any](v *T, err error) *T {
 
 var (
 	frameworkData = sync.OnceValue(func() *frameworkTable {
-		return must(parse[frameworkTable]("frameworks.toml", frameworksTOML))
+		t := must(parse[frameworkTable]("frameworks.toml", frameworksTOML))
+		t.byRef = map[string][]*dependency{}
+		for i := range t.Dependency {
+			d := &t.Dependency[i]
+			for _, r := range d.Refs {
+				if !strings.Contains(r, "*") {
+					t.byRef[strings.ToLower(r)] = append(t.byRef[strings.ToLower(r)], d)
+				} else if !slices.Contains(t.patterns, d) {
+					t.patterns = append(t.patterns, d)
+				}
+			}
+		}
+		return t
 	})
 	iisData = sync.OnceValue(func() *iisTable {
 		return must(parse[iisTable]("iis.toml", iisTOML))

@@ -26,7 +26,9 @@ func (t *Tree) dependencies(start *image, family, about string) []Fact {
 			continue // what a framework library could use is not what the application uses
 		}
 		for _, r := range b.refs {
-			facts = append(facts, dependencyFacts(r.Name, family, about, at(b.path, r.Span, "refers to "+r.Name+" "+r.Version))...)
+			if len(frameworkData().dependencies(r.Name)) > 0 {
+				facts = append(facts, dependencyFacts(r.Name, family, about, at(b.path, r.Span, "refers to "+r.Name+" "+r.Version))...)
+			}
 			if about != "" { // a site's assemblies are all looked at anyway
 				if next := t.byName[strings.ToLower(path.Join(b.dir, r.Name+".dll"))]; next != nil && next.clr != nil && !seen[next] {
 					seen[next] = true
@@ -70,9 +72,8 @@ func moduleName(s string) string {
 
 func dependencyFacts(ref, family, about string, ev Evidence) []Fact {
 	var facts []Fact
-	for i := range frameworkData().Dependency {
-		d := &frameworkData().Dependency[i]
-		if d.Applies != "any" && d.Applies != family || !d.matches(ref) {
+	for _, d := range frameworkData().dependencies(ref) {
+		if d.Applies != "any" && d.Applies != family {
 			continue
 		}
 		why := ref + " does not work on Nano Server: " + d.Missing

@@ -79,19 +79,29 @@ func (t *Tree) signs() []Fact {
 		facts = append(facts, Fact{Key: "sign", Value: what + ": " + p, source: source, Evidence: ev})
 		facts = append(facts, Fact{Key: "kind", Value: string(KindUnknown), source: source, Evidence: ev})
 	}
-	seen := map[string]bool{}
+	byExt := map[string]int{}
+	for i, row := range otherStacks {
+		for _, e := range row.exts {
+			byExt[e] = i
+		}
+		for _, n := range row.names {
+			if p := t.find(n); p != "" {
+				sign(p, row.what, "other-stack")
+				break
+			}
+		}
+	}
+	seen := map[int]bool{}
 	source := ""
 	for _, f := range t.files {
+		ext := path.Ext(f.key)
 		top := !strings.Contains(f.key, "/")
-		if top && source == "" && slices.Contains(sourceExts, path.Ext(f.key)) {
+		if top && source == "" && slices.Contains(sourceExts, ext) {
 			source = f.path
 		}
-		for _, row := range otherStacks {
-			if seen[row.what] || !(slices.Contains(row.names, f.key) || (top || row.deep) && slices.Contains(row.exts, path.Ext(f.key))) {
-				continue
-			}
-			seen[row.what] = true
-			sign(f.path, row.what, "other-stack")
+		if i, ok := byExt[ext]; ok && !seen[i] && (top || otherStacks[i].deep) {
+			seen[i] = true
+			sign(f.path, otherStacks[i].what, "other-stack")
 		}
 	}
 	built := t.hasDLLs("bin") || t.programDepth() == 0

@@ -47,7 +47,7 @@ type file struct {
 func newTree(fsys fs.FS, name string) (*Tree, error) {
 	t := &Tree{
 		Name: name, fsys: fsys,
-		byKey: map[string]string{}, dirs: map[string]bool{".": true}, open: map[string]string{},
+		dirs: map[string]bool{".": true}, open: map[string]string{},
 		xml: map[string]*element{}, json: map[string]*node{},
 	}
 	root, err := fs.ReadDir(fsys, ".")
@@ -57,7 +57,10 @@ func newTree(fsys fs.FS, name string) (*Tree, error) {
 	var links []string
 	t.walk(".", root, 0, &links)
 	slices.SortFunc(t.files, func(a, b file) int { return strings.Compare(a.path, b.path) })
-	t.resolveLinks(links)
+	if len(links) > 0 {
+		t.resolveLinks(links)
+	}
+	t.byKey = make(map[string]string, len(t.files))
 	for _, f := range t.files {
 		if first, ok := t.byKey[f.key]; ok {
 			t.problem(f.path, fmt.Sprintf("differs from %q in case only: Windows keeps one of the two, and which one is not known", first))
@@ -74,7 +77,10 @@ func (t *Tree) walk(dir string, entries []fs.DirEntry, depth int, links *[]strin
 		return
 	}
 	for _, e := range entries {
-		p := path.Join(dir, e.Name())
+		p := e.Name()
+		if dir != "." {
+			p = dir + "/" + p
+		}
 		switch mode := e.Type(); {
 		case mode.IsDir():
 			t.dirs[strings.ToLower(p)] = true
@@ -103,10 +109,8 @@ func (t *Tree) walk(dir string, entries []fs.DirEntry, depth int, links *[]strin
 // Opening such a target passes no link, so it cannot leave the folder.
 func (t *Tree) resolveLinks(links []string) {
 	real := make(map[string]bool, len(t.files))
-	if len(links) > 0 {
-		for _, f := range t.files {
-			real[f.path] = true
-		}
+	for _, f := range t.files {
+		real[f.path] = true
 	}
 	for _, l := range links {
 		target, err := fs.ReadLink(t.fsys, l)
