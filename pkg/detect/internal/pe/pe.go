@@ -246,7 +246,8 @@ func (f *File) readSections(at int64, count int) error {
 			f.Defects = append(f.Defects, broken(at+int64(40*i), "section %q ends at 0x%x, beyond the end of the file at 0x%x: the file is cut short", s.Name, end, f.src.size))
 		}
 		for _, o := range f.Sections[:i] {
-			if s.Size > 0 && o.Size > 0 && int64(s.Offset) < int64(o.Offset)+int64(o.Size) && int64(o.Offset) < int64(s.Offset)+int64(s.Size) {
+			// Some linkers give sections without data a size and no offset.
+			if s.Offset > 0 && o.Offset > 0 && s.Size > 0 && o.Size > 0 && int64(s.Offset) < int64(o.Offset)+int64(o.Size) && int64(o.Offset) < int64(s.Offset)+int64(s.Size) {
 				f.Defects = append(f.Defects, broken(at+int64(40*i), "sections %q and %q share the same bytes of the file", o.Name, s.Name))
 				break
 			}

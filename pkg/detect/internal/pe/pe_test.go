@@ -69,6 +69,9 @@ func TestGoProgramsOfEveryProcessor(t *testing.T) {
 			t.Fatalf("%s: imports %v, %v", goarch, imports, err)
 		}
 		stands(t, data, imports[0].Span, "kernel32.dll")
+		if len(f.Defects) > 0 {
+			t.Errorf("%s: defects %v", goarch, f.Defects)
+		}
 		for _, fn := range imports[0].Functions {
 			stands(t, data, fn.Span, fn.Name)
 		}
