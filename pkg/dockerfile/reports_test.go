@@ -95,15 +95,18 @@ func reports() map[string]detect.Report {
 		}),
 		"aspnet-websockets": with(aspnet("4.8"), func(r *detect.Report) { r.Needs.IIS.Features = needs("websockets") }),
 		"aspnet-clr2":       aspnet("3.5"),
-		"wcf":               with(aspnet("4.8"), func(r *detect.Report) { r.App.Kind = detect.KindWCF; r.Needs.IIS.Features = needs("wcf-http", "wcf-tcp") }),
-		"static":            static(),
-		"netfx-console":     netfx("4.7.2"),
-		"netfx-clr2":        netfx("2.0"),
-		"netfx-service":     netfxService("Order Service"),
-		"aspnet-core":       dotnet("10.0", detect.KindASPNETCore),
-		"aspnet-core-8":     with(dotnet("8.0", detect.KindASPNETCore), func(r *detect.Report) { r.Needs.Writes = []detect.Write{{Path: "data"}} }),
-		"dotnet-console":    dotnet("10.0", detect.KindDotNetConsole),
-		"dotnet-11":         dotnet("11.0", detect.KindDotNetConsole),
+		"wcf": with(aspnet("4.8"), func(r *detect.Report) {
+			r.App.Kind = detect.KindWCF
+			r.Needs.IIS.Features = needs("wcf-http", "wcf-tcp")
+		}),
+		"static":         static(),
+		"netfx-console":  netfx("4.7.2"),
+		"netfx-clr2":     netfx("2.0"),
+		"netfx-service":  netfxService("Order Service"),
+		"aspnet-core":    dotnet("10.0", detect.KindASPNETCore),
+		"aspnet-core-8":  with(dotnet("8.0", detect.KindASPNETCore), func(r *detect.Report) { r.Needs.Writes = []detect.Write{{Path: "data"}} }),
+		"dotnet-console": dotnet("10.0", detect.KindDotNetConsole),
+		"dotnet-11":      dotnet("11.0", detect.KindDotNetConsole),
 		"dotnet-drawing": with(dotnet("10.0", detect.KindDotNetConsole), func(r *detect.Report) {
 			r.Needs.Families = []detect.FamilyNeed{{Family: detect.FamilyServerCore, Why: "System.Drawing.Common needs gdiplus.dll"}}
 		}),

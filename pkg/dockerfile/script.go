@@ -58,8 +58,9 @@ func (p Plan) StartScript(grants bool) (name string, content []byte, ok bool) {
 			if s.Kind != StepGrant {
 				continue
 			}
-			line(`if not exist %s mkdir %s || goto :nogrant`, batchQuote(s.To+`\`), batchQuote(s.To))
-			line(`"%%SystemRoot%%\System32\icacls.exe" %s /grant "*%s:(OI)(CI)M" /q >nul || goto :nogrant`, batchQuote(s.To), s.Trustee.SID)
+			line(`if not exist %s mkdir %s`, batchQuote(s.To+`\`), batchQuote(s.To))
+			line(`"%%SystemRoot%%\System32\icacls.exe" %s /grant "*%s:(OI)(CI)M" /q >nul`, batchQuote(s.To), s.Trustee.SID)
+			line(`if not "%%ERRORLEVEL%%"=="0" goto :nogrant`)
 		}
 	}
 	for _, s := range p.Steps {
@@ -68,7 +69,8 @@ func (p Plan) StartScript(grants bool) (name string, content []byte, ok bool) {
 		}
 		line("rem %s", s.Why)
 		for _, c := range s.Commands {
-			line("%s >nul || goto :nostart", c)
+			line("%s >nul", c)
+			line(`if not "%%ERRORLEVEL%%"=="0" goto :nostart`)
 		}
 	}
 	if p.Service != nil {
@@ -188,10 +190,12 @@ func serviceScript(s ServiceStart) string {
 	for _, a := range s.Arguments {
 		binary += " " + crtQuote(a)
 	}
+	inner := crtQuote(binary) // sc.exe takes the whole command line as one argument
+	inner = inner[1 : len(inner)-1]
 	r := strings.NewReplacer(
 		"\n", "\r\n",
 		"@NAME@", s.Name, // of serviceNamePattern: no %, quote, or other syntax
-		"@BINARY@", batchValue(binary),
+		"@BINARY@", batchValue(inner),
 	)
 	return r.Replace(serviceTemplate)
 }
@@ -203,17 +207,17 @@ set "WINPACK_NAME=@NAME@"
 set "WINPACK_KEY=HKLM\SYSTEM\CurrentControlSet\Services\@NAME@"
 set "WINPACK_BINARY=@BINARY@"
 setlocal EnableDelayedExpansion
+rem A container that is started again has the service already.
+"!WINPACK_SC!" query "!WINPACK_NAME!" >nul 2>&1
+if not errorlevel 1 goto :registered
+"!WINPACK_SC!" create "!WINPACK_NAME!" binPath= "!WINPACK_BINARY!" start= demand >nul
+if not "!ERRORLEVEL!"=="0" goto :noservice
+:registered
 rem Two characters that no variable holds: one between the values, one as a mark.
 set "WINPACK_MARK="
 set "WINPACK_JOIN="
 for %%c in (# @ $ + [ ] { }) do if not defined WINPACK_JOIN call :free "%%c"
 if not defined WINPACK_JOIN goto :noenv
-rem A container that is started again has the service already.
-"!WINPACK_SC!" query "!WINPACK_NAME!" >nul 2>&1 && goto :registered
-set "WINPACK_V=!WINPACK_BINARY!"
-call :escape
-"!WINPACK_SC!" create "!WINPACK_NAME!" binPath= "!WINPACK_V!" start= demand >nul || goto :noservice
-:registered
 set "WINPACK_ALL="
 for /f "delims==" %%n in ('set') do (
   call :mine "%%n"
@@ -227,9 +231,11 @@ if not defined WINPACK_ALL goto :start
 set "WINPACK_V=!WINPACK_ALL!"
 call :escape
 if not "!WINPACK_V:~7600,1!"=="" goto :noenv
-"!WINPACK_REG!" add "!WINPACK_KEY!" /v Environment /t REG_MULTI_SZ /s "!WINPACK_JOIN!" /d "!WINPACK_V!" /f >nul || goto :noenv
+"!WINPACK_REG!" add "!WINPACK_KEY!" /v Environment /t REG_MULTI_SZ /s "!WINPACK_JOIN!" /d "!WINPACK_V!" /f >nul
+if not "!ERRORLEVEL!"=="0" goto :noenv
 :start
-"!WINPACK_SC!" start "!WINPACK_NAME!" >nul || goto :noservice
+"!WINPACK_SC!" start "!WINPACK_NAME!" >nul
+if not "!ERRORLEVEL!"=="0" goto :noservice
 :wait
 set "WINPACK_STATE="
 for /f "tokens=1,2 delims=: " %%a in ('%SystemRoot%\System32\sc.exe query "@NAME@"') do (
