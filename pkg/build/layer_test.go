@@ -3,23 +3,16 @@ package build
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"encoding/base64"
-	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
-	"github.com/winpack/winpack/fixtures/wine"
 	"github.com/winpack/winpack/pkg/build/internal/sddl"
 	"github.com/winpack/winpack/pkg/build/internal/winlayer"
 	"github.com/winpack/winpack/pkg/build/layercheck"
@@ -234,68 +227,6 @@ func TestLaterCopyWins(t *testing.T) {
 	}
 }
 
-// link makes a folder with files and links: name → content, or "-> target".
-func linked(t *testing.T, tree map[string]string) string {
-	dir := t.TempDir()
-	for _, name := range []string{"a", "b", "c"} {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, content := range tree {
-		var err error
-		if target, ok := strings.CutPrefix(content, "-> "); ok {
-			err = os.Symlink(target, filepath.Join(dir, name))
-		} else {
-			err = os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-func TestLinksInsideTheAppBecomeWhatTheyLeadTo(t *testing.T) {
-	dir := linked(t, map[string]string{"a/file": "text", "b/link": "-> ../a/file", "b/again": "-> link", "c/folder": "-> ../a", "b/deep": "-> ../c/folder/file"})
-	files, _ := unpack(t, build(t, os.DirFS(dir), copyStep(`C:\app`)))
-	for _, name := range []string{"app/a/file", "app/b/link", "app/b/again", "app/c/folder/file", "app/b/deep"} {
-		if string(files[name]) != "text" {
-			t.Errorf("%s is %q", name, files[name])
-		}
-	}
-}
-
-func TestLinksOutOfTheAppOrIntoALoopFailByTheirName(t *testing.T) {
-	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for what, target := range map[string]string{
-		"absolute": secret, "dots": "../../../../../../etc/passwd", "itself": "bad", "missing": "nowhere", "drive": `C:\Windows`,
-		"its folder": ".", "folder above": "..", "through a file": "../a/file/x", "backslashes": `..\..\x`,
-	} {
-		dir := linked(t, map[string]string{"a/file": "text", "b/bad": "-> " + target})
-		if msg := refused(t, os.DirFS(dir), copyStep(`C:\app`)); !strings.Contains(msg, `"b/bad"`) && what != "through a file" {
-			t.Errorf("%s: %s", what, msg)
-		}
-	}
-	dir := linked(t, map[string]string{"a/one": "-> ../b/two", "b/two": "-> ../a/one", "b/x": "-> ../a", "a/y": "-> ../b"})
-	if msg := refused(t, os.DirFS(dir), copyStep(`C:\app`)); !strings.Contains(msg, "link") {
-		t.Error(msg)
-	}
-}
-
-func TestPipeFailsByItsName(t *testing.T) {
-	dir := t.TempDir()
-	if err := mkfifo(filepath.Join(dir, "pipe")); err != nil {
-		t.Skipf("no named pipes here: %v", err)
-	}
-	if msg := refused(t, os.DirFS(dir), copyStep(`C:\app`)); !strings.Contains(msg, `"pipe"`) {
-		t.Error(msg)
-	}
-}
-
 // random makes a tree of odd but allowed names.
 func random(r *rand.Rand) map[string][]byte {
 	letters := []rune("abcXYZ019 .-_~#%&'()+,;=@[]{}éÉßжЖ漢字𝒳🙂")
@@ -359,140 +290,5 @@ func TestRandomTreesArriveByteForByte(t *testing.T) {
 		if count != len(want) {
 			t.Fatalf("seed %d: %d files of %d", seed, count, len(want))
 		}
-	}
-}
-
-// write puts the sample app onto disk, with folder times and modes that do not matter.
-func write(t testing.TB, mode os.FileMode, folderTime time.Time) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, f := range sampleApp() {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, f.Data, mode); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(path, f.ModTime, f.ModTime); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, d := range []string{"bin", "."} {
-		if err := os.Chtimes(filepath.Join(dir, d), folderTime, folderTime); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-func sampleApp() fstest.MapFS {
-	noise := make([]byte, 3<<20)
-	for i := range noise {
-		noise[i] = byte(i * i >> 7)
-	}
-	return fstest.MapFS{
-		"Web.config":   {Data: []byte("<configuration/>"), ModTime: layerTime},
-		"bin/site.dll": {Data: noise, ModTime: layerTime.Add(-time.Hour)},
-		"bin/naïve":    {Data: []byte("é"), ModTime: layerTime.Add(-time.Minute)},
-	}
-}
-
-func digest(t testing.TB, app fs.FS) string {
-	t.Helper()
-	l := build(t, app, copyStep(`C:\inetpub\wwwroot`), grantStep(`C:\inetpub\wwwroot\App_Data`, "S-1-5-32-568"))
-	rc, err := l.Compressed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rc.Close()
-	if _, err := io.Copy(io.Discard, rc); err != nil {
-		t.Fatal(err)
-	}
-	d, err := l.Digest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d.String()
-}
-
-func TestDigestDependsOnNamesContentsAndFileTimesAlone(t *testing.T) {
-	want := digest(t, sampleApp())
-	old := runtime.GOMAXPROCS(1)
-	one := digest(t, sampleApp())
-	runtime.GOMAXPROCS(old)
-	if one != want {
-		t.Errorf("one core gives %s, several %s", one, want)
-	}
-	dir := write(t, 0o600, layerTime.Add(time.Hour))
-	if got := digest(t, os.DirFS(dir)); got != want {
-		t.Errorf("from disk it is %s, from memory %s", got, want)
-	}
-	if os.Getuid() == 0 {
-		if err := os.Chown(filepath.Join(dir, "Web.config"), 1234, 1234); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Chmod(filepath.Join(dir, "Web.config"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if got := digest(t, os.DirFS(dir)); got != want {
-		t.Errorf("with another owner and mode it is %s, not %s", got, want)
-	}
-	app := sampleApp()
-	app["Web.config"].ModTime = layerTime.Add(999 * time.Millisecond)
-	if got := digest(t, app); got != want {
-		t.Errorf("a fraction of a second changes the digest to %s", got)
-	}
-	app["Web.config"].ModTime = layerTime.Add(time.Second)
-	if got := digest(t, app); got == want {
-		t.Error("another time does not change the digest")
-	}
-}
-
-const askDigest = "WINPACK_TEST_DIGEST_OF"
-
-// TestDigestOfFolder prints the digest of a folder for the test below, which runs
-// it in a Windows process.
-func TestDigestOfFolder(t *testing.T) {
-	dir := os.Getenv(askDigest)
-	if dir == "" {
-		t.Skip("is run by TestWindowsBuildGivesTheSameDigest")
-	}
-	fmt.Printf("digest=%s on %s\n", digest(t, os.DirFS(dir)), runtime.GOOS)
-}
-
-func TestWindowsBuildGivesTheSameDigest(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles a Windows test program and starts Wine")
-	}
-	wine.Prefix(t)
-	exe := filepath.Join(t.TempDir(), "build.test.exe")
-	compile := exec.Command("go", "test", "-c", "-o", exe, ".")
-	compile.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
-	if out, err := compile.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	dir := write(t, 0o644, layerTime)
-	cmd := wine.Command(t, exe, "-test.run=^TestDigestOfFolder$", "-test.count=1")
-	cmd.Env = append(cmd.Env, askDigest+"="+wine.Path(dir))
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if want := "digest=" + digest(t, os.DirFS(dir)) + " on windows"; !strings.Contains(string(out), want) {
-		t.Errorf("want %s\n%s", want, out)
-	}
-}
-
-func TestHashIsTheDiffIDOfTheStream(t *testing.T) {
-	l := build(t, sampleApp(), copyStep(`C:\app`))
-	want, err := l.Hash(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	unpack(t, l)
-	if got, _ := l.DiffID(); got != want {
-		t.Errorf("%s, want %s", got, want)
 	}
 }

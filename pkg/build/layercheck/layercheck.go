@@ -108,6 +108,7 @@ func (l *layer) entry(hdr *tar.Header) {
 	name := strings.TrimSuffix(hdr.Name, "/")
 	top, _, _ := strings.Cut(name, "/")
 	inFiles := strings.HasPrefix(name, "Files/")
+	inVM := strings.HasPrefix(name, "UtilityVM/Files/")
 	if top != "Files" && top != "Hives" && top != "UtilityVM" {
 		l.bad(Outside, hdr.Name, "only what lies below Files reaches the container")
 		return
@@ -117,7 +118,7 @@ func (l *layer) entry(hdr *tar.Header) {
 		return
 	}
 	if base := path.Base(name); strings.HasPrefix(base, ".wh.") {
-		l.whiteout(name, base, inFiles)
+		l.whiteout(name, base, inFiles || inVM)
 		return
 	}
 	if file, stream, ok := strings.Cut(name, ":"); ok && hdr.Typeflag == tar.TypeReg && file == l.last && stream != "" {
@@ -254,7 +255,7 @@ func (l *layer) symlink(name string, hdr *tar.Header) {
 func (l *layer) hardLink(name string, hdr *tar.Header) {
 	target := path.Clean(hdr.Linkname)
 	switch {
-	case !strings.HasPrefix(name, "Files/") || !strings.HasPrefix(target, "Files/"):
+	case !linkable(name) || !linkable(target):
 		l.bad(BadLink, name, "hard link to %q: both ends lie below Files/", hdr.Linkname)
 	case target == name:
 		l.bad(BadLink, name, "hard link to itself")
@@ -265,6 +266,11 @@ func (l *layer) hardLink(name string, hdr *tar.Header) {
 	case l.seen[upcase(target)].folder:
 		l.bad(BadLink, name, "hard link to the folder %q", target)
 	}
+}
+
+// linkable says whether an import makes hard links there (legacy.go, AddLink).
+func linkable(name string) bool {
+	return strings.HasPrefix(name, "Files/") || strings.HasPrefix(name, "UtilityVM/Files/")
 }
 
 const (
@@ -296,7 +302,7 @@ func (l *layer) times(name string, hdr *tar.Header) {
 	creation, ok := hdr.PAXRecords["LIBARCHIVE.creationtime"]
 	if !ok {
 		l.bad(NoTimes, name, "no LIBARCHIVE.creationtime")
-	} else if err := checkTime(creation); err != nil {
+	} else if err := checkTime(creation, hdr.ModTime); err != nil {
 		l.bad(BadTimes, name, "creation time %q: %v", creation, err)
 	}
 	if hdr.AccessTime.IsZero() || hdr.ChangeTime.IsZero() {
@@ -310,18 +316,24 @@ func (l *layer) times(name string, hdr *tar.Header) {
 	}
 }
 
-// checkTime wants SECONDS or SECONDS.NNNNNNNNN: a shorter fraction is what writers
-// that do not pad get wrong.
-func checkTime(text string) error {
+// checkTime reads SECONDS or SECONDS.FRACTION as go-winio's backuptar does, which
+// pads the fraction on the right. A writer that prints nanoseconds without zeros on
+// the left means another time; that shows where the modification time is the same.
+func checkTime(text string, mtime time.Time) error {
 	seconds, fraction, dotted := strings.Cut(text, ".")
-	if _, err := strconv.ParseInt(seconds, 10, 64); err != nil {
+	at, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil {
 		return errors.New("no number of seconds")
 	}
-	if !dotted {
+	if !dotted || fraction == "" {
 		return nil
 	}
-	if _, err := strconv.ParseUint(fraction, 10, 64); err != nil || len(fraction) != 9 {
-		return errors.New("the fraction does not have nine digits")
+	if strings.Trim(fraction, "0123456789") != "" {
+		return errors.New("no number behind the dot")
+	}
+	printed, err := strconv.ParseInt(fraction, 10, 64)
+	if len(fraction) < 9 && err == nil && at == mtime.Unix() && printed > 0 && printed == int64(mtime.Nanosecond()) {
+		return errors.New("the fraction is not padded to nine digits and means another time")
 	}
 	return nil
 }

@@ -96,12 +96,15 @@ func link(kind byte, target, attr string) func(*tar.Header) {
 func TestGoodLayersAreClean(t *testing.T) {
 	stream := header(t, "Files/app/a.txt:note", false)
 	for name, headers := range map[string][]*tar.Header{
-		"plain":            good(t),
-		"alternate stream": good(t, stream),
-		"symlink":          good(t, header(t, "Files/app/l", false, link(tar.TypeSymlink, "a.txt", "1024"))),
-		"absolute symlink": good(t, header(t, "Files/app/l", false, link(tar.TypeSymlink, `C:\app`, "1040"))),
-		"hard link":        good(t, header(t, "Files/app/l", false, link(tar.TypeLink, "Files/app/a.txt", "32"))),
-		"hard link below":  good(t, header(t, "Files/app/l", false, link(tar.TypeLink, "Files/Windows/x", "32"))),
+		"plain":                                good(t),
+		"alternate stream":                     good(t, stream),
+		"symlink":                              good(t, header(t, "Files/app/l", false, link(tar.TypeSymlink, "a.txt", "1024"))),
+		"absolute symlink":                     good(t, header(t, "Files/app/l", false, link(tar.TypeSymlink, `C:\app`, "1040"))),
+		"hard link":                            good(t, header(t, "Files/app/l", false, link(tar.TypeLink, "Files/app/a.txt", "32"))),
+		"hard link below":                      good(t, header(t, "Files/app/l", false, link(tar.TypeLink, "Files/Windows/x", "32"))),
+		"short fraction, as Windows writes it": good(t, header(t, "Files/b", false, record("LIBARCHIVE.creationtime", "1714979289.5"))),
+		"utility VM": good(t, header(t, "UtilityVM", true), header(t, "UtilityVM/Files", true), header(t, "UtilityVM/Files/a", false),
+			header(t, "UtilityVM/Files/l", false, link(tar.TypeLink, "UtilityVM/Files/a", "32")), header(t, "UtilityVM/Files/.wh.b", false)),
 		"whiteout":         good(t, header(t, "Files/app/.wh.gone", false)),
 		"sharp s":          good(t, header(t, "Files/app/ß", false), header(t, "Files/app/SS", false)),
 		"trailing slash":   good(t, header(t, "Files/b/", true), header(t, "Files/b/x", false)),
@@ -175,7 +178,8 @@ func TestEachRuleFlagsExactlyItsBadLayer(t *testing.T) {
 		{NoTimes, "creation", file("Files/b", record("LIBARCHIVE.creationtime", ""))},
 		{NoTimes, "access", file("Files/b", func(h *tar.Header) { h.AccessTime = time.Time{} })},
 		{NoTimes, "change", file("Files/b", func(h *tar.Header) { h.ChangeTime = time.Time{} })},
-		{BadTimes, "unpadded fraction", file("Files/b", record("LIBARCHIVE.creationtime", "1714979289.5"))},
+		{BadTimes, "unpadded fraction", file("Files/b", record("LIBARCHIVE.creationtime", "1714979289.50000000"), func(h *tar.Header) { h.ModTime = when.Add(50 * time.Millisecond) })},
+		{BadTimes, "fraction that is none", file("Files/b", record("LIBARCHIVE.creationtime", "1714979289.x"))},
 		{BadTimes, "no number", file("Files/b", record("LIBARCHIVE.creationtime", "now"))},
 		{BadTimes, "year 3000", file("Files/b", func(h *tar.Header) { h.ModTime = time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC) })},
 	} {
