@@ -1,9 +1,8 @@
 package detect
 
 import (
-	"bytes"
-	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/winpack/winpack/pkg/detect/internal/pe"
@@ -77,6 +76,7 @@ func (t *Tree) configuredProgram(config string, taken map[string]bool) []Fact {
 		facts = append(facts, t.managedEntry(dll, host, p)...)
 	}
 	facts = append(facts, frameworkFactsDotNet(dll, p.Path)...)
+	facts = append(facts, webServerFacts(dll.refs, p.Path, func(r pe.Assembly) Evidence { return at(dll.path, r.Span, "refers to "+r.Name+" "+r.Version) })...)
 	if host != nil {
 		facts = append(facts, architectureFacts(host, p.Path, "host")...)
 	}
@@ -172,6 +172,24 @@ func runtimeFacts(root *node, config, about, where string) []Fact {
 	return facts
 }
 
+// webServers are assemblies that an entry assembly refers to where it is a web
+// server: up to .NET Core 2.2 they were packages, so that runtimeconfig.json does
+// not name Microsoft.AspNetCore.App.
+var webServers = []string{
+	"Microsoft.AspNetCore", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel",
+	"Microsoft.AspNetCore.Server.IISIntegration", "CoreWCF.Http",
+}
+
+func webServerFacts(refs []pe.Assembly, about string, place func(pe.Assembly) Evidence) []Fact {
+	var facts []Fact
+	for _, r := range refs {
+		if slices.Contains(webServers, r.Name) {
+			facts = append(facts, Fact{Key: "kind", Value: string(KindASPNETCore), source: "aspnetcore", about: about, Evidence: []Evidence{place(r)}})
+		}
+	}
+	return facts
+}
+
 // majorMinor is "8.0" of "8.0.11", empty where v does not start like that.
 func majorMinor(v string) string {
 	major, rest, ok := strings.Cut(v, ".")
@@ -250,89 +268,6 @@ func (t *Tree) managedEntry(dll, host *image, p *Program) []Fact {
 		return err
 	})
 	return facts
-}
-
-// singleFile is a bundle: runtimeconfig.json and assemblies lie in the exe.
-func (t *Tree) singleFile(b *image) []Fact {
-	bundle := b.host.Bundle
-	p := &Program{Path: b.path, Form: FormSingleFile}
-	source := "bundle"
-	if t.depth(b.dir) > t.programDepth() {
-		source = "deeper"
-	}
-	self := at(b.path, bundle.Span, fmt.Sprintf("bundle manifest, version %d.%d, %d files", bundle.Major, bundle.Minor, len(bundle.Entries)))
-	facts := []Fact{{Key: "program", Value: b.path, source: source, about: b.path, Evidence: []Evidence{self}, item: p}}
-	read := func(what string, data []byte) *node {
-		if len(data) == 0 {
-			return nil
-		}
-		text, err := decodeText(data)
-		var n *node
-		if err == nil {
-			n, err = parseJSON(bytes.Clone(text))
-		}
-		if err != nil {
-			t.problem(b.path, what+" in the bundle: "+err.Error()+"; "+runtimeConfigUnknown)
-		}
-		return n
-	}
-	config := read("runtimeconfig.json", bundle.RuntimeConfig)
-	p.SelfContained = bundle.RuntimeConfig == nil || selfContained(config)
-	facts = append(facts, runtimeFacts(config, b.path, b.path, "runtimeconfig.json in the bundle")...)
-	deps := read("deps.json", bundle.DepsJSON)
-	facts = append(facts, targetFacts(deps.get("runtimeTarget", "name"), b.path, b.path, "deps.json in the bundle")...)
-	if bundle.ExtractAll {
-		facts = append(facts, Fact{Key: "extracts", Value: "to TEMP at every start", about: b.path, Evidence: []Evidence{self}})
-	}
-	facts = append(facts, architectureFacts(b, b.path, "host")...)
-	if source == "deeper" {
-		return facts
-	}
-	return append(facts, t.bundledEntry(b, p, self)...)
-}
-
-// bundledEntry finds the assembly in the bundle that the host starts: the one
-// that runtimeconfig.json or the host's slot is named after.
-func (t *Tree) bundledEntry(b *image, p *Program, self Evidence) []Fact {
-	var facts []Fact
-	stem := strings.TrimSuffix(b.base, ".exe")
-	for _, e := range b.host.Bundle.Entries {
-		if name, ok := strings.CutSuffix(strings.ToLower(e.Path), runtimeConfigExt); ok {
-			stem = name
-		}
-	}
-	for _, e := range b.host.Bundle.Entries {
-		if strings.ToLower(e.Path) != stem+".dll" {
-			continue
-		}
-		t.withPE(b.path, func(f *pe.File) error {
-			in, err := f.OpenEntry(e)
-			if err != nil {
-				return err
-			}
-			clr, err := in.CLR()
-			if err != nil || clr == nil {
-				return err
-			}
-			tr, err := readTraits(b.path, e.Path+" in the bundle", clr)
-			facts = append(facts, programFacts(&tr, p, "dotnet", b.gui, self)...)
-			if err != nil {
-				return err
-			}
-			if fw, ok := parseTarget(clr.TargetFramework.Value); ok {
-				facts = append(facts, Fact{Key: "framework", Value: fw.Name + " " + fw.Version, source: "target-framework-attribute", about: b.path, item: fw,
-					Evidence: []Evidence{{Path: b.path, Detail: clean(e.Path + " in the bundle: TargetFrameworkAttribute " + clr.TargetFramework.Value)}}})
-			}
-			refs, err := clr.AssemblyRefs()
-			for _, r := range refs {
-				facts = append(facts, dependencyFacts(r.Name, "dotnet", b.path, Evidence{Path: b.path, Detail: clean(e.Path + " in the bundle refers to " + r.Name)})...)
-			}
-			return err
-		})
-		return facts
-	}
-	t.problem(b.path, "the bundle holds no "+clean(stem)+".dll: what the program does is unknown")
-	return append(facts, Fact{Key: "kind", Value: string(KindDotNetConsole), source: "managed", about: b.path, Evidence: []Evidence{self}})
 }
 
 // bareHost is an application host without a runtimeconfig.json.

@@ -78,13 +78,15 @@ func TestChoiceOfTheProgram(t *testing.T) {
 		kind    detect.Kind
 		finding string
 	}{
-		"a service among tools": {with(t, fstest.MapFS{}, "Spooler.exe", "netfx-service/Spooler.exe", "Tool.exe", "netfx-winexe-console/Agent.exe"), "Spooler.exe", detect.KindNetFXService, "WP1108"},
-		"two consoles":          {with(t, fstest.MapFS{}, "A.exe", "netfx-winexe-console/Agent.exe", "B.exe", "netfx-winexe-console/Agent.exe"), "", detect.KindUnknown, "WP1002"},
-		"the one with a config": {with(t, files("B.exe.config", "<configuration/>"), "A.exe", "netfx-winexe-console/Agent.exe", "B.exe", "netfx-winexe-console/Agent.exe"), "B.exe", detect.KindNetFXConsole, ""},
-		"two services":          {with(t, fstest.MapFS{}, "A.exe", "netfx-service/Spooler.exe", "B.exe", "netfx-service/Spooler.exe"), "", detect.KindUnknown, "WP1002"},
-		"the higher folder":     {with(t, fstest.MapFS{}, "app.exe", "native-console/sum.exe", "tools/t.exe", "native-console/sum.exe"), "app.exe", detect.KindNativeConsole, ""},
-		"a download of a site":  {with(t, files("index.html", "<html>"), "get/setup.exe", "native-console/sum.exe"), "", detect.KindStatic, ""},
-		"node with its scripts": {with(t, files("package.json", "{}", "server.js", "x"), "node.exe", "native-console/sum.exe"), "", detect.KindUnknown, "WP1003"},
+		"a service among tools":    {with(t, fstest.MapFS{}, "Spooler.exe", "netfx-service/Spooler.exe", "Tool.exe", "netfx-winexe-console/Agent.exe"), "Spooler.exe", detect.KindNetFXService, "WP1108"},
+		"two consoles":             {with(t, fstest.MapFS{}, "A.exe", "netfx-winexe-console/Agent.exe", "B.exe", "netfx-winexe-console/Agent.exe"), "", detect.KindUnknown, "WP1002"},
+		"the one with a config":    {with(t, files("B.exe.config", "<configuration/>"), "A.exe", "netfx-winexe-console/Agent.exe", "B.exe", "netfx-winexe-console/Agent.exe"), "B.exe", detect.KindNetFXConsole, ""},
+		"two services":             {with(t, fstest.MapFS{}, "A.exe", "netfx-service/Spooler.exe", "B.exe", "netfx-service/Spooler.exe"), "", detect.KindUnknown, "WP1002"},
+		"the higher folder":        {with(t, fstest.MapFS{}, "app.exe", "native-console/sum.exe", "tools/t.exe", "native-console/sum.exe"), "app.exe", detect.KindNativeConsole, ""},
+		"a download of a site":     {with(t, files("index.html", "<html>"), "get/setup.exe", "native-console/sum.exe"), "", detect.KindStatic, ""},
+		"node with its scripts":    {with(t, files("package.json", "{}", "server.js", "x"), "node.exe", "native-console/sum.exe"), "", detect.KindUnknown, "WP1003"},
+		"a tool in a source tree":  {with(t, files("src/Program.cs", "class P {}"), "build/tool/t.exe", "native-console/sum.exe"), "", detect.KindUnknown, "WP1003"},
+		"ASP.NET Core as packages": {with(t, fstest.MapFS{}, "Orders.dll", "aspnet-core/Orders.dll", "Orders.runtimeconfig.json", "dotnet-console/Report.runtimeconfig.json"), "Orders.dll", detect.KindASPNETCore, ""},
 		"web.config names it": {with(t, files("web.config", `<configuration><system.webServer><aspNetCore processPath=".\Orders.exe" arguments="--fast"/></system.webServer></configuration>`),
 			"Orders.exe", "aspnet-core/Orders.exe", "Orders.dll", "aspnet-core/Orders.dll", "Orders.runtimeconfig.json", "aspnet-core/Orders.runtimeconfig.json",
 			"Other.exe", "dotnet-console/Report.exe", "Report.dll", "dotnet-console/Report.dll", "Report.runtimeconfig.json", "dotnet-console/Report.runtimeconfig.json"), "Orders.exe", detect.KindASPNETCore, "WP1214"},

@@ -38,7 +38,7 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 		return []Fact{{Key: "program", Value: b.path, source: "helper", about: b.path, Evidence: []Evidence{self}, item: &Program{Path: b.path, Form: FormNative}}}
 	}
 	var dispatcher, window []Evidence
-	for _, im := range b.imports {
+	for _, im := range slices.Concat(b.imports, b.delayed) {
 		dll := strings.ToLower(im.DLL)
 		if slices.ContainsFunc(guiLibraries, func(p string) bool { return strings.HasPrefix(dll, p) }) {
 			window = append(window, at(b.path, im.Span, "imports "+im.DLL))

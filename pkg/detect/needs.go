@@ -49,6 +49,10 @@ func (t *Tree) dependencies(start *image, family, about string) []Fact {
 						continue
 					}
 					natives[dll] = true
+					if local := t.nativeOf(b.dir, dll); local != nil {
+						facts = append(facts, t.imports(local, about)...)
+						continue
+					}
 					facts = append(facts, t.library(dll, nil, about, at(b.path, c.Span, "calls the native "+c.Module+"!"+c.Function))...)
 				}
 				return err
@@ -59,6 +63,17 @@ func (t *Tree) dependencies(start *image, family, about string) []Fact {
 		}
 	}
 	return facts
+}
+
+// nativeOf is the native library that the assemblies of a folder find under a
+// name: beside them, or in the folder of the runtime identifier.
+func (t *Tree) nativeOf(dir, dll string) *image {
+	for _, below := range []string{"", "runtimes/win-x64/native", "runtimes/win/native"} {
+		if b := t.byName[strings.ToLower(path.Join(dir, below, dll))]; b != nil && b.native() {
+			return b
+		}
+	}
+	return nil
 }
 
 // moduleName is the DLL that DllImport("user32") means.

@@ -35,6 +35,8 @@ var otherStacks = []struct {
 
 var sourceExts = []string{".sln", ".slnx", ".csproj", ".vbproj", ".fsproj", ".vcxproj", ".esproj"}
 
+var codeExts = []string{".cs", ".vb", ".fs", ".c", ".cpp", ".cc", ".go", ".rs"}
+
 var indexNames = []string{"index.html", "index.htm", "default.htm", "default.html", "iisstart.htm"}
 
 // staticExts are files that a web server hands out as they are.
@@ -93,10 +95,11 @@ func (t *Tree) signs() []Fact {
 	}
 	seen := map[int]bool{}
 	source := ""
+	deep := t.programDepth() > 0 && t.programDepth() < maxDepth // a program far from the root may be a tool of the build
 	for _, f := range t.files {
 		ext := path.Ext(f.key)
 		top := !strings.Contains(f.key, "/")
-		if top && source == "" && slices.Contains(sourceExts, ext) {
+		if source == "" && (slices.Contains(sourceExts, ext) && (top || deep) || deep && slices.Contains(codeExts, ext)) {
 			source = f.path
 		}
 		if i, ok := byExt[ext]; ok && !seen[i] && (top || otherStacks[i].deep) {
