@@ -50,42 +50,42 @@ const (
 
 const none = 0xff // a tag that stands for no table
 
-// codedIndex gives the bits of the tag and the tables by tag (II.24.2.6).
-func codedIndex(kind byte) (bits uint, tables []byte) {
+// codedIndex gives the bits of the tag and, as the bytes of a string, the
+// tables by tag (II.24.2.6).
+func codedIndex(kind byte) (bits uint, tables string) {
 	switch kind {
 	case typeDefOrRef:
-		return 2, []byte{tTypeDef, tTypeRef, tTypeSpec}
+		return 2, "\x02\x01\x1b"
 	case hasConstant:
-		return 2, []byte{tField, 0x08, 0x17}
+		return 2, "\x04\x08\x17"
 	case hasCustomAttribute:
-		return 5, []byte{tMethodDef, tField, tTypeRef, tTypeDef, 0x08, 0x09, tMemberRef, tModule, 0x0e, 0x17, 0x14, 0x11,
-			tModuleRef, tTypeSpec, tAssembly, tAssemblyRef, 0x26, 0x27, 0x28, 0x2a, 0x2c, tMethodSpec}
+		return 5, "\x06\x04\x01\x02\x08\x09\x0a\x00\x0e\x17\x14\x11\x1a\x1b\x20\x23\x26\x27\x28\x2a\x2c\x2b"
 	case hasFieldMarshal:
-		return 1, []byte{tField, 0x08}
+		return 1, "\x04\x08"
 	case hasDeclSecurity:
-		return 2, []byte{tTypeDef, tMethodDef, tAssembly}
+		return 2, "\x02\x06\x20"
 	case memberRefParent:
-		return 3, []byte{tTypeDef, tTypeRef, tModuleRef, tMethodDef, tTypeSpec}
+		return 3, "\x02\x01\x1a\x06\x1b"
 	case hasSemantics:
-		return 1, []byte{0x14, 0x17}
+		return 1, "\x14\x17"
 	case methodDefOrRef:
-		return 1, []byte{tMethodDef, tMemberRef}
+		return 1, "\x06\x0a"
 	case memberForwarded:
-		return 1, []byte{tField, tMethodDef}
+		return 1, "\x04\x06"
 	case implementation:
-		return 2, []byte{0x26, tAssemblyRef, 0x27}
+		return 2, "\x26\x23\x27"
 	case customAttributeType:
-		return 3, []byte{none, none, tMethodDef, tMemberRef, none}
+		return 3, "\xff\xff\x06\x0a\xff"
 	case resolutionScope:
-		return 2, []byte{tModule, tModuleRef, tAssemblyRef, tTypeRef}
+		return 2, "\x00\x1a\x23\x01"
 	case typeOrMethodDef:
-		return 1, []byte{tTypeDef, tMethodDef}
+		return 1, "\x02\x06"
 	}
-	return 0, nil
+	return 0, ""
 }
 
-// columns is the schema of a table (II.22); nil for one that does not exist.
-func columns(table int) []byte {
+// columns is the schema of the tables (II.22).
+func columns() [tableCount][]byte {
 	return [tableCount][]byte{
 		tModule:          {u16, str, guid, guid, guid},
 		tTypeRef:         {resolutionScope, str, str},
@@ -132,7 +132,7 @@ func columns(table int) []byte {
 		0x2a:             {u16, u16, typeOrMethodDef, str},
 		tMethodSpec:      {methodDefOrRef, blob},
 		0x2c:             {0x2a, typeDefOrRef},
-	}[table]
+	}
 }
 
 // table is the place of a metadata table in the file.
@@ -175,10 +175,10 @@ func (m *metadata) readTables(stream Span) error {
 	if heaps&0x40 != 0 { // extra data, which the Microsoft linkers of "#-" write
 		at += 4
 	}
-	for i := range m.tables {
+	for i, kinds := range columns() {
 		t := &m.tables[i]
 		t.at = at
-		for c, kind := range columns(i) {
+		for c, kind := range kinds {
 			n := m.width(kind, heaps)
 			t.cols[c].off, t.cols[c].size = uint8(t.size), uint8(n)
 			t.size += n
@@ -207,9 +207,10 @@ func (m *metadata) width(kind, heaps byte) int64 {
 	default:
 		bits, tables := codedIndex(kind)
 		if kind < tableCount {
-			tables = []byte{kind}
+			wide = m.tables[kind].rows >= 1<<16
 		}
-		for _, t := range tables {
+		for i := range len(tables) {
+			t := tables[i]
 			wide = wide || t != none && m.tables[t].rows >= 1<<(16-bits)
 		}
 	}
