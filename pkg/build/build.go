@@ -3,7 +3,6 @@
 package build
 
 import (
-	"context"
 	"io/fs"
 	"net/http"
 	"time"
@@ -101,15 +100,4 @@ type Release struct {
 	BaseMounted   int    `json:"baseMounted"` // base layers that were present or mounted
 	BaseStreamed  int    `json:"baseStreamed"`
 	BaseReference string `json:"baseReference"`
-}
-
-// Direct builds images without a daemon: it writes the Windows layer itself and
-// leaves the base layers where they are.
-type Direct struct {
-	Registry Registry
-}
-
-// Build makes the image and sends it to every destination of the request.
-func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
-	panic("unwritten")
 }

@@ -1,0 +1,224 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/winpack/winpack/pkg/build/internal/winlayer"
+)
+
+// Direct builds images without a daemon: it writes the Windows layer itself and
+// leaves the base layers where they are.
+type Direct struct {
+	Registry Registry
+}
+
+// job is one run of Build.
+type job struct {
+	reg     Registry
+	wire    *wire
+	req     Request
+	refs    []name.Reference
+	sources []source
+	layer   *winlayer.Layer // nil where the plan puts nothing into the image
+	app     *blob           // nil until known, or where layer is
+	created time.Time
+	moved   map[string]*baseMoves // by repository
+}
+
+// Build makes the image and sends it to every destination of the request. A plan
+// that has to run commands on Windows fails with an UnsupportedError, a login that
+// is missing or wrong with an AuthError, other answers of a registry with a
+// RegistryError. When ctx ends nothing goes on in the background, and what was
+// being written to disk is removed.
+func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
+	start := time.Now()
+	if err := needsWindows(req.Plan); err != nil {
+		return Image{}, err
+	}
+	j := &job{reg: d.Registry, req: req, wire: newWire(d.Registry.Transport), moved: map[string]*baseMoves{}}
+	defer j.wire.close()
+	if err := j.check(); err != nil {
+		return Image{}, err
+	}
+	img, err := j.run(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return Image{}, ctx.Err()
+		}
+		return Image{}, err
+	}
+	img.BytesRead, img.BytesWritten = j.wire.read.Load(), j.wire.written.Load()
+	img.Durations = time.Since(start)
+	j.say("done", img.Digest, "%s, read %s from and wrote %s to registries", img.Digest, megabytes(img.BytesRead), megabytes(img.BytesWritten))
+	return img, nil
+}
+
+// check refuses what can be refused before anything is asked or read.
+func (j *job) check() error {
+	for _, text := range j.req.References {
+		ref, err := j.reg.parse(text)
+		if err != nil {
+			return err
+		}
+		if _, ok := ref.(name.Tag); !ok {
+			return fmt.Errorf("reference %q: an image is pushed under a tag, not a digest", text)
+		}
+		j.refs = append(j.refs, ref)
+	}
+	if j.req.Push && len(j.refs) == 0 {
+		return errors.New("pushing needs a reference; give one with -t")
+	}
+	for _, o := range j.req.Outputs {
+		if o.Type != "oci" {
+			return fmt.Errorf("output type %q: the direct builder writes oci", o.Type)
+		}
+		if o.Dest == "" {
+			return errors.New("output type oci needs dest=FILE")
+		}
+	}
+	if len(j.req.Plan.Bases) == 0 {
+		return errors.New("the plan has no base image; give one with --base")
+	}
+	_, err := splitAnnotations(j.req.Annotations)
+	return err
+}
+
+func (j *job) run(ctx context.Context) (Image, error) {
+	bases, err := wanted(j.req.Plan.Bases, j.req.Platforms)
+	if err != nil {
+		return Image{}, err
+	}
+	if j.sources, err = resolve(ctx, j.reg, j.wire, bases); err != nil {
+		return Image{}, err
+	}
+	for _, s := range j.sources {
+		j.say("resolve", s.Reference, "%s is Windows %s, %s", s.Reference, s.OSVersion, s.Digest)
+	}
+	j.layer, err = appLayer(j.req.Plan, j.req.App, layerOptions{
+		Epoch: j.req.Epoch,
+		Progress: func(done, total int64) {
+			j.event(Event{Stage: "layer", Name: "app", Done: done, Total: total})
+		},
+	})
+	if err != nil {
+		return Image{}, err
+	}
+	j.created = winlayer.FallbackTime
+	if j.layer != nil {
+		j.created = j.layer.Time()
+	} else if j.req.Epoch != nil {
+		j.created = j.req.Epoch.UTC().Truncate(time.Second)
+	}
+
+	var img Image
+	var done finished
+	switch {
+	case j.req.Push && !j.req.DryRun:
+		if done, img.Unchanged, err = j.push(ctx); err != nil {
+			return Image{}, err
+		}
+	case j.layer != nil && j.req.DryRun:
+		// Only reading it tells its digest.
+		r := j.layer.Stream(ctx)
+		_, err = io.Copy(io.Discard, r)
+		if err = errors.Join(err, r.Close()); err != nil {
+			return Image{}, err
+		}
+	}
+	if !j.req.DryRun {
+		for _, o := range j.req.Outputs {
+			if done, err = j.save(ctx, o); err != nil {
+				return Image{}, err
+			}
+		}
+	}
+	if done.releases == nil {
+		if done, err = j.finish(); err != nil {
+			return Image{}, err
+		}
+	}
+	return j.result(img, done), nil
+}
+
+// finish assembles the image, once the layer is known.
+func (j *job) finish() (finished, error) {
+	if j.layer != nil && j.app == nil {
+		digest, err := j.layer.Digest()
+		if err != nil {
+			return finished{}, err
+		}
+		size, err := j.layer.Size()
+		if err != nil {
+			return finished{}, err
+		}
+		diffID, err := j.layer.DiffID()
+		if err != nil {
+			return finished{}, err
+		}
+		j.app = &blob{v1.Descriptor{MediaType: types.OCILayer, Size: size, Digest: digest}, diffID}
+	}
+	return assemble(j.sources, j.req, j.app, j.created)
+}
+
+func (j *job) result(img Image, done finished) Image {
+	img.Digest = done.top.desc.Digest.String()
+	img.MediaType = string(done.top.desc.MediaType)
+	img.Size = done.top.desc.Size
+	for _, ref := range j.refs {
+		img.References = append(img.References, ref.Name())
+	}
+	for _, r := range done.releases {
+		out := Release{
+			OS: r.OS, OSVersion: r.OSVersion,
+			Base: r.Reference, BaseDigest: r.Digest,
+			Digest: r.image.desc.Digest.String(), ConfigDigest: r.configFile.desc.Digest.String(),
+			BaseLayers: len(r.manifest.Layers),
+		}
+		if r.ref != nil {
+			out.BaseReference = r.ref.Name()
+		}
+		for _, d := range r.layers {
+			out.Size += d.Size
+		}
+		if j.app != nil {
+			out.LayerDigest, out.LayerDiffID, out.LayerSize = j.app.desc.Digest.String(), j.app.diffID.String(), j.app.desc.Size
+		}
+		for _, d := range r.manifest.Layers {
+			for _, m := range j.moved {
+				switch m.of(d.Digest) {
+				case moveStreamed:
+					out.BaseStreamed++
+				case moveMounted:
+					out.BaseMounted++
+				}
+			}
+		}
+		img.Releases = append(img.Releases, out)
+	}
+	return img
+}
+
+func (j *job) event(e Event) {
+	if j.req.Progress != nil {
+		j.req.Progress(e)
+	}
+}
+
+func (j *job) say(stage, name, format string, args ...any) {
+	j.event(Event{Stage: stage, Name: name, Message: fmt.Sprintf(format, args...)})
+}
+
+func megabytes(n int64) string {
+	if n < 1e6 {
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}

@@ -1,0 +1,108 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// UnsupportedError is a plan that the direct builder cannot carry out, because a
+// step has to run on Windows.
+type UnsupportedError struct {
+	Reasons  []string
+	Builders []string // the builders that could
+}
+
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("the direct builder runs no commands on Windows, which this plan needs (%s); builders that could: %s",
+		strings.Join(e.Reasons, "; "), strings.Join(e.Builders, ", "))
+}
+
+func unsupported(reasons []string) error {
+	return &UnsupportedError{
+		Reasons:  reasons,
+		Builders: []string{"buildkit with a Windows worker", "docker with a Windows engine"},
+	}
+}
+
+// AuthError is a registry that refuses what the credentials, or their absence,
+// allow.
+type AuthError struct {
+	Doing  string // "pushing", "pulling"
+	Name   string
+	Host   string
+	Status int // 401 or 403
+}
+
+func (e *AuthError) Error() string {
+	why := "the registry asks for a login, or refuses the one it got"
+	if e.Status == http.StatusForbidden {
+		why = "this login may not do that"
+	}
+	return fmt.Sprintf("%s %q: %s; run `docker login %s`", e.Doing, e.Name, why, e.Host)
+}
+
+// RegistryError is any other answer of a registry, after every retry.
+type RegistryError struct {
+	Doing  string
+	Name   string
+	Status int // 0 where there was no answer
+	Err    error
+}
+
+func (e *RegistryError) Error() string {
+	what := fmt.Sprintf("%s %q: ", e.Doing, e.Name)
+	switch {
+	case e.Status == http.StatusNotFound:
+		return what + "the registry has no such image; check the name and the tag"
+	case e.Status == http.StatusTooManyRequests:
+		return what + "the registry answers 429, too many requests, after every retry; wait, or log in for a higher limit"
+	case e.Status >= 500:
+		return what + fmt.Sprintf("the registry answers %d after every retry; try again later", e.Status)
+	}
+	return what + strings.Join(strings.Fields(e.Err.Error()), " ")
+}
+
+func (e *RegistryError) Unwrap() error { return e.Err }
+
+// registryError names what failed, on what, and the cure.
+func registryError(doing, name, host string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	status := 0
+	var terr *transport.Error
+	if errors.As(err, &terr) {
+		status = terr.StatusCode
+	}
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		return &AuthError{doing, name, host, status}
+	}
+	return &RegistryError{doing, name, status, err}
+}
+
+// worthRetrying tells faults of the way from those of the request.
+func worthRetrying(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	var terr *transport.Error
+	if errors.As(err, &terr) {
+		return terr.StatusCode == http.StatusTooManyRequests || terr.StatusCode == http.StatusRequestTimeout ||
+			terr.StatusCode >= 500 || terr.Temporary()
+	}
+	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	var nerr net.Error
+	return errors.As(err, &nerr) && nerr.Timeout()
+}

@@ -1,0 +1,79 @@
+package build
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/types"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+// Keychain is where credentials come from: docker's config.json with its
+// credential helpers, then podman's auth.json.
+func Keychain() authn.Keychain {
+	// The first one looks at podman's file only where docker has none.
+	return authn.NewMultiKeychain(authn.DefaultKeychain, podmanKeychain{})
+}
+
+// podmanKeychain reads containers/auth.json. Keys are a host or a host with a path;
+// the longest that fits counts (containers-auth.json(5)).
+type podmanKeychain struct{}
+
+func (podmanKeychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
+	for _, path := range podmanFiles() {
+		file, err := os.Open(path)
+		if err != nil {
+			continue
+		}
+		cf, err := config.LoadFromReader(file)
+		file.Close()
+		if err != nil {
+			return nil, fmt.Errorf("reading credentials of %q: %w", path, err)
+		}
+		for key := target.String(); ; {
+			look := key
+			if look == name.DefaultRegistry {
+				look = authn.DefaultAuthKey
+			}
+			cfg, err := cf.GetAuthConfig(look)
+			if err != nil {
+				return nil, fmt.Errorf("reading credentials of %q: %w", path, err)
+			}
+			cfg.ServerAddress = ""
+			if cfg != (types.AuthConfig{}) {
+				return authn.FromConfig(authn.AuthConfig{
+					Username: cfg.Username, Password: cfg.Password, Auth: cfg.Auth,
+					IdentityToken: cfg.IdentityToken, RegistryToken: cfg.RegistryToken,
+				}), nil
+			}
+			i := strings.LastIndexByte(key, '/')
+			if i < 0 {
+				break
+			}
+			key = key[:i]
+		}
+	}
+	return authn.Anonymous, nil
+}
+
+func podmanFiles() []string {
+	var files []string
+	if f := os.Getenv("REGISTRY_AUTH_FILE"); f != "" {
+		files = append(files, f)
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		files = append(files, filepath.Join(dir, "containers", "auth.json"))
+	}
+	dir := os.Getenv("XDG_CONFIG_HOME")
+	if home, err := os.UserHomeDir(); dir == "" && err == nil {
+		dir = filepath.Join(home, ".config")
+	}
+	if dir != "" {
+		files = append(files, filepath.Join(dir, "containers", "auth.json"))
+	}
+	return files
+}

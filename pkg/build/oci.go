@@ -1,0 +1,287 @@
+package build
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// content is one blob of a layout.
+type content struct {
+	desc v1.Descriptor
+	open func() (io.ReadCloser, error)
+	base bool
+}
+
+// layoutWriter writes the files of a layout. A file that failed may be written again.
+type layoutWriter interface {
+	file(name string, size int64, open func() (io.ReadCloser, error)) error
+	close() error
+}
+
+// save writes an OCI image layout (image-spec, image-layout.md) beside its
+// destination and puts it in place when it is complete.
+func (j *job) save(ctx context.Context, o Output) (done finished, err error) {
+	fail := func(err error) (finished, error) {
+		return finished{}, fmt.Errorf("writing %q: %w", o.Dest, err)
+	}
+	if !o.Tar {
+		if err := replaceable(o.Dest); err != nil {
+			return fail(err)
+		}
+	}
+	dest := filepath.Clean(o.Dest)
+	tmp, err := os.MkdirTemp(filepath.Dir(dest), "."+filepath.Base(dest)+".*")
+	if err != nil {
+		return fail(err)
+	}
+	defer func() {
+		if rmErr := os.RemoveAll(tmp); err == nil && rmErr != nil {
+			err = fmt.Errorf("writing %q: %w", o.Dest, rmErr)
+		}
+	}()
+	// The layer's name is its digest, and a tar wants its size first, so it is
+	// compressed into a file; what was pushed already is known, and streams.
+	var app *content
+	if j.layer != nil {
+		c, err := j.appContent(ctx, filepath.Join(tmp, "layer"))
+		if err != nil {
+			return fail(err)
+		}
+		app = &c
+	}
+	if done, err = j.finish(); err != nil {
+		return finished{}, err
+	}
+	contents, err := j.contents(done, app, o.Sparse)
+	if err != nil {
+		return fail(err)
+	}
+	made := filepath.Join(tmp, "layout")
+	var w layoutWriter = folderWriter{made}
+	if o.Tar {
+		if w, err = newTarWriter(made, j.created); err != nil {
+			return fail(err)
+		}
+	}
+	if err := errors.Join(j.writeLayout(ctx, w, done, contents), w.close()); err != nil {
+		if ctx.Err() != nil {
+			return finished{}, ctx.Err()
+		}
+		return fail(err)
+	}
+	if err := replace(made, dest, filepath.Join(tmp, "old")); err != nil {
+		return fail(err)
+	}
+	j.say("save", o.Dest, "wrote %s", o.Dest)
+	return done, nil
+}
+
+// replaceable refuses to replace a folder that is no layout.
+func replaceable(dest string) error {
+	entries, err := os.ReadDir(dest)
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dest, "oci-layout")); err != nil {
+		return errors.New("the folder holds something else than an OCI layout; name an empty or a new one")
+	}
+	return nil
+}
+
+// replace puts made at dest; a folder that is there already goes to old.
+func replace(made, dest, old string) error {
+	if info, err := os.Stat(dest); err == nil && info.IsDir() {
+		if made, err := os.Stat(made); err == nil && !made.IsDir() {
+			return errors.New("it is a folder; name a file, or add tar=false")
+		}
+		if err := os.Rename(dest, old); err != nil {
+			return err
+		}
+		if err := os.Rename(made, dest); err != nil {
+			return errors.Join(err, os.Rename(old, dest))
+		}
+		return nil
+	}
+	return os.Rename(made, dest)
+}
+
+func (j *job) appContent(ctx context.Context, spool string) (content, error) {
+	if j.app != nil {
+		return content{desc: j.app.desc, open: func() (io.ReadCloser, error) { return j.layer.Stream(ctx), nil }}, nil
+	}
+	r := j.layer.Stream(ctx)
+	err := writeFile(spool, r)
+	if err = errors.Join(err, r.Close()); err != nil {
+		return content{}, err
+	}
+	if _, err := j.finish(); err != nil { // sets j.app
+		return content{}, err
+	}
+	return content{desc: j.app.desc, open: func() (io.ReadCloser, error) { return os.Open(spool) }}, nil
+}
+
+// contents lists every blob once, sorted by digest.
+func (j *job) contents(done finished, app *content, sparse bool) ([]content, error) {
+	var out []content
+	bytesOf := func(a artifact) content {
+		return content{desc: a.desc, open: func() (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(string(a.raw))), nil
+		}}
+	}
+	if app != nil {
+		out = append(out, *app)
+	}
+	for _, r := range done.releases {
+		out = append(out, bytesOf(r.configFile), bytesOf(r.image))
+		if sparse {
+			continue
+		}
+		layers, err := r.source.image.Layers()
+		if err != nil {
+			return nil, err
+		}
+		for i, d := range r.manifest.Layers {
+			if !d.MediaType.IsDistributable() && len(d.URLs) > 0 {
+				continue
+			}
+			out = append(out, content{d, layers[i].Compressed, true})
+		}
+	}
+	out = append(out, bytesOf(done.top))
+	slices.SortStableFunc(out, func(a, b content) int { return strings.Compare(a.desc.Digest.String(), b.desc.Digest.String()) })
+	return slices.CompactFunc(out, func(a, b content) bool { return a.desc.Digest == b.desc.Digest }), nil
+}
+
+func (j *job) writeLayout(ctx context.Context, w layoutWriter, done finished, contents []content) error {
+	text := func(name, s string) error {
+		return w.file(name, int64(len(s)), func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(s)), nil })
+	}
+	if err := text("oci-layout", `{"imageLayoutVersion":"1.0.0"}`); err != nil {
+		return err
+	}
+	for _, c := range contents {
+		name := "blobs/" + c.desc.Digest.Algorithm + "/" + c.desc.Digest.Hex
+		if c.base {
+			j.say("base", c.desc.Digest.String(), "reading base layer %s, %s", c.desc.Digest, megabytes(c.desc.Size))
+		}
+		write := func() error { return w.file(name, c.desc.Size, c.open) }
+		var err error
+		if c.base {
+			err = again(ctx, write)
+		} else {
+			err = write()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
+	for _, ref := range j.refs {
+		d := done.top.desc
+		d.Annotations = map[string]string{annotationRefName: ref.Identifier(), annotationImageName: ref.Name()}
+		index.Manifests = append(index.Manifests, d)
+	}
+	if len(j.refs) == 0 {
+		index.Manifests = []v1.Descriptor{done.top.desc}
+	}
+	doc, err := newArtifact(index, types.OCIImageIndex)
+	if err != nil {
+		return err
+	}
+	return text("index.json", string(doc.raw))
+}
+
+func writeFile(name string, r io.Reader) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	return errors.Join(err, f.Close())
+}
+
+type folderWriter struct{ dir string }
+
+func (w folderWriter) file(name string, _ int64, open func() (io.ReadCloser, error)) error {
+	path := filepath.Join(w.dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	r, err := open()
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeFile(path, r), r.Close())
+}
+
+func (folderWriter) close() error { return nil }
+
+// tarWriter starts a tar for each file, so that one that failed can be cut off.
+type tarWriter struct {
+	f    *os.File
+	at   time.Time
+	dirs map[string]bool
+}
+
+func newTarWriter(path string, at time.Time) (*tarWriter, error) {
+	f, err := os.Create(path)
+	return &tarWriter{f, at, map[string]bool{}}, err
+}
+
+func (w *tarWriter) file(name string, size int64, open func() (io.ReadCloser, error)) (err error) {
+	start, err := w.f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	var made []string
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, d := range made {
+			delete(w.dirs, d)
+		}
+		_, seekErr := w.f.Seek(start, io.SeekStart)
+		err = errors.Join(err, seekErr, w.f.Truncate(start))
+	}()
+	r, err := open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	tw := tar.NewWriter(w.f)
+	for i, c := range name {
+		if dir := name[:i] + "/"; c == '/' && !w.dirs[dir] {
+			w.dirs[dir] = true
+			made = append(made, dir)
+			if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o755, ModTime: w.at}); err != nil {
+				return err
+			}
+		}
+	}
+	if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: size, ModTime: w.at}); err != nil {
+		return err
+	}
+	if _, err := io.Copy(tw, r); err != nil {
+		return err
+	}
+	return tw.Flush()
+}
+
+func (w *tarWriter) close() error {
+	return errors.Join(tar.NewWriter(w.f).Close(), w.f.Close())
+}
