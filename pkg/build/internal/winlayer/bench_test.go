@@ -75,7 +75,7 @@ func BenchmarkLayer(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			b.SetBytes(l.ContentSize())
+			b.SetBytes(l.total)
 			runtime.GC()
 			var before, now runtime.MemStats
 			runtime.ReadMemStats(&before)

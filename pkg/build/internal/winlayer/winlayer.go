@@ -205,13 +205,6 @@ func (l *Layer) fileTime(e Entry) time.Time {
 // Time is the newest time of the layer, for created and history of the image.
 func (l *Layer) Time() time.Time { return l.newest }
 
-// Entries lists what the layer holds, sorted, without Hives and Files. The caller
-// does not change it.
-func (l *Layer) Entries() []Entry { return l.entries }
-
-// ContentSize is the size of all files in bytes.
-func (l *Layer) ContentSize() int64 { return l.total }
-
 // Default descriptors: those of BuildKit (util/winlayers/differ.go), which are
 // what C:\ of a server image passes on. Users can read everything and add files
 // and folders, and cannot change what is there.
