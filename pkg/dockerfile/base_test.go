@@ -166,6 +166,10 @@ func TestGivenBase(t *testing.T) {
 	if !hasRule(p, RuleRetiredBase) {
 		t.Fatal("a retired base is used silently")
 	}
+	p = plan(t, reports()["aspnet-writes"], Options{Base: "registry.example.com/iis:1"})
+	if _, script, _ := p.StartScript(true); !strings.Contains(string(script), `"C:\ServiceMonitor.exe" "w3svc" %*`) {
+		t.Fatalf("the start script on an unknown base runs nothing:\n%s", script)
+	}
 	p = plan(t, netfx("4.8"), Options{Base: "mcr.microsoft.com/windows/nanoserver:ltsc2022"})
 	if !hasRule(p, RuleBaseUnfit) {
 		t.Fatal(".NET Framework on Nano Server passes silently")

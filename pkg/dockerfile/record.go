@@ -221,6 +221,11 @@ func Write(dir string, f Files, force bool) (err error) {
 	if len(edited) > 0 && !force {
 		return &EditedError{Dir: dir, Names: edited}
 	}
+	for _, name := range sortedKeys(f.Content) {
+		if info, err := os.Lstat(filepath.Join(dir, name)); err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("writing %q: something that is no regular file is in its place: remove it", filepath.Join(dir, name))
+		}
+	}
 	_, statErr := os.Lstat(dir)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err

@@ -110,11 +110,27 @@ func (p *planner) iisSteps() error {
 	if err := p.grants(siteDir, iisUsers, "the app pool writes there"); err != nil {
 		return err
 	}
+	p.monitor()
 	p.plan.Config.Ports = []int{80}
 	if slices.ContainsFunc(iis.Features, func(n detect.Need) bool { return n.ID == "wcf-tcp" }) {
 		p.plan.Config.Ports = append(p.plan.Config.Ports, 808)
 	}
 	return nil
+}
+
+// monitor names what a start script has to run where the base is one of --base
+// whose own entrypoint is not known: that of the IIS images.
+func (p *planner) monitor() {
+	if len(p.plan.Bases[0].Entrypoint) > 0 || !p.plan.has(StepStart) && !p.plan.has(StepGrant) {
+		return
+	}
+	for _, img := range p.cat.Images {
+		if img.Role == roleIIS && len(img.Entrypoint) > 0 {
+			p.plan.Config.Entrypoint = slices.Clone(img.Entrypoint)
+			p.why("the entrypoint of the given base is not known: the start script runs that of the IIS images")
+			return
+		}
+	}
 }
 
 // open says whether every chosen image leaves a section unlocked.
