@@ -137,7 +137,7 @@ type processPath struct{ path, arguments string }
 func (pp processPath) program() (file string, args []string) {
 	fields := strings.Fields(pp.arguments)
 	file = pp.path
-	if name := path.Base(strings.ToLower(strings.ReplaceAll(file, `\\`, "/"))); (name == "dotnet" || name == "dotnet.exe") && len(fields) > 0 {
+	if name := path.Base(strings.ToLower(strings.ReplaceAll(file, `\`, "/"))); (name == "dotnet" || name == "dotnet.exe") && len(fields) > 0 {
 		file, fields = fields[0], fields[1:]
 	}
 	file, ok := winPath(strings.Trim(file, `"`))

@@ -63,6 +63,8 @@ func TestWhatWebConfigAsksOfIIS(t *testing.T) {
 		"paths that exist, and URLs":    {web: `<appSettings><add key="a" value="C:\Windows\Temp"/><add key="b" value="http://host/x"/><add key="c" value="//cdn.example.com/x"/></appSettings>`, not: []string{"WP1306", "WP1307"}},
 		"config elsewhere":              {web: `<connectionStrings configSource="..\..\secrets.config"/>`, findings: []string{"WP1309"}},
 		"config missing":                {web: `<connectionStrings configSource="cs.config"/>`, findings: []string{"WP1310"}},
+		"drivers":                       {web: `<connectionStrings><add name="a" connectionString="Provider=Microsoft.ACE.OLEDB.12.0;Data Source=|DataDirectory|\a.accdb"/><add name="b" connectionString="Provider=Microsoft.Jet.OLEDB.4.0;Data Source=x.mdb"/></connectionStrings>`, findings: []string{"WP1311", "WP1312"}},
+		"driver of Windows":             {web: `<connectionStrings><add name="a" connectionString="Provider=SQLOLEDB;Data Source=db"/></connectionStrings>`, not: []string{"WP1311", "WP1312"}},
 		"ended framework":               {web: `<system.web><compilation targetFramework="4.5.2"/></system.web>`, findings: []string{"WP1101"}},
 		"supported framework":           {web: `<system.web><compilation targetFramework="4.8"/></system.web>`, not: []string{"WP1101"}},
 	} {

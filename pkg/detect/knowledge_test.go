@@ -117,7 +117,7 @@ func TestRulesAreWellFormed(t *testing.T) {
 // rulesFacts are the keys that detectors and resolve make, read from their code.
 func rulesFacts() map[string]bool {
 	keys := map[string]bool{}
-	re := regexp.MustCompile(`(?:Key: |key := |add\(|derive\(|fact\(|f\.Key, f\.item = )"([a-z0-9-]+)"`)
+	re := regexp.MustCompile(`(?:Key: |key := |add\(|derive\(|fact\(|fact\.Key, fact\.item = )"([a-z0-9-]+)"`)
 	for _, src := range sourceFiles() {
 		for _, m := range re.FindAllStringSubmatch(src, -1) {
 			keys[m[1]] = true

@@ -341,6 +341,13 @@ func (r *resolution) describe() {
 	if r.app.Kind == KindASPNET && !r.has("machine-key", "fixed") {
 		r.derive("machine-key-missing", "true", "", r.evidenceOf("kind", string(r.app.Kind)), nil)
 	}
+	program := r.app.Program
+	if program != nil && r.app.Framework.Name == NETCoreApp && r.app.Architecture == X86 && !program.SelfContained {
+		r.derive("x86-runtime", X86, "", r.evidenceOf("architecture", X86), nil)
+	}
+	if program != nil && r.app.Framework.Name == NETFramework && compareVersions(r.app.Framework.Version, "4.0") < 0 && r.app.Framework.Version != "" {
+		r.derive("clr2", r.app.Framework.Version, "", ev, nil)
+	}
 	if strings.HasSuffix(string(r.app.Kind), "-desktop") {
 		r.derive("desktop", string(r.app.Kind), "", r.evidenceOf("kind", string(r.app.Kind)), nil)
 	}
