@@ -351,38 +351,6 @@ func (p *planner) kestrel() {
 	}
 }
 
-var serviceNamePattern = regexp.MustCompile(`^[A-Za-z0-9._$@#()+ -]{1,256}$`)
-
-// service sets the start script of a program that only runs under the service manager.
-func (p *planner) service(command []string) {
-	name := p.rep.App.Program.Service.Name
-	if strings.TrimSpace(name) == "" {
-		name = safeServiceName(p.rep.App.Name)
-		p.find(RuleServiceName, detect.LevelNote, "the binary does not give the name of its service: it is registered as "+name, "none needed unless the program looks its own service up by name")
-	} else if !serviceNamePattern.MatchString(name) || strings.TrimSpace(name) != name {
-		safe := safeServiceName(name)
-		p.find(RuleServiceName, detect.LevelWarning, fmt.Sprintf("the service name %q cannot stand in a start script: the service is registered as %s", name, safe), "give the service a name of letters, digits, dots, dashes and blanks")
-		name = safe
-	}
-	p.plan.Service = &ServiceStart{Name: name, Program: command[0], Arguments: slices.Clone(command[1:])}
-	p.plan.Config.Entrypoint = scriptEntrypoint()
-	p.plan.Why = append(p.plan.Why, "the program runs only under the service manager: a start script registers it, starts it, waits until it stops and ends with its exit code")
-}
-
-func safeServiceName(s string) string {
-	out := strings.Map(func(r rune) rune {
-		if r < 0x80 && serviceNamePattern.MatchString(string(r)) && r != ' ' {
-			return r
-		}
-		return '-'
-	}, s)
-	out = strings.Trim(out, "-.")
-	if len(out) > 80 {
-		out = out[:80]
-	}
-	return cmp.Or(out, "app")
-}
-
 // whyNot gives the reasons for what was left undone.
 func (p *planner) whyNot() []string {
 	var out []string
