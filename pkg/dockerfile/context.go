@@ -24,7 +24,18 @@ func ignoreFile(l layout, opt RenderOptions, hasScript bool, dockerfiles []strin
 	var w writer
 	w.line("# An allow-list of what the Dockerfile copies: a COPY that is added by hand needs a line here.")
 	prefix := ""
-	if l.app == "." {
+	if l.app == "." && opt.Dir == opt.App && len(opt.TopLevel) > 0 {
+		w.line("*")
+		for _, name := range slices.Sorted(slices.Values(opt.TopLevel)) {
+			bare := strings.TrimSuffix(name, "/")
+			if !slices.Contains(notShipped(), strings.ToLower(bare)) && !ownFile(bare) {
+				w.line("!%s", safeName(bare))
+			}
+		}
+		if hasScript {
+			w.line("!%s", scriptFile)
+		}
+	} else if l.app == "." {
 		w.line("# All of this folder is the app, but for what follows.")
 	} else {
 		w.line("*")

@@ -18,7 +18,8 @@ type RenderOptions struct {
 	// Cwd is where the printed commands will be typed; empty keeps paths absolute.
 	Cwd string
 	// TopLevel are the names in the app folder, folders with a slash at the end.
-	// They are needed where Dir is App, and used only then.
+	// They are needed where Dir is App, and used only then: there the ignore file
+	// allows each by its name.
 	TopLevel []string
 }
 

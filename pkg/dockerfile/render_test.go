@@ -169,7 +169,7 @@ func TestFilesInsideTheAppFolderStayOutOfTheImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := passes(t, f.Content[".dockerignore"], "Web.config", "bin/a.dll", "winpack.toml", "Dockerfile", ".dockerignore", ".winpack.json", "start.cmd"); !slices.Equal(got, []string{"Web.config", "bin/a.dll", "start.cmd"}) {
+	if got := passes(t, f.Content[".dockerignore"], "Web.config", "bin/a.dll", "winpack.toml", "Dockerfile", ".dockerignore", ".winpack.json", "start.cmd", "My Pages/x.htm", "added-later.txt"); !slices.Equal(got, []string{"Web.config", "bin/a.dll", "start.cmd", "My Pages/x.htm"}) {
 		t.Errorf("passes %v", got)
 	}
 	var copies []string
