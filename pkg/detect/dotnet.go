@@ -153,6 +153,7 @@ func runtimeFacts(root *node, config, about, where string) []Fact {
 				fact.Key, fact.item = "shared-framework", SharedFramework{Name: clean(name), Version: clean(v), RollForward: clean(roll), Evidence: e}
 			}
 			facts = append(facts, fact)
+			facts = append(facts, dependencyFacts(name, "dotnet", about, e[0])...)
 			if strings.HasPrefix(name, "Microsoft.AspNetCore.") {
 				facts = append(facts, Fact{Key: "kind", Value: string(KindASPNETCore), source: "aspnetcore", about: about, Evidence: e})
 			}

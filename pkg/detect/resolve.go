@@ -339,7 +339,13 @@ func (r *resolution) describe() {
 		r.derive("framework-ended", r.app.Framework.Version, "", ev, map[string]string{"ended": ended, "next": next, "name": r.app.Framework.Name})
 	}
 	if r.app.Kind == KindASPNET && !r.has("machine-key", "fixed") {
-		r.derive("machine-key-missing", "true", "", r.evidenceOf("kind", string(r.app.Kind)), nil)
+		var web []Evidence
+		r.each("framework", func(f *Fact) {
+			if f.source == "web-config" {
+				web = mergeEvidence(web, f.Evidence[:1])
+			}
+		})
+		r.derive("machine-key-missing", "true", "", orElse(web[:min(1, len(web))], r.evidenceOf("kind", string(r.app.Kind))), nil)
 	}
 	program := r.app.Program
 	if program != nil && r.app.Framework.Name == NETCoreApp && r.app.Architecture == X86 && !program.SelfContained {
