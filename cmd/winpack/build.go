@@ -36,7 +36,7 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			boolFlag("dry-run", "", "resolve and compute everything, and write nothing"),
 			sliceFlag("label", "`KEY=VALUE` label of the image (repeatable)"),
 			sliceFlag("annotation", "`KEY=VALUE` annotation of the image (repeatable)"),
-			sliceFlag("platform", "`PLATFORM` windows/amd64:10.0.20348 or windows(10.0.20348)/amd64: build this release only\n(repeatable)"),
+			sliceFlag("platform", "`PLATFORM` windows/amd64:10.0.BUILD or windows(10.0.BUILD)/amd64: build this release only\n(repeatable)"),
 			stringFlag("iidfile", "`FILE` write the digest of the image to FILE"),
 			stringFlag("metadata-file", "`FILE` write what was built to FILE, as JSON"),
 		}, commonFlags()...),

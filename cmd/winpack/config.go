@@ -60,20 +60,31 @@ func readConfig(job *pipeline.Job) error {
 		return nil // pipeline says what is wrong with APP
 	}
 	defer root.Close()
-	file, err := root.Open(configName)
+	name := filepath.Join(job.App, configName)
+	file, err := openRegular(root, configName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
-	}
-	name := filepath.Join(job.App, configName)
-	if err != nil {
+	} else if err != nil {
 		return fmt.Errorf("reading the configuration %q: %w", name, err)
 	}
 	return applyConfig(job, name, file, func(path string) (io.ReadCloser, error) {
 		if !filepath.IsLocal(filepath.FromSlash(path)) {
 			return nil, errors.New("a winpack.toml in APP may name paths inside APP only; --config FILE may name others")
 		}
-		return root.Open(filepath.FromSlash(path))
+		return openRegular(root, filepath.FromSlash(path))
 	})
+}
+
+// openRegular opens a file of an app folder, where a pipe would block forever.
+func openRegular(root *os.Root, path string) (*os.File, error) {
+	info, err := root.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	return root.Open(path)
 }
 
 func applyConfig(job *pipeline.Job, name string, file io.ReadCloser, open func(string) (io.ReadCloser, error)) error {

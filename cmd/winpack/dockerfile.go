@@ -30,6 +30,7 @@ by hand is never overwritten without --force; text between the edit markers is y
 			boolFlag("stdout", "", "print the Dockerfile, and write nothing"),
 			boolFlag("force", "", "overwrite files that were edited by hand"),
 			boolFlag("check", "", "write nothing, and exit 4 when what is on disk is stale"),
+			boolFlag("pin", "", "name the base images by their digests too, which asks their registry"),
 			stringFlag("prefer", "`WAY` no-run or fast-start: configure at container start, so that it builds anywhere, or\nby RUN, so that the container starts faster and the build needs Windows (default: no-run)"),
 			stringFlag("format", "`FORMAT` text or json (default: text)"),
 		}, commonFlags()...),
@@ -63,7 +64,7 @@ by hand is never overwritten without --force; text between the edit markers is y
 
 // writeOf reads the flags that are dockerfile's own and refuses what makes no sense.
 func writeOf(c *cli.Context, format string) (*pipeline.Write, error) {
-	w := &pipeline.Write{Dir: c.String("output"), Render: c.Bool("stdout"), Check: c.Bool("check"), Force: c.Bool("force")}
+	w := &pipeline.Write{Dir: c.String("output"), Render: c.Bool("stdout"), Check: c.Bool("check"), Force: c.Bool("force"), Pin: c.Bool("pin")}
 	switch {
 	case c.IsSet("output") && w.Dir == "":
 		return nil, usagef("-o is empty: name a folder")
@@ -129,7 +130,9 @@ func writtenText(done *pipeline.Written, check bool, res pipeline.Result) string
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	if check {
-		for _, name := range done.Names {
+		names := slices.Concat(done.Names, done.Stale) // stale may be files that the plan has no more
+		slices.Sort(names)
+		for _, name := range slices.Compact(names) {
 			path := report.Safe(shown(filepath.Join(done.Dir, name)))
 			switch {
 			case slices.Contains(done.Stale, name):

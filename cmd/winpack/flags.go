@@ -142,6 +142,9 @@ func jobOf(c *cli.Context) (pipeline.Job, error) {
 			return job, usagef("--base is empty: name an image, or leave it out")
 		}
 	}
+	if _, err = oneOf(c, "progress", progressModes()...); err != nil {
+		return job, err
+	}
 	failOn, err := oneOf(c, "fail-on", "never", "error", "warning")
 	if err != nil {
 		return job, err

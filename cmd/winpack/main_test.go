@@ -86,26 +86,37 @@ func TestUnreadableFolderIsAnErrorOfItsOwn(t *testing.T) {
 	if err := os.Mkdir(partly, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	site := filepath.Join(dir, "site")
+	if err := os.Mkdir(site, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(site, "index.html"), []byte("<!doctype html><title>x</title>"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for name, mode := range map[string]os.FileMode{"index.html": 0o644, "app.exe": 0o200} {
 		if err := os.WriteFile(filepath.Join(partly, name), []byte("x"), mode); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, test := range []struct {
-		app  string
-		code int
-		want string
+		command, app string
+		code         int
+		want         string
 	}{
-		{locked, exitFailed, "winpack: reading APP"},
-		{partly, exitDone, "app.exe"},
+		{"detect", locked, exitFailed, "winpack: reading APP"},
+		{"detect", partly, exitDone, "app.exe"},
+		{"dockerfile", site, exitFailed, "site.winpack"}, // its folder may not be written
 	} {
-		cmd := exec.Command(winpack, "detect", test.app)
+		cmd := exec.Command(winpack, test.command, test.app)
 		cmd.Dir = dir
 		unprivileged(cmd)
 		out, _ := cmd.CombinedOutput()
 		if code := cmd.ProcessState.ExitCode(); code != test.code || !strings.Contains(string(out), test.want) {
-			t.Errorf("detect %s: exit %d, want %d, with %q in\n%s", filepath.Base(test.app), code, test.code, test.want, out)
+			t.Errorf("%s %s: exit %d, want %d, with %q in\n%s", test.command, filepath.Base(test.app), code, test.code, test.want, out)
 		}
+	}
+	if _, err := os.Stat(site + ".winpack"); err == nil {
+		t.Error("something was written where nothing may be")
 	}
 }
 
@@ -269,5 +280,28 @@ func TestNoColorWithoutATerminal(t *testing.T) {
 	defer null.Close()
 	if colorful(null, func(string) string { return "" }) {
 		t.Error("a file is colored")
+	}
+}
+
+// What only a Windows builder can do ends a build with 1, naming who could; the
+// Dockerfile is written all the same.
+func TestPlanThatNeedsWindowsIsWrittenAndNotBuilt(t *testing.T) {
+	app := fixtures.Copy(t, "aspnet-35")
+	dir := filepath.Dir(app)
+	_, stderr, code := winpack(t, dir, "build", "aspnet-35", "--dry-run")
+	if code != exitFailed || !strings.Contains(stderr, "Docker engine on Windows") || !strings.Contains(stderr, "BuildKit") {
+		t.Errorf("build: exit %d\n%s", code, stderr)
+	}
+	stdout, stderr, code := winpack(t, dir, "dockerfile", "aspnet-35")
+	if code != exitDone || !strings.Contains(stdout, "takes Windows") {
+		t.Errorf("dockerfile: exit %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+func BenchmarkVersion(b *testing.B) {
+	for b.Loop() {
+		if err := exec.Command("winpack", "version").Run(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -35,9 +35,14 @@ type transfer struct {
 	start       time.Time
 }
 
+// progressModes are the values of --progress, as in docker buildx.
+func progressModes() []string {
+	return []string{"auto", "none", "plain", "quiet", "rawjson", "tty"}
+}
+
 // newProgress chooses how to show progress.
 func newProgress(c *cli.Context, e env) (*progress, error) {
-	mode, err := oneOf(c, "progress", "auto", "none", "plain", "quiet", "rawjson", "tty")
+	mode, err := oneOf(c, "progress", progressModes()...)
 	if err != nil {
 		return nil, err
 	}

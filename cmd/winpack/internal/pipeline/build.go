@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-
 	"github.com/winpack/winpack/pkg/build"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
@@ -90,7 +88,7 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 }
 
 func (job Job) registry() build.Registry {
-	return build.Registry{Keychain: authn.DefaultKeychain, Mirrors: job.Mirrors, Insecure: job.Insecure}
+	return build.Registry{Keychain: build.Keychain(), Mirrors: job.Mirrors, Insecure: job.Insecure}
 }
 
 // metadata is the content of --metadata-file: buildx's keys, and ours.
@@ -167,7 +165,7 @@ func ParsePlatform(platform string) (version string, err error) {
 		return "", Usagef("--platform %q: winpack builds for windows/amd64", platform)
 	}
 	if (colon || strings.Contains(platform, "(")) && !isVersion(version) {
-		return "", Usagef("--platform %q: %q is not a Windows build like 10.0.20348.2966", platform, version)
+		return "", Usagef("--platform %q: %q is not a Windows build like 10.0.BUILD.REVISION", platform, version)
 	}
 	return version, nil
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -80,15 +81,25 @@ func appName(path string) string {
 	return mapped
 }
 
+// maxRecord bounds the record of written files, in bytes.
+const maxRecord = 1 << 20
+
 // ownFiles are the names at the top of the app folder that are winpack's and no
 // part of the app: its configuration, and what `dockerfile -o APP` wrote there.
-func ownFiles(dir string) map[string]bool {
+func ownFiles(root *os.Root) map[string]bool {
 	own := map[string]bool{ConfigName: true}
-	if state, err := dockerfile.ReadState(dir); err == nil && state.Record != nil {
-		own[".winpack.json"] = true
-		for name := range state.Record.Files {
-			own[name] = true
-		}
+	const record = ".winpack.json"
+	if info, err := root.Lstat(record); err != nil || !info.Mode().IsRegular() || info.Size() > maxRecord {
+		return own
+	}
+	data, err := root.ReadFile(record)
+	var written dockerfile.Record
+	if err != nil || json.Unmarshal(data, &written) != nil || written.Schema != "winpack/record/v1" {
+		return own
+	}
+	own[record] = true
+	for name := range written.Files {
+		own[name] = true
 	}
 	return own
 }

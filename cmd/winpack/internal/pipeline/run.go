@@ -57,7 +57,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		return err
 	}
 	defer root.Close()
-	app := appFS{root.FS(), ownFiles(absolute)}
+	app := appFS{root.FS(), ownFiles(root)}
 	found, err := detect.Inspect(ctxFS{ctx, app}, detect.Options{Name: appName(absolute)})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -91,7 +91,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	}
 	switch {
 	case job.Write != nil:
-		if err := res.write(ctx, job, absolute, app); err != nil {
+		if err := res.write(ctx, job, absolute, app, found); err != nil {
 			return err
 		}
 		return res.failOn(job.FailOn)

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -10,6 +11,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/pkg/build"
+	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -19,6 +23,7 @@ type Write struct {
 	Render bool   // only render: nothing on disk is read or written
 	Check  bool   // only compare with what is on disk
 	Force  bool   // overwrite what was edited by hand
+	Pin    bool   // name base images by digest too, which asks their registry
 }
 
 // Written is what was rendered, and written or compared.
@@ -37,7 +42,7 @@ func (w Written) Dockerfiles() []string {
 	})
 }
 
-func (res *Result) write(ctx context.Context, job Job, absolute string, app fs.FS) error {
+func (res *Result) write(ctx context.Context, job Job, absolute string, app fs.FS, found detect.Report) error {
 	dir := defaultDir(absolute)
 	if job.Write.Dir != "" {
 		var err error
@@ -58,6 +63,15 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app fs.F
 	}
 	if cwd, err := os.Getwd(); err == nil {
 		options.Cwd = resolve(cwd)
+	}
+	if job.Write.Pin {
+		bases, err := build.Resolve(ctx, job.registry(), res.Plan.Bases)
+		if err != nil {
+			return err
+		}
+		res.Plan.Bases = bases
+		joined := report.New(found, *res.Plan, "")
+		res.Report = &joined
 	}
 	files, err := dockerfile.Render(*res.Plan, options)
 	if usage := (*dockerfile.UsageError)(nil); errors.As(err, &usage) {
@@ -85,7 +99,14 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app fs.F
 	}
 	if err := dockerfile.Write(options.Dir, files, job.Write.Force); err != nil {
 		res.Written = nil
-		return err
+		edited := (*dockerfile.EditedError)(nil)
+		switch {
+		case errors.As(err, &edited):
+			return err
+		case errors.Is(err, fs.ErrPermission):
+			return fmt.Errorf("writing the Dockerfile: %w; name a folder that you may write to with -o", err)
+		}
+		return fmt.Errorf("writing the Dockerfile: %w", err)
 	}
 	return nil
 }

@@ -1,0 +1,518 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/fixtures/registry"
+	"github.com/winpack/winpack/fixtures/standin"
+	"github.com/winpack/winpack/fixtures/wine"
+	"github.com/winpack/winpack/pkg/build/layercheck"
+)
+
+// site is a real registry that has stand-ins of the base images below /mcr.
+type site struct{ host string }
+
+func newSite(t *testing.T) site {
+	t.Helper()
+	host := registry.Start(t)
+	if err := standin.Push(t.Context(), host+"/mcr", standin.Options{}, "nanoserver", "iis", "netfx-aspnet-4.8.1"); err != nil {
+		t.Fatal(err)
+	}
+	return site{host}
+}
+
+// flags lead winpack from Microsoft's registry to the stand-ins.
+func (s site) flags() []string {
+	return []string{"--mirror", "mcr.microsoft.com=" + s.host + "/mcr", "--insecure-registry", s.host}
+}
+
+// build runs winpack build and returns the digest that -q prints.
+func (s site) build(t *testing.T, args ...string) string {
+	t.Helper()
+	stdout, stderr, code := winpack(t, t.TempDir(), append(append([]string{"build", "-q"}, args...), s.flags()...)...)
+	if code != exitDone {
+		t.Fatalf("winpack build %s: exit %d\n%s", strings.Join(args, " "), code, stderr)
+	}
+	digest, err := v1.NewHash(strings.TrimSuffix(stdout, "\n"))
+	if err != nil {
+		t.Fatalf("-q prints %q and not a digest alone", stdout)
+	}
+	return digest.String()
+}
+
+// pull returns the images of an index with their bases, by full os.version.
+func (s site) pull(t *testing.T, ref string) (images map[string]v1.Image) {
+	t.Helper()
+	tag, err := name.ParseReference(ref, name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := remote.Index(tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	images = map[string]v1.Image{}
+	for _, m := range manifest.Manifests {
+		if m.Platform == nil || m.Platform.OS != "windows" || m.Platform.Architecture != "amd64" {
+			t.Errorf("the index names a manifest for %v", m.Platform)
+			continue
+		}
+		if images[m.Platform.OSVersion], err = index.Image(m.Digest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return images
+}
+
+// base returns the image that a mirrored reference has for an os.version.
+func (s site) base(t *testing.T, reference, osVersion string) v1.Image {
+	t.Helper()
+	tag, err := name.ParseReference(strings.Replace(reference, "mcr.microsoft.com", s.host+"/mcr", 1), name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := remote.Image(tag, remote.WithPlatform(v1.Platform{OS: "windows", Architecture: "amd64", OSVersion: osVersion}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// addedFiles returns the files of the layers that an image has over its base, by
+// their path below Files/.
+func addedFiles(t *testing.T, img, base v1.Image) map[string][]byte {
+	t.Helper()
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	below, err := base.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	for _, layer := range layers[len(below):] {
+		r, err := layer.Uncompressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for tr := tar.NewReader(r); ; {
+			h, err := tr.Next()
+			if err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if h.Typeflag != tar.TypeReg {
+				continue
+			}
+			data, err := io.ReadAll(tr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[strings.TrimPrefix(h.Name, "Files/")] = data
+		}
+		r.Close()
+	}
+	return files
+}
+
+// missing compares an app folder with the files of an image, in a folder of it.
+func missing(t *testing.T, app, below string, files map[string][]byte) []string {
+	t.Helper()
+	var wrong []string
+	err := filepath.WalkDir(app, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(app, path)
+		if err != nil {
+			return err
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if got, ok := files[below+filepath.ToSlash(rel)]; !ok || !bytes.Equal(got, want) {
+			wrong = append(wrong, rel)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wrong
+}
+
+func osVersions(t *testing.T, releases ...string) []string {
+	t.Helper()
+	var versions []string
+	for _, release := range releases {
+		v, err := standin.OSVersion(release)
+		if err != nil {
+			t.Fatal(err)
+		}
+		versions = append(versions, v)
+	}
+	return versions
+}
+
+// From an app folder to a pushed image for two Windows releases, pulled back by
+// two clients that are not ours.
+func TestBuildPushesAnImageThatOthersCanPull(t *testing.T) {
+	s := newSite(t)
+	for _, test := range []struct{ fixture, folder, base string }{
+		{"static", "inetpub/wwwroot/", "mcr.microsoft.com/windows/servercore/iis:windowsservercore-"},
+		{"demo", "inetpub/wwwroot/", "mcr.microsoft.com/dotnet/framework/aspnet:4.8.1-windowsservercore-"},
+		{"native-web", "app/", "mcr.microsoft.com/windows/nanoserver:"},
+	} {
+		t.Run(test.fixture, func(t *testing.T) {
+			app := fixtures.App(t, test.fixture)
+			ref := s.host + "/apps/" + test.fixture + ":1"
+			dir := t.TempDir()
+			iid, metadata := filepath.Join(dir, "iid"), filepath.Join(dir, "metadata.json")
+			digest := s.build(t, app, "-t", ref, "-t", s.host+"/apps/"+test.fixture+":latest", "--push", "--iidfile", iid, "--metadata-file", metadata,
+				"--label", "com.example.list=a,b")
+			if got, err := os.ReadFile(iid); err != nil || string(got) != digest {
+				t.Errorf("--iidfile holds %q, %v; the digest is %s", got, err, digest)
+			}
+			checkMetadata(t, metadata, digest, ref)
+
+			images := s.pull(t, ref)
+			versions := osVersions(t, "ltsc2022", "ltsc2025")
+			for i, version := range versions {
+				img := images[version]
+				if img == nil {
+					t.Errorf("there is no image for Windows %s", version)
+					continue
+				}
+				base := s.base(t, test.base+[]string{"ltsc2022", "ltsc2025"}[i], version)
+				for _, p := range layercheck.CheckImage(img, base) {
+					t.Errorf("Windows %s: %v", version, p)
+				}
+				if wrong := missing(t, app, test.folder, addedFiles(t, img, base)); len(wrong) > 0 {
+					t.Errorf("Windows %s: missing in the image, or with other bytes: %q", version, wrong)
+				}
+				config, err := img.ConfigFile()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if config.OSVersion != version || config.Config.Labels["com.example.list"] != "a,b" {
+					t.Errorf("os.version is %s and labels are %v", config.OSVersion, config.Config.Labels)
+				}
+			}
+			if len(images) != len(versions) {
+				t.Errorf("the index has %d images, want %d", len(images), len(versions))
+			}
+			skopeoPulls(t, ref, digest)
+
+			if again := s.build(t, app, "-t", ref, "--push"); again == digest {
+				t.Errorf("another label gives the same digest")
+			}
+			if again := s.build(t, app, "-t", ref, "--push", "--label", "com.example.list=a,b"); again != digest {
+				t.Errorf("the second build gives %s, the first %s", again, digest)
+			}
+		})
+	}
+}
+
+func checkMetadata(t *testing.T, path, digest, ref string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m struct {
+		Digest     string        `json:"containerimage.digest"`
+		Config     string        `json:"containerimage.config.digest"`
+		Descriptor v1.Descriptor `json:"containerimage.descriptor"`
+		Name       string        `json:"image.name"`
+		Winpack    struct {
+			Builder  string
+			Releases []struct{ OSVersion, BaseDigest, Digest string }
+		}
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		t.Fatal(err)
+	}
+	if m.Digest != digest || m.Descriptor.Digest.String() != digest || m.Descriptor.Size == 0 || m.Config == "" ||
+		!strings.HasPrefix(m.Name, ref) || m.Winpack.Builder != "direct" || len(m.Winpack.Releases) != 2 || m.Winpack.Releases[0].BaseDigest == "" {
+		t.Errorf("--metadata-file is\n%s", data)
+	}
+}
+
+func skopeoPulls(t *testing.T, ref, digest string) {
+	t.Helper()
+	if _, err := exec.LookPath("skopeo"); err != nil {
+		if os.Getenv("WINPACK_REQUIRE_TOOLS") == "1" {
+			t.Fatal("skopeo is missing: apt-get install skopeo")
+		}
+		t.Skip("SKIPPED: skopeo is missing: apt-get install skopeo")
+	}
+	dir := filepath.Join(t.TempDir(), "copy")
+	out, err := exec.Command("skopeo", "--insecure-policy", "copy", "--all", "--preserve-digests", "--src-tls-verify=false", "docker://"+ref, "oci:"+dir).CombinedOutput()
+	if err != nil {
+		t.Errorf("skopeo can't pull: %v\n%s", err, out)
+		return
+	}
+	path, err := layout.FromPath(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := path.ImageIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(manifest.Manifests) != 1 || manifest.Manifests[0].Digest.String() != digest {
+		t.Errorf("skopeo pulled %+v, and %s was pushed", manifest.Manifests, digest)
+	}
+}
+
+// The image's own files, started by the image's own entrypoint, serve HTTP.
+func TestPushedWebAppRuns(t *testing.T) {
+	wine.Prefix(t)
+	s := newSite(t)
+	ref := s.host + "/apps/web:1"
+	s.build(t, fixtures.App(t, "native-web"), "-t", ref, "--push")
+	version := osVersions(t, "ltsc2022")[0]
+	img := s.pull(t, ref)[version]
+	if img == nil {
+		t.Fatalf("there is no image for Windows %s", version)
+	}
+	root := t.TempDir()
+	for path, data := range addedFiles(t, img, s.base(t, "mcr.microsoft.com/windows/nanoserver:ltsc2022", version)) {
+		to := filepath.Join(root, filepath.FromSlash(path))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, data, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inRoot := func(windows string) string {
+		rest, ok := strings.CutPrefix(windows, `C:\`)
+		if !ok {
+			t.Fatalf("%q is no absolute Windows path", windows)
+		}
+		return filepath.Join(root, filepath.FromSlash(strings.ReplaceAll(rest, `\`, "/")))
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	listener.Close()
+	entrypoint := config.Config.Entrypoint
+	cmd := wine.Command(t, inRoot(entrypoint[0]), append(entrypoint[1:], config.Config.Cmd...)...)
+	cmd.Dir = inRoot(config.Config.WorkingDir)
+	cmd.Env = append(cmd.Env, fmt.Sprintf("PORT=%d", port))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}()
+	want, err := os.ReadFile(filepath.Join(fixtures.App(t, "native-web"), "wwwroot", "index.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+		if err != nil {
+			if time.Now().After(deadline) {
+				t.Fatal(err)
+			}
+			continue
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != http.StatusOK || !bytes.Equal(body, want) || res.Header.Get("X-Platform") != "windows/amd64" {
+			t.Errorf("the app answers %s, %q, %v", res.Status, body, err)
+		}
+		return
+	}
+}
+
+// winpack.exe makes the same image of the same folder.
+func TestWindowsBuildGivesTheSameDigest(t *testing.T) {
+	wine.Prefix(t)
+	s := newSite(t)
+	exe := filepath.Join(t.TempDir(), "winpack.exe")
+	compile := exec.Command("go", "build", "-o", exe, ".")
+	compile.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+	if out, err := compile.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, fixture := range []string{"native-web", "static"} {
+		app := fixtures.App(t, fixture)
+		want := s.build(t, app, "-t", s.host+"/apps/"+fixture+":linux", "--push")
+		args := append([]string{"build", "-q", wine.Path(app), "-t", s.host + "/apps/" + fixture + ":windows", "--push"}, s.flags()...)
+		cmd := wine.Command(t, exe, args...)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("winpack.exe: %v\n%s%s", err, out, stderr.String())
+		}
+		if got := strings.TrimSpace(string(out)); got != want {
+			t.Errorf("%s: winpack.exe gives %s, winpack gives %s", fixture, got, want)
+		}
+	}
+}
+
+// An OCI layout on disk, as a tar, as a folder, and without base layers.
+func TestBuildSavesAnOCILayout(t *testing.T) {
+	s := newSite(t)
+	app := fixtures.App(t, "static")
+	dir := t.TempDir()
+	full, sparse, file := filepath.Join(dir, "full"), filepath.Join(dir, "sparse"), filepath.Join(dir, "image.tar")
+	digest := s.build(t, app, "-o", "type=oci,tar=false,dest="+full, "-o", "type=oci,tar=false,base=sparse,dest="+sparse, "-o", "type=oci,dest="+file)
+	for _, d := range []string{full, sparse} {
+		path, err := layout.FromPath(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		index, err := path.ImageIndex()
+		if err != nil {
+			t.Fatal(err)
+		}
+		manifest, err := index.IndexManifest()
+		if err != nil || len(manifest.Manifests) != 1 || manifest.Manifests[0].Digest.String() != digest {
+			t.Errorf("%s holds %+v, %v; want %s", filepath.Base(d), manifest, err, digest)
+		}
+	}
+	a, err := os.ReadDir(filepath.Join(full, "blobs", "sha256"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadDir(filepath.Join(sparse, "blobs", "sha256"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b) >= len(a) {
+		t.Errorf("base=sparse stores %d blobs, a full layout %d", len(b), len(a))
+	}
+	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
+		t.Errorf("the tar: %v, %v", info, err)
+	}
+}
+
+// --dry-run resolves and writes nothing, and says what would be.
+func TestDryRunWritesNothing(t *testing.T) {
+	s := newSite(t)
+	app := fixtures.App(t, "static")
+	ref := s.host + "/apps/dry:1"
+	would := s.build(t, app, "-t", ref, "--push", "--dry-run")
+	tag, err := name.ParseReference(ref, name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := remote.Head(tag); err == nil {
+		t.Error("--dry-run pushed")
+	}
+	if did := s.build(t, app, "-t", ref, "--push"); did != would {
+		t.Errorf("--dry-run says %s, the build gives %s", would, did)
+	}
+}
+
+// --pin names each base image by the digest that the registry has now.
+func TestPinNamesTheDigest(t *testing.T) {
+	s := newSite(t)
+	stdout, stderr, code := winpack(t, t.TempDir(), append([]string{"dockerfile", "--stdout", "--pin", fixtures.App(t, "static")}, s.flags()...)...)
+	if code != exitDone {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	for _, release := range []string{"ltsc2022", "ltsc2025"} {
+		version := osVersions(t, release)[0]
+		digest, err := s.base(t, "mcr.microsoft.com/windows/servercore/iis:windowsservercore-"+release, version).Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "windowsservercore-" + release + "@" + digest.String(); !strings.Contains(stdout, want) {
+			t.Errorf("%s is not in\n%s", want, stdout)
+		}
+	}
+}
+
+// A registry that wants a login is exit 1, in one line that says how.
+func TestRegistryThatRefusesIsExit1(t *testing.T) {
+	s := newSite(t)
+	proxy := registry.NewProxy(t, s.host)
+	proxy.Inject(registry.Fault{Path: `^/v2/apps/`, Status: http.StatusUnauthorized, Challenge: `Basic realm="registry"`})
+	_, stderr, code := winpack(t, t.TempDir(), append([]string{"build", "-q", fixtures.App(t, "static"), "-t", proxy.Host + "/apps/site:1", "--push"}, s.flags()...)...)
+	if code != exitFailed || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "docker login") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+}
+
+// An interrupt while the registry keeps us waiting is 130, and leaves nothing.
+func TestInterruptedBuildLeavesNothing(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: a process can't be sent an interrupt on Windows")
+	}
+	s := newSite(t)
+	proxy := registry.NewProxy(t, s.host)
+	proxy.Inject(registry.Fault{Method: http.MethodPost, Path: `/blobs/uploads/`, Delay: time.Minute})
+	dir := t.TempDir()
+	cmd := exec.Command("winpack", append([]string{"build", fixtures.App(t, "static"), "-t", proxy.Host + "/apps/site:1", "--push",
+		"-o", "type=oci,dest=image.tar", "--iidfile", "id", "--metadata-file", "metadata.json"}, s.flags()...)...)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waiting := func() bool {
+		for _, r := range proxy.Requests() {
+			if r.Method == http.MethodPost {
+				return true
+			}
+		}
+		return false
+	}
+	for deadline := time.Now().Add(20 * time.Second); !waiting() && time.Now().Before(deadline); {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.HasSuffix(stderr.String(), "winpack: interrupted; nothing was left half-written\n") {
+		t.Errorf("exit %d\n%s", code, stderr.String())
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 0 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
