@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,7 +130,7 @@ func (j *job) run(ctx context.Context) (Image, error) {
 		// Only reading it tells its digest.
 		r := j.layer.Stream(ctx)
 		_, err = io.Copy(io.Discard, r)
-		if err = errors.Join(err, r.Close()); err != nil {
+		if err = cmp.Or(err, r.Close()); err != nil {
 			return Image{}, err
 		}
 	}

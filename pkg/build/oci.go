@@ -2,6 +2,7 @@ package build
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ func (j *job) save(ctx context.Context, o Output) (done finished, err error) {
 			return fail(err)
 		}
 	}
-	if err := errors.Join(j.writeLayout(ctx, w, done, contents), w.close()); err != nil {
+	if err := cmp.Or(j.writeLayout(ctx, w, done, contents), w.close()); err != nil {
 		if ctx.Err() != nil {
 			return finished{}, ctx.Err()
 		}
@@ -112,7 +113,7 @@ func replace(made, dest, old string) error {
 			return err
 		}
 		if err := os.Rename(made, dest); err != nil {
-			return errors.Join(err, os.Rename(old, dest))
+			return cmp.Or(err, os.Rename(old, dest))
 		}
 		return nil
 	}
@@ -125,7 +126,7 @@ func (j *job) appContent(ctx context.Context, spool string) (content, error) {
 	}
 	r := j.layer.Stream(ctx)
 	err := writeFile(spool, r)
-	if err = errors.Join(err, r.Close()); err != nil {
+	if err = cmp.Or(err, r.Close()); err != nil {
 		return content{}, err
 	}
 	if _, err := j.finish(); err != nil { // sets j.app
@@ -211,7 +212,7 @@ func writeFile(name string, r io.Reader) error {
 		return err
 	}
 	_, err = io.Copy(f, r)
-	return errors.Join(err, f.Close())
+	return cmp.Or(err, f.Close())
 }
 
 type folderWriter struct{ dir string }
@@ -225,7 +226,7 @@ func (w folderWriter) file(name string, _ int64, open func() (io.ReadCloser, err
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeFile(path, r), r.Close())
+	return cmp.Or(writeFile(path, r), r.Close())
 }
 
 func (folderWriter) close() error { return nil }
@@ -256,13 +257,13 @@ func (w *tarWriter) file(name string, size int64, open func() (io.ReadCloser, er
 			delete(w.dirs, d)
 		}
 		_, seekErr := w.f.Seek(start, io.SeekStart)
-		err = errors.Join(err, seekErr, w.f.Truncate(start))
+		err = cmp.Or(err, seekErr, w.f.Truncate(start))
 	}()
 	r, err := open()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
+	defer func() { err = cmp.Or(err, r.Close()) }()
 	tw := tar.NewWriter(w.f)
 	for i, c := range name {
 		if dir := name[:i] + "/"; c == '/' && !w.dirs[dir] {
@@ -283,5 +284,5 @@ func (w *tarWriter) file(name string, size int64, open func() (io.ReadCloser, er
 }
 
 func (w *tarWriter) close() error {
-	return errors.Join(tar.NewWriter(w.f).Close(), w.f.Close())
+	return cmp.Or(tar.NewWriter(w.f).Close(), w.f.Close())
 }
