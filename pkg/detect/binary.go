@@ -27,7 +27,7 @@ type image struct {
 	sub     pe.Span
 	x86     bool // machine is 32-bit x86
 	arch    pe.Architecture
-	clr     *pe.CLR // nil for native code
+	clr     *managed // nil for native code
 	refs    []pe.Assembly
 	imports []pe.Import // of native and mixed-mode code
 	delayed []pe.Import
@@ -35,6 +35,15 @@ type image struct {
 	exports []pe.Function
 	broken  bool   // what it imports could not be read
 	wrapper string // installer or wrapper that the section table gives away
+}
+
+// managed is what is kept of a CLI header and its metadata. A pe.CLR would keep
+// the bytes of its file alive, which adds up over thousands of files.
+type managed struct {
+	pe.Span
+	Name, RuntimeVersion            pe.Text
+	TargetFramework, TargetPlatform pe.Text
+	EntryPoint                      uint32
 }
 
 func (b *image) native() bool { return b.clr == nil }
@@ -150,10 +159,11 @@ func (t *Tree) readBinary(p string) (b *image) {
 		var err error
 		b.arch, err = f.Architecture()
 		keep(err)
-		b.clr, err = f.CLR()
+		clr, err := f.CLR()
 		keep(err)
-		if b.clr != nil {
-			b.refs, err = b.clr.AssemblyRefs()
+		if clr != nil {
+			b.clr = &managed{clr.Span, clr.Name, clr.RuntimeVersion, clr.TargetFramework, clr.TargetPlatform, clr.EntryPoint}
+			b.refs, err = clr.AssemblyRefs()
 			keep(err)
 		}
 		if b.clr == nil || b.arch.Mixed {
