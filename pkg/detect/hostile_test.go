@@ -148,6 +148,14 @@ func TestLinksNeverLeaveTheFolder(t *testing.T) {
 	}
 }
 
+func TestFoldersWithoutEndAreCut(t *testing.T) {
+	r := look(t, files(strings.Repeat("d/", 200)+"web.config", "<configuration/>", "Default.aspx", page))
+	if r.App.Kind != detect.KindASPNET {
+		t.Errorf("kind %s", r.App.Kind)
+	}
+	wantProblem(t, r, strings.TrimSuffix(strings.Repeat("d/", 65), "/"), "deeper than 64 folders")
+}
+
 func TestNamesThatDifferInCaseOnlyAreNamed(t *testing.T) {
 	r := look(t, files("Default.aspx", page, "Web.config", "<configuration/>", "web.config", "<configuration/>"))
 	wantProblem(t, r, "web.config", "in case only")

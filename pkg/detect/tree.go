@@ -6,9 +6,11 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Bounds of what is read of one folder. An application beyond them is reported
@@ -55,7 +57,7 @@ func newTree(fsys fs.FS, name string) (*Tree, error) {
 		return nil, fmt.Errorf("reading the app folder: %w", err)
 	}
 	var links []string
-	t.walk(".", root, 0, &links)
+	t.walk(t.scan(".", root), &links)
 	slices.SortFunc(t.files, func(a, b file) int { return strings.Compare(a.path, b.path) })
 	if len(links) > 0 {
 		t.resolveLinks(links)
@@ -71,12 +73,56 @@ func newTree(fsys fs.FS, name string) (*Tree, error) {
 	return t, nil
 }
 
-func (t *Tree) walk(dir string, entries []fs.DirEntry, depth int, links *[]string) {
-	if depth > maxDepth {
-		t.problem(dir, fmt.Sprintf("deeper than %d folders: what lies below was not looked at", maxDepth))
-		return
+// folder is one that was read, with those below it.
+type folder struct {
+	path    string
+	entries []fs.DirEntry
+	err     error
+	below   map[string]*folder // by name
+}
+
+// scan reads all folders on all cores, down to maxDepth and until more than
+// maxFiles entries were seen.
+func (t *Tree) scan(root string, entries []fs.DirEntry) *folder {
+	var seen atomic.Int64
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var read func(f *folder, depth int)
+	read = func(f *folder, depth int) {
+		if seen.Add(int64(len(f.entries))) > 2*maxFiles || depth >= maxDepth {
+			return
+		}
+		f.below = map[string]*folder{}
+		for _, e := range f.entries {
+			if !e.IsDir() {
+				continue
+			}
+			sub := &folder{path: path.Join(f.path, e.Name())}
+			f.below[e.Name()] = sub
+			visit := func() {
+				sub.entries, sub.err = fs.ReadDir(t.fsys, sub.path)
+				read(sub, depth+1)
+			}
+			select {
+			case slots <- struct{}{}:
+				wg.Go(func() {
+					visit()
+					<-slots
+				})
+			default:
+				visit()
+			}
+		}
 	}
-	for _, e := range entries {
+	top := &folder{path: root, entries: entries}
+	read(top, 0)
+	wg.Wait()
+	return top
+}
+
+func (t *Tree) walk(f *folder, links *[]string) {
+	dir := f.path
+	for _, e := range f.entries {
 		p := e.Name()
 		if dir != "." {
 			p = dir + "/" + p
@@ -84,11 +130,15 @@ func (t *Tree) walk(dir string, entries []fs.DirEntry, depth int, links *[]strin
 		switch mode := e.Type(); {
 		case mode.IsDir():
 			t.dirs[strings.ToLower(p)] = true
-			below, err := fs.ReadDir(t.fsys, p)
-			if err != nil {
-				t.problem(p, "the folder could not be read: "+reason(err)+"; what it holds is unknown")
+			below := f.below[e.Name()]
+			if below == nil {
+				t.problem(p, fmt.Sprintf("deeper than %d folders or beyond %d files: what lies below was not looked at", maxDepth, maxFiles))
+				continue
 			}
-			t.walk(p, below, depth+1, links)
+			if below.err != nil {
+				t.problem(p, "the folder could not be read: "+reason(below.err)+"; what it holds is unknown")
+			}
+			t.walk(below, links)
 		case mode&fs.ModeSymlink != 0:
 			*links = append(*links, p)
 		case mode.IsRegular():
