@@ -516,3 +516,21 @@ func TestInterruptedBuildLeavesNothing(t *testing.T) {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
 }
+
+// An image that is saved into the app's own folder is no part of the app.
+func TestOutputsInTheAppFolderAreNotInTheImage(t *testing.T) {
+	s := newSite(t)
+	app := fixtures.Copy(t, "static")
+	want := s.build(t, app, "-o", "type=oci,dest="+filepath.Join(t.TempDir(), "image.tar"))
+	for range 2 {
+		got := s.build(t, app, "-o", "type=oci,dest="+filepath.Join(app, "image.tar"), "-o", "type=oci,tar=false,dest="+filepath.Join(app, "img", "layout"),
+			"--iidfile", filepath.Join(app, "id"), "--metadata-file", filepath.Join(app, "metadata.json"))
+		if got != want {
+			t.Errorf("saved into the app's folder the image is %s, elsewhere %s", got, want)
+		}
+	}
+	_, stderr, code := winpack(t, app, append([]string{"build", "-o", "type=oci,tar=false,dest=."}, s.flags()...)...)
+	if code != exitUsage || !strings.Contains(stderr, "would replace APP") {
+		t.Errorf("an image in the place of APP: exit %d\n%s", code, stderr)
+	}
+}

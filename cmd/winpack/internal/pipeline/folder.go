@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,35 +23,35 @@ const ConfigName = "winpack.toml"
 
 // openFolder opens the app folder. What is read through it never leaves the
 // folder, whatever symlinks say.
-func openFolder(path string) (*os.Root, error) {
-	info, err := os.Stat(path)
+func openFolder(dir string) (*os.Root, error) {
+	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return nil, Usagef("APP %q does not exist: name the folder that holds the built application", path)
+		return nil, Usagef("APP %q does not exist: name the folder that holds the built application", dir)
 	case err != nil:
-		return nil, readError(path, err)
-	case !info.IsDir() && strings.EqualFold(filepath.Ext(path), ".zip"):
-		return nil, Usagef("APP %q is a zip, and this version of winpack reads folders only: unpack it first", path)
+		return nil, readError(dir, err)
+	case !info.IsDir() && strings.EqualFold(filepath.Ext(dir), ".zip"):
+		return nil, Usagef("APP %q is a zip, and this version of winpack reads folders only: unpack it first", dir)
 	case !info.IsDir():
-		return nil, Usagef("APP %q is not a folder: name the folder that holds the built application", path)
+		return nil, Usagef("APP %q is not a folder: name the folder that holds the built application", dir)
 	}
-	root, err := os.OpenRoot(path)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, readError(path, err)
+		return nil, readError(dir, err)
 	}
-	dir, err := root.Open(".")
+	top, err := root.Open(".")
 	if err == nil {
-		_, err = dir.ReadDir(1)
-		dir.Close()
+		_, err = top.ReadDir(1)
+		top.Close()
 	}
 	if err != nil && err != io.EOF {
 		root.Close()
-		return nil, readError(path, err)
+		return nil, readError(dir, err)
 	}
 	return root, nil
 }
 
-func readError(path string, err error) error {
+func readError(dir string, err error) error {
 	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
 		err = pathErr.Err
 	}
@@ -58,13 +59,13 @@ func readError(path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		cure = "; run winpack as a user that may read it"
 	}
-	return fmt.Errorf("reading APP %q: %w%s", path, err, cure)
+	return fmt.Errorf("reading APP %q: %w%s", dir, err, cure)
 }
 
 // appName makes the app's name out of the folder's: what a file, an image and a
 // label may be called. Other characters become "-".
-func appName(path string) string {
-	name := filepath.Base(path)
+func appName(dir string) string {
+	name := filepath.Base(dir)
 	mapped := strings.Map(func(r rune) rune {
 		if r == '.' || r == '_' || r != unicode.ReplacementChar && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
 			return r
@@ -104,14 +105,30 @@ func ownFiles(root *os.Root) map[string]bool {
 	return own
 }
 
-// appFS is the app folder without winpack's own files.
+// appFS is the app folder without winpack's own files: those of ownFiles, and
+// what this build writes into the folder.
 type appFS struct {
 	fs.FS
-	own map[string]bool
+	own     map[string]bool
+	outputs []string // slash-separated, relative to the folder
+}
+
+func (a appFS) isOwn(name string) bool {
+	if a.own[name] {
+		return true
+	}
+	for _, out := range a.outputs {
+		// Until it is whole a file has a name like .NAME.123 beside its own.
+		dir, base := path.Split(out)
+		if name == out || strings.HasPrefix(name, out+"/") || strings.HasPrefix(name, dir+"."+base+".") {
+			return true
+		}
+	}
+	return false
 }
 
 func (a appFS) hidden(op, name string) error {
-	if a.own[name] {
+	if a.isOwn(name) {
 		return &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
 	}
 	return nil
@@ -147,8 +164,32 @@ func (a appFS) ReadLink(name string) (string, error) {
 
 func (a appFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	entries, err := fs.ReadDir(a.FS, name)
-	if name == "." {
-		entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return a.own[e.Name()] })
+	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return a.isOwn(path.Join(name, e.Name())) }), err
+}
+
+// outputsIn lists what a build writes into the app folder, relative to it.
+func (b *Build) outputsIn(app string) ([]string, error) {
+	var inside []string
+	files := []string{b.IIDFile, b.MetadataFile}
+	for _, o := range b.Outputs {
+		files = append(files, o.Dest)
 	}
-	return entries, err
+	for _, file := range files {
+		if file == "" {
+			continue
+		}
+		absolute, err := filepath.Abs(file)
+		if err != nil {
+			return nil, Usagef("%q: %w", file, err)
+		}
+		rel, err := filepath.Rel(app, resolve(absolute))
+		switch {
+		case err != nil || !filepath.IsLocal(rel):
+		case rel == ".":
+			return nil, Usagef("-o would replace APP with the image: name another place than %q", file)
+		default:
+			inside = append(inside, filepath.ToSlash(rel))
+		}
+	}
+	return inside, nil
 }

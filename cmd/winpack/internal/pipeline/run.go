@@ -57,7 +57,12 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		return err
 	}
 	defer root.Close()
-	app := appFS{root.FS(), ownFiles(root)}
+	app := appFS{FS: root.FS(), own: ownFiles(root)}
+	if job.Build != nil {
+		if app.outputs, err = job.Build.outputsIn(resolve(absolute)); err != nil {
+			return err
+		}
+	}
 	found, err := detect.Inspect(ctxFS{ctx, app}, detect.Options{Name: appName(absolute)})
 	if ctx.Err() != nil {
 		return ctx.Err()

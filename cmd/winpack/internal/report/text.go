@@ -270,7 +270,7 @@ func (p *printer) next(r Report) {
 		if r.Needs.WindowsBuilder {
 			p.line("  then build that Dockerfile on Windows")
 		} else {
-			p.line("  winpack build%s -t REGISTRY/%s:TAG --push", app, strings.ToLower(Safe(r.App.Name)))
+			p.line("  winpack build%s -t REGISTRY/%s:TAG --push", app, repositoryName(r.App.Name))
 		}
 	}
 }
@@ -285,6 +285,20 @@ func ruleList(findings []detect.Finding) string {
 		}
 	}
 	return strings.Join(rules, ", ")
+}
+
+// repositoryName is the app's name with what a repository may not hold as "-".
+func repositoryName(name string) string {
+	name = strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '_' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name)), "-._")
+	if name == "" {
+		return "app"
+	}
+	return name
 }
 
 // shellWord quotes a word for a POSIX shell or PowerShell where it needs it.
