@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/winpack/winpack/pkg/detect"
 )
@@ -254,10 +255,19 @@ func (w want) dotnet(rep detect.Report) (want, error) {
 	return w, nil
 }
 
-// printable keeps text from the app from being more than text in a message.
+// printable keeps text from the app from being more than text in a message, a
+// comment or on a terminal: what does not print is escaped, line ends too.
 func printable(s string) string {
-	q := strconv.QuoteToASCII(s)
-	return q[1 : len(q)-1]
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			q := strconv.QuoteRuneToASCII(r)
+			b.WriteString(q[1 : len(q)-1])
+		}
+	}
+	return b.String()
 }
 
 // releases checks the wished releases.

@@ -26,9 +26,9 @@ const (
 // found until then (kind, findings, rejected images), and no step.
 func New(rep detect.Report, cat Catalog, opt Options) (Plan, error) {
 	p := &planner{rep: rep, cat: cat, opt: opt}
-	p.plan = Plan{Name: rep.App.Name, Kind: rep.App.Kind, Why: []string{}, Rejected: []Rejected{}, Steps: []Step{}, Builder: BuilderNeeds{Reasons: []string{}}}
+	p.plan = Plan{Name: rep.App.Name, Kind: rep.App.Kind, Bases: []Base{}, Why: []string{}, Rejected: []Rejected{}, Steps: []Step{}, Builder: BuilderNeeds{Reasons: []string{}}}
 	if err := p.decide(); err != nil {
-		p.plan.Steps, p.plan.Bases = []Step{}, nil
+		p.plan.Steps, p.plan.Bases = []Step{}, []Base{}
 		return p.plan, err
 	}
 	return p.plan, nil

@@ -132,8 +132,8 @@ type writer struct{ bytes.Buffer }
 
 func (w *writer) line(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
 
-// comment writes a sentence as comment lines of about 100 characters. Only
-// printable ASCII gets in, so nothing in it can end the line.
+// comment writes a sentence as comment lines of about 100 characters. Only what
+// prints gets in, so nothing in it can end the line.
 func (w *writer) comment(s string) {
 	line := "#"
 	for word := range strings.FieldsSeq(printable(s)) {
