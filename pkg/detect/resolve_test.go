@@ -36,6 +36,7 @@ func TestRuntimesThatNoImageHas(t *testing.T) {
 		"a 32-bit host without its runtime": {program("a.exe", X86, false, net10, KindDotNetConsole), "WP1109", true},
 		"a 32-bit host with its runtime":    {program("a.exe", X86, true, net10, KindDotNetConsole), "WP1109", false},
 		"a 64-bit host":                     {program("a.exe", X64, false, net10, KindDotNetConsole), "WP1109", false},
+		"an ARM64 program":                  {program("a.exe", ARM64, true, net10, KindDotNetConsole), "WP1005", true},
 		"a CLR 2 program":                   {program("a.exe", AnyCPU, false, Framework{NETFramework, "3.5"}, KindNetFXConsole), "WP1111", true},
 		"a CLR 4 program":                   {program("a.exe", AnyCPU, false, Framework{NETFramework, "4.0"}, KindNetFXConsole), "WP1111", false},
 		"WindowsDesktop in a console": {append(program("a.exe", X64, false, net10, KindDotNetConsole),
