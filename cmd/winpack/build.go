@@ -58,9 +58,9 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			}
 			b.Progress = shown.event
 			job.Build = b
+			job.Found = func(r report.Report) { printFindings(e, c, r) }
 			res := pipeline.Run(c.Context, job)
 			shown.close()
-			printFindings(e, c, res.Report)
 			if res.Image != nil {
 				err := printImage(e.stdout, c.Bool("quiet"), b, res)
 				if res.Err == nil {
@@ -193,8 +193,8 @@ func epoch(value string) (*time.Time, error) {
 
 // printFindings writes the findings of a command that makes something to stderr,
 // one line each.
-func printFindings(e env, c *cli.Context, r *report.Report) {
-	if r == nil || c.Bool("quiet") {
+func printFindings(e env, c *cli.Context, r report.Report) {
+	if c.Bool("quiet") {
 		return
 	}
 	for _, f := range r.Findings {

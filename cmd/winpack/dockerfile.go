@@ -52,8 +52,8 @@ by hand is never overwritten without --force; text between the edit markers is y
 			if err := readConfig(&job); err != nil {
 				return err
 			}
+			job.Found = func(r report.Report) { printFindings(e, c, r) }
 			res := pipeline.Run(c.Context, job)
-			printFindings(e, c, res.Report)
 			if err := printWritten(e.stdout, format, c.Bool("quiet"), job.Write, res); err != nil {
 				return err
 			}

@@ -26,6 +26,9 @@ type Job struct {
 	Mirrors  map[string]string // HOST to MIRROR
 	Insecure []string          // hosts that are spoken to over plain http
 
+	// Found is called with the report before anything is written or built.
+	Found func(report.Report)
+
 	Write *Write // write the Dockerfile
 	Build *Build // build the image
 }
@@ -86,6 +89,9 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	}
 	joined := report.New(found, plan, why)
 	res.Report = &joined
+	if job.Found != nil {
+		job.Found(joined)
+	}
 	if job.Build != nil {
 		if err := res.checkBuild(job, absolute); err != nil {
 			return err

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -186,5 +187,22 @@ func TestFindingLinesStayAsProblemMatchersReadThem(t *testing.T) {
 	}
 	if want := ".:1: error WP3001: m\nWeb.config:12: warning WP1002: m\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
+func TestManyProblemsAreCountedAndNotHidden(t *testing.T) {
+	r := full()
+	for range 20 {
+		r.Problems = append(r.Problems, detect.Problem{Path: "x.dll", Message: "truncated"})
+	}
+	var few, all bytes.Buffer
+	if err := errors.Join(r.Text(&few, View{}), r.Text(&all, View{Verbose: true})); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(few.String(), "and 11 more: -v lists them all") || strings.Count(few.String(), "x.dll: truncated") != 10 {
+		t.Errorf("without -v:\n%s", few.String())
+	}
+	if strings.Count(all.String(), "x.dll: truncated") != 21 {
+		t.Errorf("with -v:\n%s", all.String())
 	}
 }

@@ -225,12 +225,19 @@ func (p *printer) evidence(list []detect.Evidence) {
 	}
 }
 
+// fewProblems is how many problems are listed without -v.
+const fewProblems = 10
+
 func (p *printer) problems(list []detect.Problem) {
 	if len(list) == 0 {
 		return
 	}
 	p.line("%s", p.paint(bold, "Could not be read:"))
-	for _, x := range list {
+	for i, x := range list {
+		if i == fewProblems && !p.Verbose && len(list) > fewProblems+1 {
+			p.line("  and %d more: -v lists them all", len(list)-i)
+			break
+		}
 		p.line("  %s: %s", Safe(x.Path), OneLine(x.Message))
 	}
 	p.line("")

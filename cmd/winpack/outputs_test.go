@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/fixtures/registry"
+)
+
+// An OCI layout on disk, as a tar, as a folder, and without base layers.
+func TestBuildSavesAnOCILayout(t *testing.T) {
+	s := newSite(t)
+	app := fixtures.App(t, "static")
+	dir := t.TempDir()
+	full, sparse, file := filepath.Join(dir, "full"), filepath.Join(dir, "sparse"), filepath.Join(dir, "image.tar")
+	digest := s.build(t, app, "-o", "type=oci,tar=false,dest="+full, "-o", "type=oci,tar=false,base=sparse,dest="+sparse, "-o", "type=oci,dest="+file)
+	for _, d := range []string{full, sparse} {
+		path, err := layout.FromPath(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		index, err := path.ImageIndex()
+		if err != nil {
+			t.Fatal(err)
+		}
+		manifest, err := index.IndexManifest()
+		if err != nil || len(manifest.Manifests) != 1 || manifest.Manifests[0].Digest.String() != digest {
+			t.Errorf("%s holds %+v, %v; want %s", filepath.Base(d), manifest, err, digest)
+		}
+	}
+	a, err := os.ReadDir(filepath.Join(full, "blobs", "sha256"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadDir(filepath.Join(sparse, "blobs", "sha256"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b) >= len(a) {
+		t.Errorf("base=sparse stores %d blobs, a full layout %d", len(b), len(a))
+	}
+	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
+		t.Errorf("the tar: %v, %v", info, err)
+	}
+}
+
+// --dry-run resolves and writes nothing, and says what would be.
+func TestDryRunWritesNothing(t *testing.T) {
+	s := newSite(t)
+	app := fixtures.App(t, "static")
+	ref := s.host + "/apps/dry:1"
+	would := s.build(t, app, "-t", ref, "--push", "--dry-run")
+	tag, err := name.ParseReference(ref, name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := remote.Head(tag); err == nil {
+		t.Error("--dry-run pushed")
+	}
+	if did := s.build(t, app, "-t", ref, "--push"); did != would {
+		t.Errorf("--dry-run says %s, the build gives %s", would, did)
+	}
+}
+
+// --pin names each base image by the digest that the registry has now.
+func TestPinNamesTheDigest(t *testing.T) {
+	s := newSite(t)
+	stdout, stderr, code := winpack(t, t.TempDir(), append([]string{"dockerfile", "--stdout", "--pin", fixtures.App(t, "static")}, s.flags()...)...)
+	if code != exitDone {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	for _, release := range []string{"ltsc2022", "ltsc2025"} {
+		version := osVersions(t, release)[0]
+		digest, err := s.base(t, "mcr.microsoft.com/windows/servercore/iis:windowsservercore-"+release, version).Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "windowsservercore-" + release + "@" + digest.String(); !strings.Contains(stdout, want) {
+			t.Errorf("%s is not in\n%s", want, stdout)
+		}
+	}
+}
+
+// A registry that wants a login is exit 1, in one line that says how.
+func TestRegistryThatRefusesIsExit1(t *testing.T) {
+	s := newSite(t)
+	proxy := registry.NewProxy(t, s.host)
+	proxy.Inject(registry.Fault{Path: `^/v2/apps/`, Status: http.StatusUnauthorized, Challenge: `Basic realm="registry"`})
+	_, stderr, code := winpack(t, t.TempDir(), append([]string{"build", "-q", fixtures.App(t, "static"), "-t", proxy.Host + "/apps/site:1", "--push"}, s.flags()...)...)
+	if code != exitFailed || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "docker login") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+}
+
+// An interrupt while the registry keeps us waiting is 130, and leaves nothing.
+func TestInterruptedBuildLeavesNothing(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: a process can't be sent an interrupt on Windows")
+	}
+	s := newSite(t)
+	proxy := registry.NewProxy(t, s.host)
+	proxy.Inject(registry.Fault{Method: http.MethodPost, Path: `/blobs/uploads/`, Delay: time.Minute})
+	dir := t.TempDir()
+	cmd := exec.Command("winpack", append([]string{"build", fixtures.App(t, "static"), "-t", proxy.Host + "/apps/site:1", "--push",
+		"-o", "type=oci,dest=image.tar", "--iidfile", "id", "--metadata-file", "metadata.json"}, s.flags()...)...)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waiting := func() bool {
+		for _, r := range proxy.Requests() {
+			if r.Method == http.MethodPost {
+				return true
+			}
+		}
+		return false
+	}
+	for deadline := time.Now().Add(20 * time.Second); !waiting() && time.Now().Before(deadline); {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.HasSuffix(stderr.String(), "winpack: interrupted; nothing was left half-written\n") {
+		t.Errorf("exit %d\n%s", code, stderr.String())
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 0 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
+// An image that is saved into the app's own folder is no part of the app.
+func TestOutputsInTheAppFolderAreNotInTheImage(t *testing.T) {
+	s := newSite(t)
+	app := fixtures.Copy(t, "static")
+	want := s.build(t, app, "-o", "type=oci,dest="+filepath.Join(t.TempDir(), "image.tar"))
+	for range 2 {
+		got := s.build(t, app, "-o", "type=oci,dest="+filepath.Join(app, "image.tar"), "-o", "type=oci,tar=false,dest="+filepath.Join(app, "img", "layout"),
+			"--iidfile", filepath.Join(app, "id"), "--metadata-file", filepath.Join(app, "metadata.json"))
+		if got != want {
+			t.Errorf("saved into the app's folder the image is %s, elsewhere %s", got, want)
+		}
+	}
+	_, stderr, code := winpack(t, app, append([]string{"build", "-o", "type=oci,tar=false,dest=."}, s.flags()...)...)
+	if code != exitUsage || !strings.Contains(stderr, "would replace APP") {
+		t.Errorf("an image in the place of APP: exit %d\n%s", code, stderr)
+	}
+}
