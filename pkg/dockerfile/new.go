@@ -9,17 +9,6 @@ import (
 	"github.com/winpack/winpack/pkg/detect"
 )
 
-// Rules of the findings that only the choice of an image can tell.
-const (
-	RuleDotNetEnded   = "WP3001" // the app's .NET is out of support
-	RuleNoImage       = "WP3002" // no image for a release of the default list
-	RuleRetiredBase   = "WP3003" // --base names what nobody builds any more
-	RuleBaseUnfit     = "WP3004" // --base names an image that cannot run the app
-	RuleNoInstaller   = "WP3005" // an IIS module that winpack cannot install
-	RuleServiceName   = "WP3006" // the service runs under another name than its own
-	RuleDotNetForward = "WP3007" // the app runs on a later minor version of its .NET
-)
-
 // New decides how an application becomes an image: base, steps, configuration.
 // It is pure. The error is a *BlockedError, *UnknownKindError, *NoImageError,
 // *UnknownReleaseError or *UsageError; the plan beside it then holds what was
@@ -84,13 +73,6 @@ func (p *planner) blocked() error {
 		return &BlockedError{Kind: k, Findings: blockers}
 	}
 	return nil
-}
-
-func (p *planner) find(rule string, level detect.Level, message, remedy string) {
-	f := detect.Finding{Rule: rule, Level: level, Message: message, Remedy: remedy, Evidence: []detect.Evidence{}}
-	if !slices.ContainsFunc(p.plan.Findings, func(o detect.Finding) bool { return o.Rule == rule && o.Message == message }) {
-		p.plan.Findings = append(p.plan.Findings, f)
-	}
 }
 
 func (p *planner) chooseBases(oses []string) error {
@@ -231,7 +213,11 @@ func (p *planner) explainDotNet(w want, img ImageRow, os string) {
 	if img.Family == detect.FamilyNanoServer {
 		larger := p.similarVersion(img.Role, img.Version, os, detect.FamilyServerCore)
 		if larger != nil {
-			p.reject(larger, fmt.Sprintf("adds %s that the app does not need", mb(larger.CompressedMB[os]-img.CompressedMB[os])))
+			why := "is larger and brings nothing that the app needs"
+			if a, b := larger.CompressedMB[os], img.CompressedMB[os]; a > 0 && b > 0 {
+				why = fmt.Sprintf("adds %s that the app does not need", mb(a-b))
+			}
+			p.reject(larger, why)
 		}
 	}
 }
@@ -259,18 +245,19 @@ func (p *planner) explainFamily(w want, img ImageRow, os, ref string) {
 	}
 	smaller := p.similarVersion(img.Role, img.Version, os, detect.FamilyNanoServer)
 	var reasons []string
-	switch img.Role {
-	case roleNetFX, roleNetFXIIS, roleNetFXWCF, roleIIS:
-		smaller = p.similar(roleOS, want{}, os, detect.FamilyNanoServer)
-		if img.Role == roleIIS {
-			reasons = append(reasons, "there is no IIS on Nano Server")
-		} else {
-			reasons = append(reasons, "there is no .NET Framework on Nano Server")
-		}
-	}
 	for _, f := range p.rep.Needs.Families {
 		if (f.Release == "" || f.Release == os) && familyRank(f.Family) > 0 {
 			reasons = append(reasons, printable(f.Why))
+		}
+	}
+	switch img.Role {
+	case roleIIS:
+		smaller = p.similar(roleOS, want{}, os, detect.FamilyNanoServer)
+		reasons = append(reasons, "Nano Server has no IIS")
+	case roleNetFX, roleNetFXIIS, roleNetFXWCF:
+		smaller = p.similar(roleOS, want{}, os, detect.FamilyNanoServer)
+		if len(reasons) == 0 {
+			reasons = append(reasons, "Nano Server has no .NET Framework")
 		}
 	}
 	if p.rep.App.Architecture == detect.X86 {

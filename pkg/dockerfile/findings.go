@@ -1,0 +1,38 @@
+package dockerfile
+
+import (
+	"slices"
+
+	"github.com/winpack/winpack/pkg/detect"
+)
+
+// Rules of the findings that only the choice of an image can tell.
+const (
+	RuleDotNetEnded   = "WP3001" // the app's .NET is out of support
+	RuleNoImage       = "WP3002" // no image for a release of the default list
+	RuleRetiredBase   = "WP3003" // --base names what nobody builds any more
+	RuleBaseUnfit     = "WP3004" // --base names an image that cannot run the app
+	RuleNoInstaller   = "WP3005" // an IIS module that winpack cannot install
+	RuleServiceName   = "WP3006" // the service runs under another name than its own
+	RuleDotNetForward = "WP3007" // the app runs on a later minor version of its .NET
+)
+
+func (p *planner) find(rule string, level detect.Level, message, remedy string) {
+	f := detect.Finding{Rule: rule, Level: level, Message: message, Remedy: remedy, Evidence: p.subject()}
+	if !slices.ContainsFunc(p.plan.Findings, func(o detect.Finding) bool { return o.Rule == rule && o.Message == message }) {
+		p.plan.Findings = append(p.plan.Findings, f)
+	}
+}
+
+// subject is where the app says what it is: the place that findings about its
+// image point at.
+func (p *planner) subject() []detect.Evidence {
+	for _, key := range []string{"framework", "program", "kind"} {
+		for _, f := range p.rep.Facts {
+			if f.Key == key && f.OverruledBy == "" && len(f.Evidence) > 0 {
+				return f.Evidence[:1]
+			}
+		}
+	}
+	return []detect.Evidence{}
+}
