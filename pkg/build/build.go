@@ -74,7 +74,7 @@ type Event struct {
 type Image struct {
 	Digest       string    `json:"digest"`
 	MediaType    string    `json:"mediaType"`
-	Size         int64     `json:"size"`
+	Size         int64     `json:"size"` // of the index or manifest itself, as in its descriptor
 	References   []string  `json:"references"`
 	Releases     []Release `json:"releases"`
 	BytesRead    int64     `json:"bytesRead"`    // from registries
@@ -82,6 +82,9 @@ type Image struct {
 	// Unchanged is true where the tag already held this very image.
 	Unchanged bool          `json:"unchanged"`
 	Durations time.Duration `json:"-"`
+	// Phases are the parts of Durations: "resolve", "list" (the app's files), "push"
+	// and "save"; one that did not happen is absent.
+	Phases map[string]time.Duration `json:"-"`
 }
 
 // Release is the image for one Windows build.

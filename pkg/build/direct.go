@@ -32,6 +32,7 @@ type job struct {
 	app     *blob           // nil until known, or where layer is
 	created time.Time
 	moved   map[string]*baseMoves // by repository
+	phases  map[string]time.Duration
 }
 
 // Build makes the image and sends it to every destination of the request. A plan
@@ -44,7 +45,7 @@ func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
 	if err := needsWindows(req.Plan); err != nil {
 		return Image{}, err
 	}
-	j := &job{reg: d.Registry, req: req, wire: newWire(d.Registry.Transport), moved: map[string]*baseMoves{}}
+	j := &job{reg: d.Registry, req: req, wire: newWire(d.Registry.Transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}
 	defer j.wire.close()
 	if err := j.check(); err != nil {
 		return Image{}, err
@@ -57,7 +58,7 @@ func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
 		return Image{}, err
 	}
 	img.BytesRead, img.BytesWritten = j.wire.read.Load(), j.wire.written.Load()
-	img.Durations = time.Since(start)
+	img.Durations, img.Phases = time.Since(start), j.phases
 	j.say("done", img.Digest, "%s, read %s from and wrote %s to registries", img.Digest, megabytes(img.BytesRead), megabytes(img.BytesWritten))
 	return img, nil
 }
@@ -97,9 +98,11 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	start := time.Now()
 	if j.sources, err = resolve(ctx, j.reg, j.wire, bases); err != nil {
 		return Image{}, err
 	}
+	start = j.phase("resolve", start)
 	for _, s := range j.sources {
 		j.say("resolve", s.Reference, "%s is Windows %s, %s", s.Reference, s.OSVersion, s.Digest)
 	}
@@ -112,6 +115,7 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	start = j.phase("list", start)
 	j.created = winlayer.FallbackTime
 	if j.layer != nil {
 		j.created = j.layer.Time()
@@ -126,6 +130,7 @@ func (j *job) run(ctx context.Context) (Image, error) {
 		if done, img.Unchanged, err = j.push(ctx); err != nil {
 			return Image{}, err
 		}
+		start = j.phase("push", start)
 	case j.layer != nil && j.req.DryRun:
 		// Only reading it tells its digest.
 		r := j.layer.Stream(ctx)
@@ -139,6 +144,7 @@ func (j *job) run(ctx context.Context) (Image, error) {
 			if done, err = j.save(ctx, o); err != nil {
 				return Image{}, err
 			}
+			start = j.phase("save", start)
 		}
 	}
 	if done.releases == nil {
@@ -193,18 +199,27 @@ func (j *job) result(img Image, done finished) Image {
 			out.LayerDigest, out.LayerDiffID, out.LayerSize = j.app.desc.Digest.String(), j.app.diffID.String(), j.app.desc.Size
 		}
 		for _, d := range r.manifest.Layers {
+			how := moveNone
 			for _, m := range j.moved {
-				switch m.of(d.Digest) {
-				case moveStreamed:
-					out.BaseStreamed++
-				case moveMounted:
-					out.BaseMounted++
-				}
+				how = max(how, m.of(d.Digest))
+			}
+			switch how {
+			case moveStreamed:
+				out.BaseStreamed++
+			case moveMounted:
+				out.BaseMounted++
 			}
 		}
 		img.Releases = append(img.Releases, out)
 	}
 	return img
+}
+
+// phase adds the time since start to a phase and returns the start of the next.
+func (j *job) phase(name string, start time.Time) time.Time {
+	now := time.Now()
+	j.phases[name] += now.Sub(start)
+	return now
 }
 
 func (j *job) event(e Event) {

@@ -81,6 +81,10 @@ func registryError(doing, name, host string, err error) error {
 	var terr *transport.Error
 	if errors.As(err, &terr) {
 		status = terr.StatusCode
+		// While a base is streamed, either registry may have refused.
+		if r := terr.Request; r != nil && strings.HasPrefix(r.URL.Path, "/v2/") {
+			host = r.URL.Host
+		}
 	}
 	if status == http.StatusUnauthorized || status == http.StatusForbidden {
 		return &AuthError{doing, name, host, status}
