@@ -55,7 +55,9 @@ func configure(s source, req Request, app *blob, created time.Time) *v1.ConfigFi
 	cfg.OS, cfg.Architecture = "windows", architecture
 	cfg.Created = v1.Time{Time: created}
 	// The base's build host has no place in what is built on it.
-	cfg.Author, cfg.Container, cfg.DockerVersion = "", "", ""
+	cfg.Author, cfg.Container = "", ""
+	//lint:ignore SA1019 bases still carry the field
+	cfg.DockerVersion = ""
 	cfg.Config.Hostname, cfg.Config.Domainname, cfg.Config.Image = "", "", ""
 
 	plan := req.Plan
@@ -63,7 +65,7 @@ func configure(s source, req Request, app *blob, created time.Time) *v1.ConfigFi
 	if entrypoint := plan.Entrypoint(false); len(entrypoint) > 0 {
 		c.Entrypoint, c.Cmd = entrypoint, nil
 		// True would make Windows take the exec form for one raw command line.
-		c.ArgsEscaped = false //nolint:staticcheck // Windows images have it
+		c.ArgsEscaped = false
 	}
 	c.Env = mergeEnv(c.Env, plan.Config.Env)
 	if plan.Config.WorkingDir != "" {

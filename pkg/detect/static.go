@@ -39,12 +39,6 @@ var codeExts = []string{".cs", ".vb", ".fs", ".c", ".cpp", ".cc", ".go", ".rs"}
 
 var indexNames = []string{"index.html", "index.htm", "default.htm", "default.html", "iisstart.htm"}
 
-// staticExts are files that a web server hands out as they are.
-var staticExts = []string{
-	".html", ".htm", ".css", ".js", ".mjs", ".map", ".json", ".txt", ".xml", ".ico", ".png", ".jpg", ".jpeg", ".gif",
-	".svg", ".webp", ".avif", ".woff", ".woff2", ".ttf", ".eot", ".otf", ".pdf", ".wasm", ".webmanifest", ".mp4", ".webm", ".mp3", ".zip", ".md",
-}
-
 // detectStatic finds sites that are files only, and signs of what is no kind of
 // its own yet.
 func detectStatic(t *Tree) []Fact {

@@ -63,17 +63,6 @@ func (e *element) child(names ...string) *element {
 	return e
 }
 
-// each calls f for e and everything below it.
-func (e *element) each(f func(*element)) {
-	if e == nil {
-		return
-	}
-	f(e)
-	for _, c := range e.children {
-		c.each(f)
-	}
-}
-
 // xmlError says at which line a document is broken. It never quotes the
 // document: what stands there may be a password.
 type xmlError struct {

@@ -143,18 +143,19 @@ func ReadState(dir string, names ...string) (State, error) {
 
 func readFile(dir, name string) ([]byte, error) {
 	path := filepath.Join(dir, name)
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	// Before it is opened: opening a named pipe waits for somebody to write.
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("reading %q: it is no regular file", path)
 	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxOnDisk+1))
 	if err == nil && len(data) > maxOnDisk {
 		err = fmt.Errorf("reading %q: it is larger than winpack's files are", path)

@@ -108,7 +108,9 @@ func ownFiles(root *os.Root) map[string]bool {
 // appFS is the app folder without winpack's own files: those of ownFiles, and
 // what this build writes into the folder.
 type appFS struct {
-	fs.FS
+	fs.FS   // of root
+	root    *os.Root
+	topConn syscall.RawConn // of the folder itself, opened through root
 	own     map[string]bool
 	outputs []string // slash-separated, relative to the folder
 }
@@ -138,7 +140,10 @@ func (a appFS) Open(name string) (fs.File, error) {
 	if err := a.hidden("open", name); err != nil {
 		return nil, err
 	}
-	return a.FS.Open(name)
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	return a.open(name)
 }
 
 func (a appFS) Stat(name string) (fs.FileInfo, error) {
@@ -163,9 +168,30 @@ func (a appFS) ReadLink(name string) (string, error) {
 }
 
 func (a appFS) ReadDir(name string) ([]fs.DirEntry, error) {
-	entries, err := fs.ReadDir(a.FS, name)
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
+	}
+	dir, err := a.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	entries, err := dir.ReadDir(-1)
+	slices.SortFunc(entries, func(x, y fs.DirEntry) int { return strings.Compare(x.Name(), y.Name()) })
+	for i, e := range entries {
+		entries[i] = rootEntry{e, a.root, filepath.Join(filepath.FromSlash(name), e.Name())}
+	}
 	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return a.isOwn(path.Join(name, e.Name())) }), err
 }
+
+// rootEntry asks for its state through the root.
+type rootEntry struct {
+	fs.DirEntry
+	root *os.Root
+	name string
+}
+
+func (e rootEntry) Info() (fs.FileInfo, error) { return e.root.Lstat(e.name) }
 
 // outputsIn lists what a build writes into the app folder, relative to it.
 func (b *Build) outputsIn(app string) ([]string, error) {

@@ -60,7 +60,15 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		return err
 	}
 	defer root.Close()
-	app := appFS{FS: root.FS(), own: ownFiles(root)}
+	top, err := root.Open(".")
+	if err != nil {
+		return readError(job.App, err)
+	}
+	defer top.Close()
+	app := appFS{FS: root.FS(), root: root, own: ownFiles(root)}
+	if app.topConn, err = top.SyscallConn(); err != nil {
+		return readError(job.App, err)
+	}
 	if job.Build != nil {
 		if app.outputs, err = job.Build.outputsIn(resolve(absolute)); err != nil {
 			return err

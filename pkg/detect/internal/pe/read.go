@@ -29,7 +29,7 @@ func broken(off int64, format string, args ...any) *FormatError {
 }
 
 const (
-	pageSize = 8 << 10
+	pageSize = 32 << 10
 	// readBudget bounds what is read and kept of one file. The metadata of the
 	// largest framework assemblies is about 8 MB.
 	readBudget = 32 << 20
