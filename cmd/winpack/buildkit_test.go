@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/fixtures/buildkit"
+)
+
+// The Dockerfile that is written and the image that is built are of one plan: what
+// BuildKit makes of the one, with the line that winpack prints, holds the files
+// of the other. Only the start script that grants is the Dockerfile's alone.
+func TestDockerfileBuiltByHandGivesTheSameFiles(t *testing.T) {
+	s := newSite(t)
+	daemon := buildkit.Start(t, s.host)
+	version := osVersions(t, "ltsc2022")[0]
+	for _, test := range []struct {
+		fixture, base string
+		script        bool // the Dockerfile grants
+	}{
+		{"demo", "mcr.microsoft.com/dotnet/framework/aspnet:4.8.1-windowsservercore-ltsc2022", true},
+		{"static", "mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022", false},
+		{"native-web", "mcr.microsoft.com/windows/nanoserver:ltsc2022", false},
+	} {
+		t.Run(test.fixture, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.CopyFS(filepath.Join(dir, "shop"), os.DirFS(fixtures.App(t, test.fixture))); err != nil {
+				t.Fatal(err)
+			}
+			ours, byHand := s.host+"/team/"+test.fixture+":direct", s.host+"/team/"+test.fixture+":dockerfile"
+			s.build(t, filepath.Join(dir, "shop"), "--push", "-t", ours, "--os", "ltsc2022")
+
+			stdout, stderr, code := winpack(t, dir, "dockerfile", "shop", "--os", "ltsc2022")
+			if code != exitDone {
+				t.Fatalf("exit %d\n%s", code, stderr)
+			}
+			file, context := printedBuild(t, stdout)
+			args := []string{"build", "--frontend", "dockerfile.v0", "--opt", "platform=windows/amd64",
+				"--local", "context=" + filepath.Join(dir, context),
+				"--local", "dockerfile=" + filepath.Join(dir, filepath.Dir(file)), "--opt", "filename=" + filepath.Base(file),
+				"--output", "type=image,name=" + byHand + ",push=true,registry.insecure=true"}
+			if out, err := daemon.Command(t.Context(), args...).CombinedOutput(); err != nil {
+				t.Fatalf("buildctl: %v\n%s", err, out)
+			}
+
+			base := s.base(t, test.base, version)
+			want := addedFiles(t, image(t, ours), base)
+			got := addedFiles(t, image(t, byHand), base)
+			const script = "winpack/start.cmd"
+			if _, ok := got[script]; ok != test.script {
+				t.Errorf("the start script of a grant is in the image: %v, want %v", ok, test.script)
+			}
+			delete(got, script)
+			if len(want) == 0 {
+				t.Fatal("the image of winpack build has no files")
+			}
+			for _, path := range slices.Sorted(maps.Keys(want)) {
+				if data, ok := got[path]; !ok || !bytes.Equal(data, want[path]) {
+					t.Errorf("%s: not in the image that is built by hand, or not the same", path)
+				}
+				delete(got, path)
+			}
+			for path := range got {
+				t.Errorf("%s: only in the image that is built by hand", path)
+			}
+		})
+	}
+}
+
+// printedBuild takes the line apart that winpack dockerfile ends with.
+func printedBuild(t *testing.T, stdout string) (file, context string) {
+	t.Helper()
+	for line := range strings.Lines(stdout) {
+		words := strings.Fields(line)
+		i := slices.Index(words, "-f")
+		if len(words) > 2 && words[0] == "docker" && i > 0 && i+1 < len(words) {
+			return words[i+1], words[len(words)-1]
+		}
+	}
+	t.Fatalf("no docker build line in:\n%s", stdout)
+	return "", ""
+}
+
+// image pulls the image of a reference, of an index the first.
+func image(t *testing.T, ref string) v1.Image {
+	t.Helper()
+	tag, err := name.ParseReference(ref, name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := remote.Image(tag, remote.WithPlatform(v1.Platform{OS: "windows", Architecture: "amd64"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
