@@ -149,6 +149,9 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 	if strings.HasPrefix(strings.ToLower(key), "serilog:writeto:") && strings.HasSuffix(strings.ToLower(key), ":args:path") {
 		facts = append(facts, logFile(value, ev)...)
 	} else if rel, ok := winPath(value); ok && rel != "." && folderKey.MatchString(key) && (strings.ContainsAny(value, `/\`) || t.hasDir(rel)) {
+		if path.Ext(rel) != "" && !t.hasDir(rel) {
+			rel = path.Dir(rel) // the setting names a file, like logs/app-.log
+		}
 		facts = append(facts, writeFact(mask(rel), "the setting "+clean(key)+" names a folder of the application", ev))
 	}
 	return facts

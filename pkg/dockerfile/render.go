@@ -214,9 +214,7 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 		}
 	}
 	if p.has(StepGrant) && !p.grantsAtStart() {
-		if err := runGrants(&w, p, elevate); err != nil {
-			return nil, err
-		}
+		runGrants(&w, p, elevate)
 	}
 	w.line("")
 	w.line("%s", editBegin)
@@ -290,23 +288,31 @@ func copyLines(w *writer, s Step, l layout, opt RenderOptions, hasScript bool) e
 	return nil
 }
 
-func runGrants(w *writer, p Plan, elevate func()) error {
+func runGrants(w *writer, p Plan, elevate func()) {
 	w.line("")
 	w.comment("The program writes there and is no administrator, so that the build has to grant it, which needs a Windows builder (winpack build does without).")
 	elevate()
+	moved := false
 	for _, s := range p.Steps {
 		if s.Kind != StepGrant {
 			continue
 		}
-		if strings.Contains(s.To, "%") {
-			return &UsageError{fmt.Sprintf("the folder %q cannot be granted in a RUN step: rename it", s.To)}
-		}
 		if s.To != appDir && s.To != siteDir {
-			w.line("RUN %s", jsonList("cmd", "/S", "/C", fmt.Sprintf(`if not exist "%s\" mkdir "%s"`, s.To, s.To)))
+			// Makes the folder where it is missing, without a shell and its quoting.
+			w.line("WORKDIR %s", word(s.To))
+			moved = true
 		}
 		w.line("RUN %s", jsonList("icacls", s.To, "/grant", "*"+s.Trustee.SID+":(OI)(CI)M", "/q"))
 	}
-	return nil
+	if moved && p.Config.WorkingDir != "" {
+		w.line("WORKDIR %s", word(p.Config.WorkingDir))
+	}
+}
+
+// word escapes a path for an instruction that expands variables and takes quotes
+// away, where the escape character is the backtick.
+func word(path string) string {
+	return strings.NewReplacer("`", "``", "$", "`$", "'", "`'").Replace(path)
 }
 
 func capital(s string) string {
