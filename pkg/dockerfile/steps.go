@@ -148,7 +148,7 @@ func (p *planner) run(why string, oses []string, commands ...string) {
 	p.plan.Steps = append(p.plan.Steps, Step{Kind: StepRun, Why: why, Commands: commands, OS: oses})
 }
 
-const dismOK = ` || (if errorlevel 3010 (exit /b 0) else exit /b 1)`
+const dismOK = ` & if errorlevel 3011 (exit 1) else if errorlevel 3010 (exit 0) else if errorlevel 1 (exit 1) else if not errorlevel 0 exit 1`
 
 func (p *planner) netfx3() {
 	for _, row := range p.cat.NetFX3 {
