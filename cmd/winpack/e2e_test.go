@@ -252,12 +252,18 @@ func checkMetadata(t *testing.T, path, digest, ref string) {
 		Descriptor v1.Descriptor `json:"containerimage.descriptor"`
 		Name       string        `json:"image.name"`
 		Winpack    struct {
-			Builder  string
-			Releases []struct{ OSVersion, BaseDigest, Digest string }
+			Builder   string
+			Releases  []struct{ OSVersion, BaseDigest, Digest string }
+			Durations map[string]float64
 		}
 	}
 	if err := json.Unmarshal(data, &m); err != nil {
 		t.Fatal(err)
+	}
+	for _, phase := range []string{"build", "resolve", "push"} {
+		if m.Winpack.Durations[phase] <= 0 {
+			t.Errorf("no duration of %q: %v", phase, m.Winpack.Durations)
+		}
 	}
 	if m.Digest != digest || m.Descriptor.Digest.String() != digest || m.Descriptor.Size == 0 || m.Config == "" ||
 		!strings.HasPrefix(m.Name, ref) || m.Winpack.Builder != "direct" || len(m.Winpack.Releases) != 2 || m.Winpack.Releases[0].BaseDigest == "" {

@@ -233,8 +233,9 @@ func splitAnnotations(all map[string]string) (map[string]map[string]string, erro
 	return out, nil
 }
 
-// needsWindows returns why a plan cannot be built here, nil where it can.
-func needsWindows(plan dockerfile.Plan) error {
+// Supports says whether a plan can be built without Windows: nil, or an
+// UnsupportedError.
+func (Direct) Supports(plan dockerfile.Plan) error {
 	reasons := slices.Clone(plan.Builder.Reasons)
 	run := plan.Builder.Windows
 	for _, s := range plan.Steps {

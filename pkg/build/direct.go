@@ -42,7 +42,7 @@ type job struct {
 // being written to disk is removed.
 func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
 	start := time.Now()
-	if err := needsWindows(req.Plan); err != nil {
+	if err := d.Supports(req.Plan); err != nil {
 		return Image{}, err
 	}
 	j := &job{reg: d.Registry, req: req, wire: newWire(d.Registry.Transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}

@@ -21,14 +21,14 @@ type UnsupportedError struct {
 }
 
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("the direct builder runs no commands on Windows, which this plan needs (%s); builders that could: %s",
-		strings.Join(e.Reasons, "; "), strings.Join(e.Builders, ", "))
+	return fmt.Sprintf("this takes commands that run on Windows, and the direct builder runs none: %s; write the Dockerfile with `winpack dockerfile` and build it with %s",
+		strings.Join(e.Reasons, "; "), strings.Join(e.Builders, " or "))
 }
 
 func unsupported(reasons []string) error {
 	return &UnsupportedError{
 		Reasons:  reasons,
-		Builders: []string{"buildkit with a Windows worker", "docker with a Windows engine"},
+		Builders: []string{"a Docker engine on Windows", "a BuildKit worker on Windows"},
 	}
 }
 

@@ -48,9 +48,8 @@ func (res *Result) checkBuild(job Job, absolute string) error {
 	if err := refuseEdited(absolute); err != nil {
 		return err
 	}
-	if res.Plan != nil && res.Plan.Builder.Windows {
-		return fmt.Errorf("this takes commands that run on Windows, and the direct builder runs none: %s; write the Dockerfile with `winpack dockerfile` and build it with a Docker engine on Windows or a BuildKit worker on Windows",
-			strings.Join(res.Plan.Builder.Reasons, "; "))
+	if res.Plan != nil {
+		return build.Direct{}.Supports(*res.Plan)
 	}
 	return nil
 }
@@ -121,9 +120,18 @@ func (i Image) metadata() ([]byte, error) {
 		descriptor{i.MediaType, i.Digest, i.Size},
 		i.Digest,
 		strings.Join(i.References, ","),
-		winpack{i.Builder, i.Releases, i.BytesRead, i.BytesWritten, i.Unchanged, map[string]float64{"build": i.Took.Seconds()}},
+		winpack{i.Builder, i.Releases, i.BytesRead, i.BytesWritten, i.Unchanged, i.durations()},
 	}, "", "  ")
 	return append(data, '\n'), err
+}
+
+// durations are those of the build and of its phases, in seconds.
+func (i Image) durations() map[string]float64 {
+	d := map[string]float64{"build": i.Took.Seconds()}
+	for phase, took := range i.Phases {
+		d[phase] = took.Seconds()
+	}
+	return d
 }
 
 // writeFile writes a file whole or not at all.
