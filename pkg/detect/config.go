@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"path"
@@ -77,13 +78,19 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 	switch {
 	case section == "connectionStrings/add":
 		facts = append(facts, connectionString(e.attr("name"), e.attr("connectionString"), named("connection string", e.attr("name")))...)
-	case section == "appSettings/add":
-		facts = append(facts, setting(t, e.attr("key"), e.attr("value"), named("appSettings key", e.attr("key")))...)
+	case e.name == "add" && e.attr("key") != "": // appSettings, and sections of the application's own
+		facts = append(facts, setting(t, e.attr("key"), e.attr("value"), named(strings.TrimSuffix(section, "/add")+" key", e.attr("key")))...)
 	case strings.HasSuffix(section, "/environmentVariables/environmentVariable"):
 		facts = append(facts, setting(t, strings.ReplaceAll(e.attr("name"), "__", ":"), e.attr("value"), named("environment variable", e.attr("name")))...)
+	case strings.EqualFold(e.name, "connectionString") && (e.attr("value") != "" || e.text != ""): // log4net's AdoNetAppender
+		facts = append(facts, connectionString(section, cmp.Or(e.attr("value"), e.text), line(p, e, section))...)
+	case e.name == "setting" && e.child("value") != nil: // applicationSettings, as System.Configuration writes them
+		facts = append(facts, setting(t, e.attr("name"), e.child("value").text, named("setting", e.attr("name")))...)
 	case section == "system.web/machineKey":
-		if k := e.attr("validationKey"); k != "" && !strings.Contains(strings.ToLower(k), "autogenerate") {
-			add("secret", "machineKey validationKey", "machineKey stands in clear text (not shown)")
+		for _, key := range []string{"validationKey", "decryptionKey"} {
+			if k := e.attr(key); k != "" && !strings.Contains(strings.ToLower(k), "autogenerate") && !placeholder.MatchString(k) {
+				add("secret", "machineKey "+key, "machineKey stands in clear text (not shown)")
+			}
 		}
 	case section == "system.serviceModel/services/service/host/baseAddresses/add":
 		facts = append(facts, portFacts(e.attr("baseAddress"), named("baseAddress of", "service"))...)
@@ -101,6 +108,9 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 	case strings.HasPrefix(section, "system.diagnostics/") && e.attr("initializeData") != "" && strings.Contains(e.attr("type"), "WriterTraceListener"):
 		facts = append(facts, logFile(e.attr("initializeData"), named("trace listener", e.attr("name")))...)
 	}
+	if isSecretName(e.name) && !placeholder.MatchString(e.text) && !boolish.MatchString(e.text) {
+		add("secret", section, "the element's text stands in clear (not shown)")
+	}
 	for _, a := range e.attrs { // identity, smtp network, custom sections
 		if isSecretName(a.Name.Local) && !placeholder.MatchString(a.Value) && !strings.EqualFold(a.Name.Local, "connectionString") && !boolish.MatchString(a.Value) {
 			add("secret", section+" @"+clean(a.Name.Local), "a value stands in clear text (not shown)")
@@ -110,9 +120,6 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 	}
 	return facts
 }
-
-// boolish values are switches, not secrets.
-var boolish = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|none|clear|hashed|encrypted|\d{1,3})$`)
 
 var (
 	drivePath = regexp.MustCompile(`(?i)(?:^|[^a-z])([a-z]:\\[^"<>|*?;,]*|[a-z]:/[^"<>|*?;,/][^"<>|*?;,]*)`)
@@ -132,19 +139,20 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 		return connectionString(last, value, ev)
 	case isSecretName(key) && !placeholder.MatchString(value) && !boolish.MatchString(value):
 		return []Fact{{Key: "secret", Value: clean(key), Evidence: ev}}
-	case urlUser.MatchString(value):
-		return []Fact{{Key: "secret", Value: clean(key) + " (in its URL)", Evidence: ev}}
+	}
+	if where := secretInside(value); where != "" {
+		facts = append(facts, Fact{Key: "secret", Value: clean(key) + " (" + where + ")", Evidence: ev})
 	}
 	if strings.EqualFold(last, "url") && strings.HasPrefix(strings.ToLower(key), "kestrel:endpoints:") || strings.EqualFold(key, "urls") || strings.EqualFold(key, "ASPNETCORE_URLS") || strings.EqualFold(key, "ASPNETCORE_HTTP_PORTS") || strings.EqualFold(key, "HTTP_PORTS") {
 		facts = append(facts, portFacts(value, ev)...)
 	}
 	for _, m := range drivePath.FindAllStringSubmatch(value, 3) {
 		if !inImage.MatchString(m[1]) {
-			facts = append(facts, Fact{Key: "absolute-path", Value: mask(strings.TrimSpace(m[1])), Evidence: ev})
+			facts = append(facts, Fact{Key: "absolute-path", Value: pathValue(m[1]), Evidence: ev})
 		}
 	}
 	if m := uncPath.FindStringSubmatch(value); m != nil {
-		facts = append(facts, Fact{Key: "unc-path", Value: mask(m[1]), Evidence: ev})
+		facts = append(facts, Fact{Key: "unc-path", Value: pathValue(m[1]), Evidence: ev})
 	}
 	if strings.HasPrefix(strings.ToLower(key), "serilog:writeto:") && strings.HasSuffix(strings.ToLower(key), ":args:path") {
 		facts = append(facts, logFile(value, ev)...)
@@ -157,10 +165,20 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 	return facts
 }
 
+// pathValue is a path of a value, without the options of a command that follow it.
+func pathValue(s string) string {
+	if i := options.FindStringIndex(s); i != nil {
+		s = s[:i[0]]
+	}
+	return strings.TrimSpace(maskValue(s))
+}
+
+var options = regexp.MustCompile(`\s+(--?|/)[A-Za-z]`)
+
 func logFile(value string, ev []Evidence) []Fact {
 	v := strings.NewReplacer("${basedir}", "", "%date", "", `${shortdate}`, "").Replace(value)
 	if m := drivePath.FindStringSubmatch(v); m != nil {
-		return []Fact{{Key: "absolute-path", Value: mask(m[1]), Evidence: ev}}
+		return []Fact{{Key: "absolute-path", Value: pathValue(m[1]), Evidence: ev}}
 	}
 	rel, ok := winPath(strings.TrimLeft(v, `/\`))
 	if !ok || strings.Contains(rel, "$") {
@@ -204,6 +222,12 @@ func wcfEndpoint(binding string, ev []Evidence) []Fact {
 // connectionString judges one. Of its text only server and database are told.
 func connectionString(name, value string, ev []Evidence) []Fact {
 	parts := splitConnection(value)
+	if i := strings.IndexAny(value, ",;="); i > 0 && value[i] == ',' && strings.Contains(value, "=") && !strings.Contains(value, ";") {
+		// "host:6379,password=x,ssl=true", as StackExchange.Redis takes it
+		host, rest, _ := strings.Cut(value, ",")
+		parts = splitConnection(strings.ReplaceAll(rest, ",", ";"))
+		parts["server"] = strings.TrimSpace(host)
+	}
 	if inner := parts["provider connection string"]; inner != "" {
 		return connectionString(name, strings.ReplaceAll(inner, "&quot;", `"`), ev)
 	}
@@ -214,18 +238,22 @@ func connectionString(name, value string, ev []Evidence) []Fact {
 	database := firstOf(parts, "initial catalog", "database")
 	about := name
 	if server != "" {
-		about = fmt.Sprintf("%s: server %s", name, mask(server))
+		shown := oracleUser.ReplaceAllString(server, hidden+"@")
+		if shown != server {
+			add("secret", "connection string "+name+", in its server")
+		}
+		about = fmt.Sprintf("%s: server %s", name, maskValue(shown))
 		if database != "" {
-			about += ", database " + mask(database)
+			about += ", database " + maskValue(database)
 		}
 	}
 	add("connection-string", about)
-	for _, k := range []string{"password", "pwd", "accountkey", "sharedaccesskey", "sharedaccesssignature", "secret", "clientsecret", "authkey", "jet oledb:database password"} {
-		if v := parts[k]; v != "" && !placeholder.MatchString(v) {
-			add("secret", "connection string "+name+", "+k)
+	for _, k := range sortedKeys(parts) {
+		if v := parts[k]; isSecretName(k) && !placeholder.MatchString(v) && !strings.EqualFold(v, "true") && !strings.EqualFold(v, "false") {
+			add("secret", "connection string "+name+", "+clean(k))
 		}
 	}
-	if urlUser.MatchString(value) {
+	if hasURLSecret(value) {
 		add("secret", "connection string "+name+", in its URL")
 	}
 	low := strings.ToLower(server)
@@ -239,13 +267,16 @@ func connectionString(name, value string, ev []Evidence) []Fact {
 		add("integrated-security", about)
 	}
 	if v := parts["provider"]; v != "" {
-		add("oledb-provider", mask(v))
+		add("oledb-provider", maskValue(v))
 	}
 	if file := firstOf(parts, "data source", "dbq"); strings.Contains(file, `:\`) && !inImage.MatchString(file) {
-		add("absolute-path", mask(file))
+		add("absolute-path", pathValue(file))
 	}
 	return facts
 }
+
+// oracleUser is "scott/tiger@" before a net service name.
+var oracleUser = regexp.MustCompile(`^[^\s/@\\:]+/\S+@`)
 
 // isLocal says whether a server name means the machine itself.
 func isLocal(server string) bool {

@@ -107,20 +107,27 @@ func iisSection(p, section string, e *element) []Fact {
 		facts = append(facts, iisModule(p, section, e)...)
 	case "system.webServer/modules/remove", "system.webServer/modules/clear":
 		if name := e.attr("name"); e.name == "clear" || slices.Contains(d.Modules.Locked, name) {
-			add("locked-module", e.name+" "+name, "native modules are registered with lockItem", "<"+e.name+" name="+name+"/> in modules")
+			tag := "clear/"
+			if e.name == "remove" {
+				tag = `remove name="` + maskValue(name) + `"/`
+			}
+			add("locked-module", tag, "native modules are registered with lockItem", "<"+tag+"> in modules")
 		}
 	case "system.webServer/httpErrors":
 		if v, ok := e.lookup("defaultPath"); ok {
-			add("http-errors-default-path", v, "the attribute is locked", "httpErrors defaultPath="+v)
+			add("http-errors-default-path", maskValue(v), "the attribute is locked", "httpErrors defaultPath="+v)
 		}
 	case "system.webServer/aspNetCore":
 		if v := e.attr("processPath"); v != "" {
-			args := e.attr("arguments")
-			ev := line(p, e, "aspNetCore processPath="+v)
-			facts = append(facts, Fact{Key: "process-path", Value: mask(v + " " + args), Evidence: ev, item: processPath{v, args}})
-			if hasSecret(args) {
-				facts = append(facts, Fact{Key: "secret", Value: "aspNetCore arguments", Evidence: line(p, e, "the arguments hold a secret (not shown)")})
+			pp := processPath{path: launcher(v), arguments: launcher(e.attr("arguments"))}
+			shown := strings.TrimSpace(v + " " + e.attr("arguments"))
+			if hasSecret(pp.arguments) {
+				shown = v + " (its arguments hold a secret)"
+				ev := line(p, e, "the arguments hold a secret (not shown)")
+				facts = append(facts, Fact{Key: "secret", Value: "aspNetCore arguments", Evidence: ev},
+					Fact{Key: "arguments-dropped", Value: "the arguments hold a secret, so that none of them goes into the image: give them to the container", Evidence: ev})
 			}
+			facts = append(facts, Fact{Key: "process-path", Value: mask(shown), Evidence: line(p, e, "aspNetCore processPath="+v), item: pp})
 		}
 	case "system.webServer/rewrite/rules/rule/action":
 		if u := e.attr("url"); strings.EqualFold(e.attr("type"), "Rewrite") && strings.Contains(u, "://") {
@@ -133,18 +140,24 @@ func iisSection(p, section string, e *element) []Fact {
 // processPath is what the ASP.NET Core Module starts.
 type processPath struct{ path, arguments string }
 
+// launcher drops the placeholders that the SDK replaces when it publishes, and
+// that stay where a web.config was copied from a project.
+func launcher(s string) string {
+	return strings.TrimSpace(strings.NewReplacer("%LAUNCHER_PATH%", "", "%LAUNCHER_ARGS%", "").Replace(s))
+}
+
 // program is the file that is started, and its arguments.
 func (pp processPath) program() (file string, args []string) {
-	fields := strings.Fields(pp.arguments)
-	file = pp.path
-	if name := path.Base(strings.ToLower(strings.ReplaceAll(file, `\`, "/"))); (name == "dotnet" || name == "dotnet.exe") && len(fields) > 0 {
-		file, fields = fields[0], fields[1:]
+	args = commandLine(pp.arguments)
+	file = strings.Trim(pp.path, `"`)
+	if name := path.Base(strings.ToLower(strings.ReplaceAll(file, `\`, "/"))); (name == "dotnet" || name == "dotnet.exe") && len(args) > 0 {
+		file, args = args[0], args[1:]
 	}
-	file, ok := winPath(strings.Trim(file, `"`))
+	file, ok := winPath(file)
 	if !ok || hasSecret(pp.arguments) {
-		fields = nil
+		args = nil
 	}
-	return file, fields
+	return file, args
 }
 
 func because(section, when, missing string) string {
@@ -199,7 +212,7 @@ func iisModule(p, section string, e *element) []Fact {
 			}
 		}
 		if !known {
-			add("unknown-module", name, "no image has it")
+			add("unknown-module", maskValue(name), "no image has it")
 		}
 	}
 	return facts
@@ -208,7 +221,7 @@ func iisModule(p, section string, e *element) []Fact {
 // aspnetSection reads what system.web and its neighbours say.
 func aspnetSection(p, section string, e *element) []Fact {
 	fact := func(key, value, detail string) []Fact {
-		return []Fact{{Key: key, Value: value, Evidence: line(p, e, detail)}}
+		return []Fact{{Key: key, Value: maskValue(value), Evidence: line(p, e, detail)}}
 	}
 	root := !strings.Contains(p, "/")
 	switch section {

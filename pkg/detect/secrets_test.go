@@ -89,10 +89,107 @@ func TestSettingsThatOnlyLookLikeSecretsAreLeftAlone(t *testing.T) {
     <add key="ApiKey" value="${API_KEY}"/>
     <add key="MonkeyBusiness" value="bananas"/>
     <add key="Secret" value=""/>
+    <add key="TokenEndpoint" value="https://login.example.com:443/a@b"/>
+    <add key="PasswordLength" value="16"/>
+    <add key="Bypass" value="/health"/>
+    <add key="Compass" value="north"/>
+    <add key="Assembly" value="System.Web, Version=4.0.0.0, PublicKeyToken=b03f5f7f11d50a3a"/>
+    <add key="Help" value="/reset?tokenType=jwt"/>
+    <add key="Cache" value="redis:6379,ssl=true"/>
+    <add key="Git" value="src/app@1.2"/>
+    <add key="Keyboard:Key" value="enter"/>
   </appSettings></configuration>`))
 	for _, f := range r.Facts {
 		if f.Key == "secret" {
 			t.Errorf("called a secret: %s", f.Value)
 		}
+	}
+}
+
+// exeWithArguments is a site whose web.config starts a program with arguments.
+func exeWithArguments(t *testing.T, arguments string) detect.Report {
+	t.Helper()
+	return look(t, with(t, files("web.config", `<configuration><system.webServer><aspNetCore processPath="dotnet" arguments="`+arguments+`"/></system.webServer></configuration>`),
+		"Orders.dll", "aspnet-core/Orders.dll", "Orders.exe", "aspnet-core/Orders.exe", "Orders.runtimeconfig.json", "aspnet-core/Orders.runtimeconfig.json"))
+}
+
+func TestSecretAmongArgumentsDropsThemAll(t *testing.T) {
+	for _, args := range []string{
+		`--password PLANTED`, `--ApiKey PLANTED -p t9`, `/Token PLANTED`, `--Smtp:Password PLANTED`, `--password &quot;PLANTED two&quot;`,
+		`--db amqp://u:a/PLANTED@host`, `--connection Server=db;Password=PLANTED`, `--password=PLANTED`, `-pwd PLANTED`, `--access-token  PLANTED`,
+	} {
+		t.Run(args, func(t *testing.T) {
+			r := exeWithArguments(t, `.\Orders.dll --mode fast `+args)
+			if out := marshal(t, r); bytes.Contains(out, []byte("PLANTED")) || bytes.Contains(out, []byte("t9")) {
+				t.Errorf("a secret was printed: %s", out)
+			}
+			if r.App.Program == nil || len(r.App.Program.Arguments) != 0 {
+				t.Errorf("arguments were kept: %+v", r.App.Program)
+			}
+			if !slices.Contains(rules(r), "WP1301") || !slices.ContainsFunc(r.Facts, func(f detect.Fact) bool { return f.Key == "arguments-dropped" }) {
+				t.Errorf("neither finding nor fact: %v", rules(r))
+			}
+		})
+	}
+}
+
+func TestArgumentsAreSplitAsWindowsDoes(t *testing.T) {
+	for args, want := range map[string][]string{
+		`--mode fast`:                                                   {"--mode", "fast"},
+		`--root &quot;C:\a b&quot; x`:                                   {"--root", `C:\a b`, "x"},
+		`&quot;a\\&quot; \&quot;b\&quot; &quot;&quot;`:                  {`a\`, `"b"`, ""},
+		`&quot;he said &quot;&quot;hi&quot;&quot;&quot;`:                {`he said "hi"`},
+		`%LAUNCHER_ARGS% x`:                                             {"x"},
+		`--PasswordLength 12 --TokenEndpoint http://login/x --tokens 5`: {"--PasswordLength", "12", "--TokenEndpoint", "http://login/x", "--tokens", "5"},
+	} {
+		t.Run(args, func(t *testing.T) {
+			r := exeWithArguments(t, `.\Orders.dll `+args)
+			if r.App.Program == nil || !slices.Equal(r.App.Program.Arguments, want) {
+				t.Errorf("got %+v, want %q", r.App.Program, want)
+			}
+		})
+	}
+	r := look(t, with(t, files("web.config", `<configuration><system.webServer><aspNetCore processPath="%LAUNCHER_PATH%" arguments="%LAUNCHER_ARGS%"/></system.webServer></configuration>`),
+		"Orders.dll", "aspnet-core/Orders.dll", "Orders.exe", "aspnet-core/Orders.exe", "Orders.runtimeconfig.json", "aspnet-core/Orders.runtimeconfig.json"))
+	if r.App.Program == nil || r.App.Program.Path != "Orders.exe" || len(r.App.Program.Arguments) != 0 {
+		t.Errorf("placeholders of the SDK: got %+v", r.App.Program)
+	}
+}
+
+func TestSecretsInValuesAreFoundAndNeverPrinted(t *testing.T) {
+	for name, c := range map[string]struct{ web, json, want string }{
+		"command line":                 {web: `<appSettings><add key="Tool" value="D:\tool.exe --token PLANTED"/></appSettings>`, want: "Tool (in its command line)"},
+		"share with a user":            {web: `<appSettings><add key="Share" value="\\nas\share /user:bob PLANTED"/></appSettings>`, want: "Share (in its command line)"},
+		"folder":                       {web: `<appSettings><add key="Logs" value="D:\logs\password PLANTED\x"/></appSettings>`},
+		"slash in a URL's user":        {web: `<connectionStrings><add name="Q" connectionString="Data Source=amqp://user:a/PLANTED@host"/></connectionStrings>`, want: "connection string Q, in its URL"},
+		"at sign in a password":        {web: `<connectionStrings><add name="Q" connectionString="Data Source=amqp://user:p@PLANTED@host"/></connectionStrings>`, want: "connection string Q, in its URL"},
+		"Oracle":                       {web: `<connectionStrings><add name="O" connectionString="Server=scott/PLANTED@ora"/></connectionStrings>`, want: "connection string O, in its server"},
+		"error page":                   {web: `<system.webServer><httpErrors defaultPath="/e.aspx?password=PLANTED"/></system.webServer>`},
+		"Redis setting":                {json: `{"Cache": "redis:6379,password=PLANTED,ssl=true"}`, want: "Cache (password in its value)"},
+		"Redis connection":             {json: `{"ConnectionStrings": {"Redis": "redis:6379,password=PLANTED"}}`, want: "connection string Redis, password"},
+		"pass":                         {json: `{"Smtp": {"Pass": "PLANTED"}}`, want: "Smtp:Pass"},
+		"camel-case pass":              {web: `<appSettings><add key="MailPass" value="PLANTED"/></appSettings>`, want: "MailPass"},
+		"key of tokens":                {json: `{"Jwt": {"Key": "PLANTED"}}`, want: "Jwt:Key"},
+		"decryption key alone":         {web: `<system.web><machineKey decryptionKey="PLANTED"/></system.web>`, want: "machineKey decryptionKey"},
+		"text of an element":           {web: `<mail><password>PLANTED</password></mail>`, want: "mail/password"},
+		"setting of System.Config":     {web: `<applicationSettings><My.Settings><setting name="DbPassword" serializeAs="String"><value>PLANTED</value></setting></My.Settings></applicationSettings>`, want: "DbPassword"},
+		"connection string of log4net": {web: `<log4net><appender><connectionString value="Server=s;Password=PLANTED"/></appender></log4net>`, want: "connection string log4net/appender/connectionString, password"},
+		"section of its own":           {web: `<mySection><add key="ApiKey" value="PLANTED"/></mySection>`, want: "ApiKey"},
+		"passphrase":                   {web: `<connectionStrings><add name="S" connectionString="Server=s;Passphrase=PLANTED"/></connectionStrings>`, want: "connection string S, passphrase"},
+		"pass in a connection":         {web: `<connectionStrings><add name="S" connectionString="Server=s;Pass=PLANTED"/></connectionStrings>`, want: "connection string S, pass"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app := files("Default.aspx", page, "web.config", "<configuration>"+c.web+"</configuration>")
+			if c.json != "" {
+				app = files("Default.aspx", page, "appsettings.json", c.json)
+			}
+			r := look(t, app)
+			if out := marshal(t, r); bytes.Contains(out, []byte("PLANTED")) {
+				t.Errorf("a secret was printed: %s", out)
+			}
+			if c.want != "" && !slices.ContainsFunc(r.Facts, func(f detect.Fact) bool { return f.Key == "secret" && f.Value == c.want }) {
+				t.Errorf("no secret %q in %v", c.want, r.Facts)
+			}
+		})
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"path"
-	"regexp"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -49,52 +48,6 @@ func lineAt(b []byte, offset int64) int {
 	offset = min(offset, int64(len(b)))
 	return 1 + bytes.Count(b[:offset], []byte{'\n'})
 }
-
-var secretName = regexp.MustCompile(`(?i)(passw|passphrase|\bpwd|pwd$|secret|api[-_.:]?key|access[-_.:]?key|account[-_.:]?key|shared[-_]?access|private[-_.:]?key|encryption[-_.:]?key|signing[-_.:]?key|(^|[-_.:])token$|accesstoken|authtoken|bearer|credential|connection[-_]?string)`)
-
-// isSecretName says whether a setting of that name holds a secret, as far as
-// names tell. Settings that only speak about passwords (their length, the page
-// to change them) do not.
-func isSecretName(name string) bool {
-	if !secretName.MatchString(name) {
-		return false
-	}
-	return !notSecret.MatchString(name)
-}
-
-var notSecret = regexp.MustCompile(`(?i)(length|url|uri|path|page|policy|regex|expression|required|enabled?|format|minimum|maximum|attempts|expir|timeout|days|hours|minutes|header|publickeytoken|name$|issuer|audience|file$)`)
-
-// placeholder values stand where a deployment puts the secret in.
-var placeholder = regexp.MustCompile(`(?i)^\s*$|^\s*(\$\{.*\}|\$\(.*\)|#\{.*\}#?|__.*__|%.*%|\{\{.*\}\}|<.*>|\*+|x{3,}|changeme|todo|your[-_ ].*|.*placeholder.*|@microsoft\.keyvault\(.*\))\s*$`)
-
-var (
-	urlUser = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@]+@`)
-	keyed   = regexp.MustCompile(`(?i)([\w .:-]*(?:passw\w*|pwd|secret|token|key|credential|sig)\s*[=:]\s*)("[^"]*"|'[^']*'|[^;,&\s]+)`)
-	control = regexp.MustCompile(`[\x00-\x1f\x7f-\x9f\x{202a}-\x{202e}\x{2066}-\x{2069}]`)
-)
-
-// mask makes text from the application fit to print: secrets become "***",
-// control characters "?", and long text is cut.
-func mask(s string) string {
-	s = urlUser.ReplaceAllString(s, "${1}***@")
-	s = keyed.ReplaceAllString(s, "${1}***")
-	return clean(s)
-}
-
-func clean(s string) string {
-	s = control.ReplaceAllString(strings.ToValidUTF8(s, "?"), "?")
-	if len(s) > 200 {
-		cut := 200
-		for !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut] + "..."
-	}
-	return s
-}
-
-// hasSecret says whether mask would hide a part of s.
-func hasSecret(s string) bool { return urlUser.MatchString(s) || keyed.MatchString(s) }
 
 // winPath makes a relative Windows path slash-separated and clean; ok is false
 // for one that is absolute or leaves its folder.

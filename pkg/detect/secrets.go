@@ -1,0 +1,199 @@
+package detect
+
+import (
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+var (
+	secretName = regexp.MustCompile(`(?i)(passw|passphrase|\bpwd|pwd$|secret|api[-_.:]?key|access[-_.:]?key|account[-_.:]?key|auth[-_.:]?key|security[-_.:]?key|jwt[-_.:]?key|shared[-_]?access|private[-_.:]?key|encryption[-_.:]?key|signing[-_.:]?key|(^|[-_.:])token$|(^|[-_.:])pass$|accesstoken|authtoken|bearer|credential|connection[-_]?string)`)
+	// camelPass is the end of MailPass and SmtpPass, and not that of Compass.
+	camelPass = regexp.MustCompile(`[a-z0-9]Pass$`)
+	notSecret = regexp.MustCompile(`(?i)(length|url|uri|path|page|policy|regex|expression|required|enabled?|format|minimum|maximum|attempts|expir|timeout|days|hours|minutes|header|publickeytoken|bypass|name$|issuer|audience|file$)`)
+)
+
+// isSecretName says whether a setting of that name holds a secret, as far as
+// names tell. Settings that only speak about passwords (their length, the page
+// to change them) do not.
+func isSecretName(name string) bool {
+	return (secretName.MatchString(name) || camelPass.MatchString(name)) && !notSecret.MatchString(name)
+}
+
+// placeholder values stand where a deployment puts the secret in.
+var placeholder = regexp.MustCompile(`(?i)^\s*$|^\s*(\$\{.*\}|\$\(.*\)|#\{.*\}#?|__.*__|%.*%|\{\{.*\}\}|<.*>|\*+|x{3,}|changeme|todo|your[-_ ].*|.*placeholder.*|@microsoft\.keyvault\(.*\))\s*$`)
+
+// boolish values are switches, not secrets.
+var boolish = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|none|clear|hashed|encrypted|\d{1,3})$`)
+
+var (
+	// urlUser is a user in a URL; urlPassword one with a password that holds a
+	// slash, as no URL may and people write all the same.
+	urlUser     = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/@]+@`)
+	urlPassword = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/@:]*:([^\s@]*)@`)
+	urlPort     = regexp.MustCompile(`^\d{1,5}(/|$)`)
+	anyURLUser  = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s"'<>]*@`)
+	// keyed is "password=x" and "Token: x".
+	keyed = regexp.MustCompile(`(?i)([\w .:-]*(?:passw\w*|passphrase|\bpass|pwd|secret|token|key|credential|sig)\s*[=:]\s*)("[^"]*"|'[^']*'|[^;,&\s]+)`)
+	// option is "--password x" and "/Token x"; the second group is its name.
+	option = regexp.MustCompile(`((?:^|[\s"'])(?:--?|/)([A-Za-z][\w.:-]*)["']?\s+)("[^"]*"?|'[^']*'?|[^\s"']+)`)
+	// netUse is the password that follows the user in "net use \\nas\x /user:bob pw".
+	netUse = regexp.MustCompile(`(?i)((?:^|\s)/u(?:ser)?:\S+\s+)(\S+)`)
+	// spoken is "password x", which says something in a value, not in a sentence.
+	spoken  = regexp.MustCompile(`(?i)(\b(?:passw\w*|passphrase|pwd|token|secret)\s+)("[^"]*"?|'[^']*'?|\S+)`)
+	control = regexp.MustCompile(`[\x00-\x1f\x7f-\x9f\x{202a}-\x{202e}\x{2066}-\x{2069}]`)
+)
+
+const hidden = "***"
+
+// mask makes text from the application fit to print: secrets become "***",
+// control characters "?", and long text is cut.
+func mask(s string) string {
+	s = anyURLUser.ReplaceAllString(s, "${1}"+hidden+"@")
+	s, _ = hideKeyed(s)
+	s, _ = hideOptions(s)
+	s = netUse.ReplaceAllString(s, "${1}"+hidden)
+	return clean(s)
+}
+
+// maskValue is mask for a value as it stands in a configuration file, where
+// "password x" is no sentence.
+func maskValue(s string) string { return spoken.ReplaceAllString(mask(s), "${1}"+hidden) }
+
+// hideKeyed hides what a key with the name of a secret is set to.
+func hideKeyed(s string) (masked string, found bool) {
+	masked = keyed.ReplaceAllStringFunc(s, func(part string) string {
+		m := keyed.FindStringSubmatch(part)
+		if m == nil || notSecret.MatchString(lastWord.FindString(m[1])) {
+			return part
+		}
+		found = true
+		return m[1] + hidden
+	})
+	return masked, found
+}
+
+// lastWord is the key itself, where words stand before it.
+var lastWord = regexp.MustCompile(`[\w.-]+\s*[=:]\s*$`)
+
+// hideOptions hides what follows an option with the name of a secret.
+func hideOptions(s string) (masked string, found bool) {
+	var b strings.Builder
+	for {
+		m := option.FindStringSubmatchIndex(s)
+		if m == nil {
+			break
+		}
+		value := s[m[6]:m[7]]
+		if !isSecretName(s[m[4]:m[5]]) || strings.HasPrefix(value, "--") {
+			b.WriteString(s[:m[5]]) // what follows may be an option of its own
+			s = s[m[5]:]
+			continue
+		}
+		found = true
+		b.WriteString(s[:m[6]] + hidden)
+		s = s[m[7]:]
+	}
+	b.WriteString(s)
+	return b.String(), found
+}
+
+// hasURLSecret says whether s holds a URL with a user in it.
+func hasURLSecret(s string) bool {
+	if urlUser.MatchString(s) {
+		return true
+	}
+	for _, m := range urlPassword.FindAllStringSubmatch(s, -1) {
+		if !urlPort.MatchString(m[1]) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasSecret says whether mask would hide a secret in s.
+func hasSecret(s string) bool {
+	_, key := hideKeyed(s)
+	_, opt := hideOptions(s)
+	return key || opt || hasURLSecret(s) || netUse.MatchString(s)
+}
+
+// pair is "name=value" inside of a value: in a query, a connection string of
+// another driver, a command line.
+var pair = regexp.MustCompile(`(?:^|[;,&?\s"'/-])([A-Za-z][\w.-]*)\s*=\s*("[^"]*"|'[^']*'|[^;,&\s"']+)`)
+
+// secretInside names what in a value holds a secret: the name of a pair or
+// option, or where it stands; empty for none.
+func secretInside(value string) string {
+	if hasURLSecret(value) {
+		return "in its URL"
+	}
+	for _, m := range pair.FindAllStringSubmatch(value, -1) {
+		if v := strings.Trim(m[2], `"'`); isSecretName(m[1]) && !placeholder.MatchString(v) && !boolish.MatchString(v) {
+			return clean(m[1]) + " in its value"
+		}
+	}
+	if _, found := hideOptions(value); found || netUse.MatchString(value) {
+		return "in its command line"
+	}
+	return ""
+}
+
+func clean(s string) string {
+	s = control.ReplaceAllString(strings.ToValidUTF8(s, "?"), "?")
+	if len(s) > 200 {
+		cut := 200
+		for !utf8.RuneStart(s[cut]) {
+			cut--
+		}
+		s = s[:cut] + "..."
+	}
+	return s
+}
+
+// commandLine splits a command line as CommandLineToArgvW and the C runtime do:
+// quotes group, 2n backslashes before a quote are n, one more makes it a
+// character, and two quotes in a quoted part are one.
+// https://learn.microsoft.com/windows/win32/api/shellapi/nf-shellapi-commandlinetoargvw
+func commandLine(s string) []string {
+	var args []string
+	for {
+		s = strings.TrimLeft(s, " \t\r\n")
+		if s == "" {
+			return args
+		}
+		var b strings.Builder
+		quoted := false
+		i := 0
+	arg:
+		for i < len(s) {
+			switch c := s[i]; {
+			case c == '\\':
+				n := len(s[i:]) - len(strings.TrimLeft(s[i:], `\`))
+				i += n
+				if i == len(s) || s[i] != '"' {
+					b.WriteString(strings.Repeat(`\`, n))
+					continue
+				}
+				b.WriteString(strings.Repeat(`\`, n/2))
+				if n%2 == 1 {
+					b.WriteByte('"')
+					i++
+				}
+			case c == '"' && quoted && i+1 < len(s) && s[i+1] == '"':
+				b.WriteByte('"')
+				i += 2
+			case c == '"':
+				quoted = !quoted
+				i++
+			case !quoted && strings.IndexByte(" \t\r\n", c) >= 0:
+				break arg
+			default:
+				b.WriteByte(c)
+				i++
+			}
+		}
+		args = append(args, b.String())
+		s = s[i:]
+	}
+}
