@@ -29,6 +29,7 @@ type Catalog struct {
 	Features []FeatureRow `toml:"feature"`
 	NetFX3   []NetFX3Row  `toml:"netfx3"`
 	Modules  []ModuleRow  `toml:"module"`
+	HTTPSys  []HTTPSysRow `toml:"http_sys"`
 }
 
 // ReleaseRow is a Windows release that container images exist for, or existed.
@@ -39,6 +40,7 @@ type ReleaseRow struct {
 	Status        string    `toml:"status"`     // mainstream, extended, retired
 	MainstreamEnd time.Time `toml:"mainstream_end"`
 	SupportEnd    time.Time `toml:"support_end"`
+	NoCurl        bool      `toml:"no_curl"` // Windows has no curl.exe there
 	Source        string    `toml:"source"`
 }
 
@@ -123,6 +125,14 @@ type ModuleRow struct {
 	Needs  []string `toml:"needs"`
 	URL    string   `toml:"url"`
 	File   string   `toml:"file"`
+	AppCmd []string `toml:"appcmd"` // arguments of appcmd, once it is installed
+	Source string   `toml:"source"`
+}
+
+// HTTPSysRow names facts of detection that tell a program which listens by http.sys.
+type HTTPSysRow struct {
+	Fact   string   `toml:"fact"`
+	Values []string `toml:"values"`
 	Source string   `toml:"source"`
 }
 
@@ -159,6 +169,7 @@ func (c Catalog) With(data []byte, name string) (Catalog, error) {
 		Features: replaceRows(c.Features, add.Features, func(r FeatureRow) string { return r.ID }),
 		NetFX3:   slices.Concat(add.NetFX3, c.NetFX3),
 		Modules:  replaceRows(c.Modules, add.Modules, func(r ModuleRow) string { return r.ID }),
+		HTTPSys:  slices.Concat(c.HTTPSys, add.HTTPSys),
 	}, nil
 }
 
@@ -278,6 +289,11 @@ func (c Catalog) check() (table string, n int, err error) {
 		if !idPattern.MatchString(r.ID) || r.Name == "" || r.Source == "" || (r.URL == "") != (r.File == "") ||
 			r.URL != "" && (!urlPattern.MatchString(r.URL) || !filePattern.MatchString(r.File)) {
 			return "module", i, fmt.Errorf("module %q needs id, name, source, and both url and file or none", r.ID)
+		}
+	}
+	for i, r := range c.HTTPSys {
+		if r.Fact == "" || len(r.Values) == 0 || r.Source == "" {
+			return "http_sys", i, errors.New("http_sys needs fact, values and source")
 		}
 	}
 	return "", 0, nil

@@ -15,6 +15,7 @@ const (
 	RuleNoInstaller   = "WP3005" // an IIS module that winpack cannot install
 	RuleServiceName   = "WP3006" // the service runs under another name than its own
 	RuleDotNetForward = "WP3007" // the app runs on a later minor version of its .NET
+	RuleBaseTrusted   = "WP3008" // the image of --base is taken to have what the app needs
 )
 
 func (p *planner) find(rule string, level detect.Level, message, remedy string) {

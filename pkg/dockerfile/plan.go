@@ -76,6 +76,9 @@ const (
 	StepGrant StepKind = "grant" // write access to a folder
 	StepStart StepKind = "start" // commands that run at container start
 	StepRun   StepKind = "run"   // commands that run in the build, on Windows
+	// StepManual is what a person has to install on Windows, as Why says: winpack
+	// knows no command for it.
+	StepManual StepKind = "manual"
 )
 
 // Step is one step of the plan. Which fields are set depends on Kind.

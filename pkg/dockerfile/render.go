@@ -217,6 +217,11 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 		runGrants(&w, p, elevate)
 	}
 	w.line("")
+	for _, s := range p.Steps {
+		if s.Kind == StepManual {
+			w.comment("TO INSTALL: " + s.Why + ".")
+		}
+	}
 	w.line("%s", editBegin)
 	w.line("%s", editEnd)
 	entrypoint := p.Entrypoint(true)
@@ -224,7 +229,11 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 		w.line("")
 	}
 	if p.Config.User != "" {
-		if p.Config.User == userAdmin && p.Service == nil {
+		switch netfx := p.Kind == detect.KindNetFXConsole || p.Kind == detect.KindNetFXService; {
+		case p.Config.User != userAdmin || p.Service != nil:
+		case !netfx:
+			w.comment("The program listens by http.sys. Where its URL is reserved in the image (netsh http add urlacl), ContainerUser is safer.")
+		default:
 			w.comment("As in the base: programs of .NET Framework often need it for http.sys and for files beside them. ContainerUser is safer where yours does not.")
 		}
 		w.line("USER %s", p.Config.User)

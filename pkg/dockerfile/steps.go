@@ -50,7 +50,7 @@ func (p *planner) steps() error {
 		p.plan.Config.Entrypoint = []string{}
 	}
 	for _, s := range p.plan.Steps {
-		if s.Kind == StepRun {
+		if s.Kind == StepRun || s.Kind == StepManual {
 			p.plan.Builder.Windows = true
 			if !slices.Contains(p.plan.Builder.Reasons, s.Why) {
 				p.plan.Builder.Reasons = append(p.plan.Builder.Reasons, s.Why)
@@ -151,6 +151,9 @@ func (p *planner) run(why string, oses []string, commands ...string) {
 const dismOK = ` & if errorlevel 3011 (exit 1) else if errorlevel 3010 (exit 0) else if errorlevel 1 (exit 1) else if not errorlevel 0 exit 1`
 
 func (p *planner) netfx3() {
+	if p.given(".NET Framework 3.5") {
+		return
+	}
 	for _, row := range p.cat.NetFX3 {
 		var oses []string
 		for _, b := range p.plan.Bases {
@@ -187,7 +190,7 @@ func (p *planner) runFeatures(needs []detect.Need) error {
 		names = append(names, row.ID)
 		need3 = need3 || row.NetFX3
 	}
-	if p.want.clr2 {
+	if p.want.clr2 && !p.given("ASP.NET 3.5") {
 		if i := slices.IndexFunc(p.cat.Features, func(r FeatureRow) bool { return r.ID == "aspnet35" }); i >= 0 {
 			add(p.cat.Features[i])
 		}
@@ -196,6 +199,9 @@ func (p *planner) runFeatures(needs []detect.Need) error {
 		i := slices.IndexFunc(p.cat.Features, func(r FeatureRow) bool { return r.ID == n.ID })
 		if i < 0 {
 			return &UsageError{fmt.Sprintf("the app needs the Windows feature %q, which the catalog does not know: add it there, or name an image with --base", n.ID)}
+		}
+		if p.given("the Windows feature " + n.ID) {
+			continue
 		}
 		present := true
 		for _, row := range p.rows {
@@ -226,24 +232,64 @@ func (p *planner) runModules(needs []detect.Need) {
 		}
 		done[id] = true
 		i := slices.IndexFunc(p.cat.Modules, func(r ModuleRow) bool { return r.ID == id })
+		name := printable(id)
+		if i >= 0 {
+			name = p.cat.Modules[i].Name
+		}
+		if p.given("the IIS module " + name) {
+			return
+		}
 		if i < 0 || p.cat.Modules[i].URL == "" {
-			name := printable(id)
-			if i >= 0 {
-				name = p.cat.Modules[i].Name
-			}
 			p.find(RuleNoInstaller, detect.LevelError, "the IIS module "+name+" is in no image, and winpack knows no installer for it", "name an image that has it with --base, or do without it")
+			p.manual("the IIS module " + name)
 			return
 		}
 		row := p.cat.Modules[i]
 		for _, n := range row.Needs {
 			add(n)
 		}
-		p.run("only an installer brings "+row.Name, nil,
-			fmt.Sprintf(`curl.exe -fsSL -o C:\%s %s && start /wait msiexec.exe /i C:\%s /qn /norestart && del C:\%s`, row.File, row.URL, row.File, row.File))
+		commands := []string{p.download(row.URL, row.File) + fmt.Sprintf(` && start /wait msiexec.exe /i C:\%s /qn /norestart && del C:\%s`, row.File, row.File)}
+		for _, after := range row.AppCmd {
+			commands = append(commands, appcmd+" "+after)
+		}
+		p.run("only an installer brings "+row.Name, nil, commands...)
 	}
 	for _, n := range needs {
 		add(n.ID)
 	}
+	for _, f := range p.rep.Facts {
+		if what := "the native IIS module " + printable(f.Value); f.Key == "unknown-module" && f.OverruledBy == "" && !p.given(what) {
+			p.manual(what)
+		}
+	}
+}
+
+// given says whether --base names an image that the catalog does not know: only
+// its user can know what is in it, and the plan adds nothing that it may have.
+func (p *planner) given(what string) bool {
+	if p.opt.Base == "" || slices.ContainsFunc(p.rows, func(row *ImageRow) bool { return row != nil }) {
+		return false
+	}
+	p.find(RuleBaseTrusted, detect.LevelNote, "the given base is taken to have "+what, "install it in that image, or leave out --base")
+	return true
+}
+
+// manual notes what only a person can install.
+func (p *planner) manual(what string) {
+	p.plan.Steps = append(p.plan.Steps, Step{Kind: StepManual, Why: what + " is in no base image, and winpack knows no installer for it: " +
+		"install it in the written Dockerfile between the edit markers, or name an image that has it with --base"})
+}
+
+// download is a command that fetches a file to C:\ and fails where it can't.
+func (p *planner) download(url, file string) string {
+	for _, b := range p.plan.Bases {
+		if rel, ok := p.cat.Release(b.OS); ok && rel.NoCurl {
+			// Windows PowerShell offers no TLS 1.2 there by itself.
+			return fmt.Sprintf(`powershell.exe -NoLogo -NoProfile -NonInteractive -Command "$ErrorActionPreference = 'Stop'; $ProgressPreference = 'SilentlyContinue'; `+
+				`[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest -UseBasicParsing -Uri '%s' -OutFile 'C:\%s'"`, url, file)
+		}
+	}
+	return fmt.Sprintf(`curl.exe -fsSL -o C:\%s %s`, file, url)
 }
 
 // grants adds a grant step for each folder that the app writes to.
@@ -305,6 +351,11 @@ func (p *planner) programSteps() error {
 		// URL reservations of http.sys and files beside the program are the rule in
 		// .NET Framework programs, and both need the administrator of the image.
 		c.User = userAdmin
+	default:
+		if p.httpSys() {
+			c.User = userAdmin
+			p.why("the program listens by http.sys, which lets only an administrator take a URL that nobody reserved: it runs as " + userAdmin)
+		}
 	}
 	if prog.Service != nil && !prog.Service.Foreground {
 		c.User = userAdmin
@@ -321,6 +372,16 @@ func (p *planner) programSteps() error {
 		p.kestrel()
 	}
 	return nil
+}
+
+// httpSys says whether the program listens by http.sys, which lets only an
+// administrator take a URL that nobody reserved ([HTTP Server API], UrlAcl).
+func (p *planner) httpSys() bool {
+	return slices.ContainsFunc(p.rep.Facts, func(f detect.Fact) bool {
+		return f.OverruledBy == "" && slices.ContainsFunc(p.cat.HTTPSys, func(r HTTPSysRow) bool {
+			return r.Fact == f.Key && slices.Contains(r.Values, f.Value)
+		})
+	})
 }
 
 // kestrel sets what the images of Microsoft set (dotnet-docker, src/runtime): without

@@ -1,0 +1,141 @@
+package dockerfile
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/winpack/winpack/pkg/detect"
+)
+
+func commandsOf(p Plan) string {
+	var all []string
+	for _, s := range p.Steps {
+		all = append(all, s.Commands...)
+	}
+	return strings.Join(all, "\n")
+}
+
+// An image without a module that web.config asks for answers 500 to every
+// request: no builder may make it as if nothing were missing.
+func TestModuleWithoutInstallerNeedsAPersonAndWindows(t *testing.T) {
+	for name, change := range map[string]func(*detect.Report){
+		"IIS CORS module":     func(r *detect.Report) { r.Needs.IIS.Modules = needs("cors") },
+		"iisnode":             func(r *detect.Report) { r.Needs.IIS.Modules = needs("iisnode") },
+		"HttpPlatformHandler": func(r *detect.Report) { r.Needs.IIS.Modules = needs("httpplatformhandler") },
+		"ASP.NET Core Module": func(r *detect.Report) { r.Needs.IIS.Modules = needs("ancm") },
+		"ISAPI_Rewrite3":      func(r *detect.Report) { r.Facts = []detect.Fact{{Key: "unknown-module", Value: "ISAPI_Rewrite3"}} },
+	} {
+		rep := with(aspnet("4.8"), change)
+		p := plan(t, rep, Options{})
+		if !p.Builder.Windows || len(p.Builder.Reasons) != 1 || !strings.Contains(p.Builder.Reasons[0], name) || !strings.Contains(p.Builder.Reasons[0], "--base") {
+			t.Errorf("%s: the builder needs are %+v", name, p.Builder)
+		}
+		text := string(render(t, p).Content["Dockerfile"])
+		before, _, ok := strings.Cut(text, editBegin)
+		if !ok || !strings.Contains(before, "# TO INSTALL: ") || !strings.Contains(before, name) {
+			t.Errorf("%s: the Dockerfile does not say where it has to be installed:\n%s", name, text)
+		}
+		if got := lint(t, []byte(text)); len(got) > 0 {
+			t.Errorf("%s: BuildKit warns: %s", name, got)
+		}
+
+		// Of its own image the user alone knows what it has.
+		p = plan(t, rep, Options{Base: "registry.example.com/with-module:1"})
+		if p.Builder.Windows || len(p.Findings) != 1 || p.Findings[0].Rule != RuleBaseTrusted {
+			t.Errorf("%s: with an image of the user's the needs are %+v, the findings %+v", name, p.Builder, p.Findings)
+		}
+		// Of an image of the catalog winpack knows that it has not.
+		p = plan(t, rep, Options{Base: reference(t, roleNetFXIIS)})
+		if !p.Builder.Windows {
+			t.Errorf("%s: an image of the catalog is taken to have it", name)
+		}
+	}
+	lost := with(aspnet("4.8"), func(r *detect.Report) {
+		r.Facts = []detect.Fact{{Key: "unknown-module", Value: "x", OverruledBy: "another"}}
+	})
+	if p := plan(t, lost, Options{}); p.Builder.Windows {
+		t.Error("a fact that lost asks for a module")
+	}
+}
+
+// reference is that of an image of the catalog.
+func reference(t *testing.T, role string) string {
+	t.Helper()
+	for _, img := range catalog(t).Images {
+		if img.Role == role && img.Status != statusEOL && img.Tags["ltsc2022"] != "" {
+			return img.Repository + ":" + img.Tags["ltsc2022"]
+		}
+	}
+	t.Fatalf("no image for %s", role)
+	return ""
+}
+
+func TestBaseOfTheUsersTakesWhatItMayHaveOutOfThePlan(t *testing.T) {
+	rep := with(aspnet("3.5"), func(r *detect.Report) {
+		r.Needs.IIS.Features = needs("windows-authentication")
+		r.Needs.IIS.Modules = needs("url-rewrite")
+	})
+	p := plan(t, rep, Options{Base: "registry.example.com/all-in:1"})
+	if p.Builder.Windows || p.has(StepRun) {
+		t.Errorf("steps %+v", p.Steps)
+	}
+	if len(p.Findings) != 4 { // .NET 3.5, ASP.NET 3.5, the feature, the module
+		t.Errorf("what the image is taken to have is not said: %+v", p.Findings)
+	}
+}
+
+func TestInstalledProxyIsSwitchedOn(t *testing.T) {
+	p := plan(t, with(aspnet("4.8"), func(r *detect.Report) { r.Needs.IIS.Modules = needs("arr") }), Options{})
+	all := commandsOf(p)
+	install, enable := strings.Index(all, "requestRouter"), strings.Index(all, "-section:system.webServer/proxy /enabled:True /commit:apphost")
+	if install < 0 || enable < install {
+		t.Errorf("the proxy is not enabled after it is installed:\n%s", all)
+	}
+}
+
+// curl.exe is part of Windows from 1803 on: in older images the step would fail.
+func TestDownloadUsesWhatTheReleaseHas(t *testing.T) {
+	rep := with(aspnet("4.8"), func(r *detect.Report) { r.Needs.IIS.Modules = needs("url-rewrite") })
+	for os, want := range map[string]string{"ltsc2016": "Invoke-WebRequest", "ltsc2019": "curl.exe", "ltsc2022": "curl.exe"} {
+		p := plan(t, rep, Options{OS: []string{os}})
+		all := commandsOf(p)
+		if !strings.Contains(all, want) || want != "curl.exe" && strings.Contains(all, "curl.exe") {
+			t.Errorf("%s: no %s in\n%s", os, want, all)
+		}
+		if got := lint(t, render(t, p).Content["Dockerfile"]); len(got) > 0 {
+			t.Errorf("%s: BuildKit warns: %s", os, got)
+		}
+	}
+}
+
+// Without a reservation http.sys refuses http://+:PORT/ to ContainerUser.
+func TestProgramOfHTTPSysRunsAsAdministrator(t *testing.T) {
+	fact := func(key, value, lost string) func(*detect.Report) {
+		return func(r *detect.Report) {
+			r.Facts = []detect.Fact{{Key: key, Value: value, OverruledBy: lost}}
+		}
+	}
+	dotnet := dotnet("10.0", detect.KindDotNetConsole)
+	for name, test := range map[string]struct {
+		rep  detect.Report
+		user string
+	}{
+		"HttpListener":         {with(dotnet, fact("assembly-need", "System.Net.HttpListener", "")), userAdmin},
+		"HttpSys":              {with(dotnet, fact("assembly-need", "Microsoft.AspNetCore.Server.HttpSys", "")), userAdmin},
+		"P/Invoke":             {with(dotnet, fact("import", "httpapi.dll", "")), userAdmin},
+		"native":               {with(native(), fact("import", "httpapi.dll", "")), userAdmin},
+		"native, at first use": {with(native(), fact("delay-import", "httpapi.dll", "")), userAdmin},
+		"another program's":    {with(native(), fact("import", "httpapi.dll", "it speaks of another")), userUnelevated},
+		"another library":      {with(native(), fact("import", "winhttp.dll", "")), userUnelevated},
+		"no http":              {dotnet, userUnelevated},
+	} {
+		p := plan(t, test.rep, Options{})
+		if p.Config.User != test.user {
+			t.Errorf("%s runs as %s, want %s", name, p.Config.User, test.user)
+		}
+		text := string(render(t, p).Content["Dockerfile"])
+		if said := strings.Contains(text, "listens by http.sys"); said != (test.user == userAdmin) || strings.Contains(text, "programs of .NET Framework") {
+			t.Errorf("%s: the Dockerfile gives another reason:\n%s", name, text)
+		}
+	}
+}
