@@ -265,6 +265,7 @@ func (t *Tree) managedEntry(dll, host *image, p *Program) []Fact {
 			return err
 		}
 		tr, err := readTraits(dll.path, "", clr)
+		t.readLibraries(dll, &tr)
 		facts = programFacts(&tr, p, "dotnet", gui, self)
 		return err
 	})

@@ -42,6 +42,7 @@ func (t *Tree) netfxProgram(b *image) []Fact {
 				return err
 			}
 			tr, err := readTraits(b.path, "", clr)
+			t.readLibraries(b, &tr)
 			facts = append(facts, programFacts(&tr, p, "netfx", b.gui, self)...)
 			return err
 		})
@@ -78,7 +79,13 @@ func programFacts(tr *traits, p *Program, family string, gui bool, self Evidence
 		}
 		facts = append(facts, Fact{Key: "service-start", Value: how, about: p.Path, Evidence: p.Service.Evidence})
 	}
-	if gui && kind != Kind(family+"-desktop") {
+	if len(tr.several) > 1 {
+		facts = append(facts, Fact{Key: "several-services", Value: strings.Join(tr.several, ", "), about: p.Path, Evidence: tr.made})
+	}
+	switch {
+	case kind == Kind(family+"-console") && len(tr.maybe) > 0:
+		facts = append(facts, Fact{Key: "library-trait", Value: p.Path, about: p.Path, Evidence: tr.maybe})
+	case gui && kind != Kind(family+"-desktop"):
 		facts = append(facts, Fact{Key: "subsystem", Value: "linked as a GUI program, uses no window", about: p.Path, Evidence: []Evidence{self}})
 	}
 	return facts

@@ -15,10 +15,16 @@ type traits struct {
 	window     []Evidence // uses a windowing framework
 	loop       []Evidence // runs a message loop
 	names      []serviceName
+	several    []string          // service types of one process, in the order in which they are made
+	made       []Evidence        // where several are made
+	maybe      []Evidence        // a library of the folder shows windows or runs services, if it is called
+	types      map[string]string // type → base type, of all assemblies that were read
+	calls      []pe.Call         // what Main reaches, in the entry assembly
 }
 
 type serviceName struct {
 	source, name string
+	by           string // type that sets it
 	evidence     []Evidence
 }
 
@@ -74,19 +80,12 @@ func readTraits(p, where string, clr *pe.CLR) (traits, error) {
 	if err != nil {
 		return tr, err
 	}
-	bases := map[string]string{}
+	tr.types = map[string]string{}
 	for _, d := range defs {
-		bases[d.Name] = d.Base
+		tr.types[d.Name] = d.Base
 	}
 	for _, d := range defs {
-		base := d.Base
-		for range 8 { // through base classes of this file
-			next, ok := bases[base]
-			if !ok {
-				break
-			}
-			base = next
-		}
+		base := tr.root(d.Base)
 		switch {
 		case base == "System.ServiceProcess.ServiceBase":
 			tr.service = append(tr.service, ev(d.Span, d.Name+" extends System.ServiceProcess.ServiceBase"))
@@ -139,44 +138,113 @@ func readTraits(p, where string, clr *pe.CLR) (traits, error) {
 		if err != nil {
 			return tr, err
 		}
-		for _, c := range calls {
-			if c.Loaded && c.Literal != "" {
-				tr.names = append(tr.names, serviceName{nameSetters[setter], c.Literal, []Evidence{ev(c.Span, "the name "+c.Literal+" is set in "+c.Caller)}})
-			}
-		}
+		tr.readNames(calls, ev)
 	}
-	if len(tr.service) > 0 && len(tr.foreground) == 0 && clr.EntryPoint != 0 {
-		if err := readFallback(&tr, ev, clr, bases); err != nil {
+	if clr.EntryPoint != 0 {
+		if tr.calls, err = clr.CallsFrom(clr.EntryPoint); err != nil {
 			return tr, err
 		}
+	}
+	if len(tr.service) > 0 {
+		tr.readSeveral(tr.calls, ev)
+		return tr, tr.readFallback(tr.calls, clr.CallsFromMembers, ev)
 	}
 	return tr, nil
 }
 
-// readFallback looks for a Main that asks Environment.UserInteractive and calls
-// something of its own besides ServiceBase.Run.
-func readFallback(tr *traits, ev func(pe.Span, string) Evidence, clr *pe.CLR, own map[string]string) error {
-	calls, err := clr.CallsFrom(clr.EntryPoint)
-	if err != nil {
-		return err
-	}
-	var asked *pe.Call
-	for i, c := range calls {
-		if c.Member == userInteractive {
-			asked = &calls[i]
+// root is the base type at the end of the chain of types that were read.
+func (tr *traits) root(base string) string {
+	for range 8 {
+		next, ok := tr.types[base]
+		if !ok {
 			break
 		}
+		base = next
 	}
-	if asked == nil {
+	return base
+}
+
+const serviceBase = "System.ServiceProcess.ServiceBase"
+
+func (tr *traits) isService(typ string) bool { return tr.root(typ) == serviceBase }
+
+func (tr *traits) readNames(calls []pe.Call, ev func(pe.Span, string) Evidence) {
+	for _, c := range calls {
+		if source := nameSetters[c.Member]; source != "" && c.Loaded && c.Literal != "" {
+			by, _, _ := strings.Cut(c.Caller, "::")
+			tr.names = append(tr.names, serviceName{source, c.Literal, by, []Evidence{ev(c.Span, "the name "+c.Literal+" is set in "+c.Caller)}})
+		}
+	}
+}
+
+// readSeveral looks for the services that a method makes and hands to
+// ServiceBase.Run.
+func (tr *traits) readSeveral(calls []pe.Call, ev func(pe.Span, string) Evidence) {
+	for _, run := range calls {
+		if run.Member != serviceBase+"::Run" {
+			continue
+		}
+		var made []string
+		for _, c := range calls {
+			typ, method, _ := strings.Cut(c.Member, "::")
+			if c.Caller == run.Caller && method == ".ctor" && typ != serviceBase && tr.isService(typ) && !slices.Contains(made, typ) {
+				made = append(made, typ)
+			}
+		}
+		if len(made) > 1 {
+			tr.several, tr.made = made, []Evidence{ev(run.Span, run.Caller+" makes "+strings.Join(made, ", ")+" and calls "+run.Member)}
+			return
+		}
+	}
+}
+
+// installers are types that install a service, which is what many programs do
+// when a person starts them.
+var installers = []string{
+	"System.Configuration.Install.ManagedInstallerClass", "System.Configuration.Install.TransactedInstaller",
+	"System.Configuration.Install.AssemblyInstaller",
+}
+
+func installs(calls []pe.Call) bool {
+	return slices.ContainsFunc(calls, func(c pe.Call) bool {
+		typ, _, _ := strings.Cut(c.Member, "::")
+		return slices.Contains(installers, typ)
+	})
+}
+
+// reach gives the calls that methods of the application reach, given their names.
+type reach func(member func(name string) bool) ([]pe.Call, error)
+
+// readFallback looks for a Main that asks Environment.UserInteractive and calls
+// something of its own besides what ends in ServiceBase.Run or installs the
+// service. Where it installs, only a method of the service itself counts.
+func (tr *traits) readFallback(calls []pe.Call, from reach, ev func(pe.Span, string) Evidence) error {
+	i := slices.IndexFunc(calls, func(c pe.Call) bool { return c.Member == userInteractive })
+	if i < 0 || len(tr.foreground) > 0 {
 		return nil
 	}
+	asked := calls[i]
+	setup := installs(calls)
+	looked := map[string]bool{}
 	for _, c := range calls {
 		typ, method, _ := strings.Cut(c.Member, "::")
-		_, mine := own[typ]
-		if c.Caller == asked.Caller && mine && method != ".ctor" && method != ".cctor" {
-			tr.foreground = []Evidence{ev(asked.Span, asked.Caller+" asks Environment.UserInteractive"), ev(c.Span, "and calls "+c.Member)}
+		_, mine := tr.types[typ]
+		if c.Caller != asked.Caller || !mine || method == ".ctor" || method == ".cctor" || looked[c.Member] || setup && !tr.isService(typ) {
+			continue
+		}
+		looked[c.Member] = true
+		if len(looked) > maxLibraries {
 			return nil
 		}
+		reached, err := from(func(name string) bool { return name == c.Member })
+		if err != nil {
+			return err
+		}
+		if installs(reached) || slices.ContainsFunc(reached, func(r pe.Call) bool { return slices.Contains(serviceRuns, r.Member) }) {
+			continue
+		}
+		tr.foreground = []Evidence{ev(asked.Span, asked.Caller+" asks Environment.UserInteractive"), ev(c.Span, "and calls "+c.Member)}
+		return nil
 	}
 	return nil
 }
@@ -202,6 +270,9 @@ func (tr *traits) serviceOf() *Service {
 	s := &Service{Foreground: len(tr.foreground) > 0, Evidence: append(slices.Clone(tr.service), tr.foreground...)}
 	best := -1
 	for _, n := range tr.names {
+		if len(tr.several) > 0 && n.source == "service-name-set" && n.by != tr.several[0] {
+			continue // the name of one of the other services
+		}
 		if r := rank("service-name", n.source); best < 0 || r < best {
 			best, s.Name = r, n.name
 		}

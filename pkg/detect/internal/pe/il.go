@@ -240,8 +240,31 @@ func (c *CLR) CallsTo(members ...string) ([]Call, error) {
 // this file that it reaches by calling, creating or taking the address of them,
 // and in their async state machines; each method is read once.
 // CallsFrom(c.EntryPoint) says what Main does. Errors are as of CallsTo.
-func (c *CLR) CallsFrom(method uint32) ([]Call, error) {
-	if method>>24 != tMethodDef || c.md.tables[tMethodDef].rows == 0 {
+func (c *CLR) CallsFrom(method uint32) ([]Call, error) { return c.callsFrom([]uint32{method}) }
+
+// CallsFromMembers is CallsFrom for the methods of this file that member accepts
+// by their name ("Namespace.Type::Method").
+func (c *CLR) CallsFromMembers(member func(name string) bool) ([]Call, error) {
+	var methods []uint32
+	var first error
+	for n := uint32(1); n <= min(c.md.tables[tMethodDef].rows, maxTypes) && len(methods) < maxReached; n++ {
+		name, err := c.memberName(token(tMethodDef, n))
+		if first == nil {
+			first = err
+		}
+		if err == nil && member(name) {
+			methods = append(methods, token(tMethodDef, n))
+		}
+	}
+	out, err := c.callsFrom(methods)
+	if first == nil {
+		first = err
+	}
+	return out, first
+}
+
+func (c *CLR) callsFrom(methods []uint32) ([]Call, error) {
+	if c.md.tables[tMethodDef].rows == 0 {
 		return nil, nil
 	}
 	var out []Call
@@ -257,7 +280,11 @@ func (c *CLR) CallsFrom(method uint32) ([]Call, error) {
 			queue = append(queue, tok)
 		}
 	}
-	add(method)
+	for _, m := range methods {
+		if m>>24 == tMethodDef {
+			add(m)
+		}
+	}
 	left := int64(maxAllCode)
 	for i := 0; i < len(queue); i++ {
 		n := queue[i] & maxRows
