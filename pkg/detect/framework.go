@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/winpack/winpack/pkg/detect/internal/pe"
@@ -136,11 +137,18 @@ func parseTarget(s string) (Framework, bool) {
 	}
 	for part := range strings.SplitSeq(rest, ",") {
 		if v, ok := strings.CutPrefix(strings.TrimSpace(part), "Version="); ok {
-			return Framework{strings.TrimSpace(name), strings.TrimPrefix(v, "v")}, true
+			f := Framework{strings.TrimSpace(name), strings.TrimPrefix(v, "v")}
+			known := f.Name == NETFramework || f.Name == NETCoreApp || f.Name == NETStandard
+			return f, known && isVersion(f.Version)
 		}
 	}
 	return Framework{}, false
 }
+
+var versionPattern = regexp.MustCompile(`^\d{1,3}(\.\d{1,3}){1,3}$`)
+
+// isVersion says whether text from the application can be the version of a framework.
+func isVersion(s string) bool { return versionPattern.MatchString(s) }
 
 func architectureFacts(b *image, about, source string) []Fact {
 	if b.arch.Name == "" {
@@ -163,31 +171,42 @@ func architectureFacts(b *image, about, source string) []Fact {
 	return facts
 }
 
-// exeConfig reads supportedRuntime.
+// exeConfig reads supportedRuntime. The first runtime that is installed is used,
+// and images have CLR 4 only: an entry for it counts before one for CLR 2
+// (learn.microsoft.com/dotnet/framework/configure-apps/file-schema/startup/supportedruntime-element).
 func (t *Tree) exeConfig(p, about string) []Fact {
 	var facts []Fact
 	startup := t.readXML(p, configUnknown).child("startup")
 	if startup == nil {
 		return nil
 	}
+	found := map[string]bool{} // CLR 2 and 4, the first entry of each
 	for _, e := range startup.children {
 		if e.name != "supportedRuntime" {
 			continue
 		}
+		clr, source := "", "exe-config"
+		switch v := e.attr("version"); {
+		case strings.HasPrefix(v, "v2.0"):
+			clr, source = "2.0", "exe-config-clr2"
+		case v == "v4.0" || strings.HasPrefix(v, "v4.0.") || v == "":
+			clr = "4.0"
+		default:
+			continue
+		}
 		f, ok := parseTarget(e.attr("sku"))
-		if !ok {
-			switch v := e.attr("version"); {
-			case v == "v4.0":
-				f = Framework{NETFramework, "4.0"}
-			case strings.HasPrefix(v, "v2.0"):
-				f = Framework{NETFramework, "2.0"}
-			default:
+		if !ok || f.Name != NETFramework || clr == "2.0" {
+			if !ok && e.attr("version") == "" {
 				continue
 			}
+			f = Framework{NETFramework, clr}
 		}
-		facts = append(facts, Fact{Key: "framework", Value: f.Name + " " + f.Version, source: "exe-config", about: about,
+		if found[clr] {
+			continue
+		}
+		found[clr] = true
+		facts = append(facts, Fact{Key: "framework", Value: f.Name + " " + f.Version, source: source, about: about,
 			Evidence: line(p, e, fmt.Sprintf("supportedRuntime version=%s sku=%s", e.attr("version"), e.attr("sku"))), item: f})
-		break // the first one that is installed is used
 	}
 	return facts
 }

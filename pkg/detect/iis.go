@@ -227,9 +227,9 @@ func aspnetSection(p, section string, e *element) []Fact {
 	switch section {
 	case "system.web/compilation":
 		var facts []Fact
-		if v := e.attr("targetFramework"); v != "" && root {
-			facts = append(facts, Fact{Key: "framework", Value: NETFramework + " " + strings.TrimPrefix(v, "v"), source: "web-config",
-				Evidence: line(p, e, "compilation targetFramework="+v), item: Framework{NETFramework, strings.TrimPrefix(v, "v")}})
+		if v := strings.TrimPrefix(e.attr("targetFramework"), "v"); isVersion(v) && root {
+			facts = append(facts, Fact{Key: "framework", Value: NETFramework + " " + v, source: "web-config",
+				Evidence: line(p, e, "compilation targetFramework="+v), item: Framework{NETFramework, v}})
 		}
 		if strings.EqualFold(e.attr("debug"), "true") {
 			facts = append(facts, fact("debug", "true", "compilation debug=true")...)
@@ -241,7 +241,7 @@ func aspnetSection(p, section string, e *element) []Fact {
 				Evidence: line(p, e, "compiles against "+e.attr("assembly")), item: Framework{NETFramework, "3.5"}}}
 		}
 	case "system.web/httpRuntime":
-		if v := e.attr("targetFramework"); v != "" && root {
+		if v := strings.TrimPrefix(e.attr("targetFramework"), "v"); isVersion(v) && root {
 			return []Fact{{Key: "framework", Value: NETFramework + " " + v, source: "web-config",
 				Evidence: line(p, e, "httpRuntime targetFramework="+v), item: Framework{NETFramework, v}}}
 		}

@@ -137,3 +137,42 @@ func TestConfigurationOfAnotherFrameworkLosesToTheBytes(t *testing.T) {
 		t.Errorf("the fact that lost is not in the report: %v", r.Facts)
 	}
 }
+
+func TestSupportedRuntimeOfCLR4CountsBeforeCLR2(t *testing.T) {
+	const v2, v4 = `<supportedRuntime version="v2.0.50727"/>`, `<supportedRuntime version="v4.0" sku=".NETFramework,Version=v4.5"/>`
+	program := csharp(t, [3]string{"App.exe", "static class P { static void Main() { } }", ""})
+	clr2 := strings.ReplaceAll(string(program["App.exe"].Data), "v4.0.30319", "v2.0.50727")
+	for name, c := range map[string]struct{ startup, version, find, not, lost string }{
+		"CLR 2, then 4": {v2 + v4, "4.5", "WP1101", "WP1111", ".NETFramework 2.0"},
+		"CLR 4, then 2": {v4 + v2, "4.5", "WP1101", "WP1111", ".NETFramework 2.0"},
+		"CLR 2 alone":   {v2, "2.0", "WP1111", "WP1101", ".NETFramework 4.0"},
+		"no sku":        {v2 + `<supportedRuntime version="v4.0"/>`, "4.0", "WP1101", "WP1111", ".NETFramework 2.0"},
+		"broken sku":    {`<supportedRuntime version="v4.0" sku=".NETFramework,Version=v4.x"/>`, "4.0", "WP1101", "WP1111", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := files("App.exe", clr2, "App.exe.config", "<configuration><startup>"+c.startup+"</startup></configuration>")
+			r := look(t, m)
+			if r.App.Framework != (detect.Framework{Name: detect.NETFramework, Version: c.version}) || !slices.Contains(rules(r), c.find) || slices.Contains(rules(r), c.not) {
+				t.Errorf("got %v %v, want %s %s and not %s", r.App.Framework, rules(r), c.version, c.find, c.not)
+			}
+			if c.lost != "" && !slices.ContainsFunc(r.Facts, func(f detect.Fact) bool { return f.Key == "framework" && f.Value == c.lost && f.OverruledBy != "" }) {
+				t.Errorf("the entry that lost is not in the report: %v", r.Facts)
+			}
+		})
+	}
+}
+
+func TestBrokenTargetFrameworkIsNoVersion(t *testing.T) {
+	program := csharp(t, [3]string{"App.exe", `[assembly: System.Runtime.Versioning.TargetFramework(".NETFramework,Version=v4.7.2")] static class P { static void Main() { } }`, ""})
+	for _, broken := range []string{"v4.\xff.2", "v4.7.x", "v../.."} {
+		data := strings.ReplaceAll(string(program["App.exe"].Data), "v4.7.2", broken)
+		r := look(t, files("App.exe", data))
+		if r.App.Framework.Version != "4.0" {
+			t.Errorf("%q: got %q", broken, r.App.Framework.Version)
+		}
+	}
+	r := look(t, files("a.aspx", page, "web.config", `<configuration><system.web><compilation targetFramework="4.&#xfffd;.2"/><httpRuntime targetFramework="latest"/></system.web></configuration>`))
+	if r.App.Framework.Version != "" {
+		t.Errorf("web.config: got %q", r.App.Framework.Version)
+	}
+}
