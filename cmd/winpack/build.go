@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/urfave/cli/v2"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
@@ -44,6 +45,11 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			job, err := jobOf(c)
 			if err != nil {
 				return err
+			}
+			if dir, local := strings.CutPrefix(job.Base, "oci:"); local {
+				if _, err := layout.ImageIndexFromPath(dir); err != nil {
+					return usagef("--base %q is no OCI layout, a folder with oci-layout and index.json: %w", job.Base, err)
+				}
 			}
 			b, err := buildOf(c, e)
 			if err != nil {
@@ -191,14 +197,17 @@ func epoch(value string) (*time.Time, error) {
 	return &t, nil
 }
 
-// printFindings writes the findings of a command that makes something to stderr,
-// one line each.
+// printFindings writes the findings of a command that makes something, and what
+// could not be read, to stderr, one line each.
 func printFindings(e env, c *cli.Context, r report.Report) {
 	if c.Bool("quiet") {
 		return
 	}
 	for _, f := range r.Findings {
 		fmt.Fprintln(e.stderr, report.FindingLine(f))
+	}
+	for _, line := range report.ProblemLines(r.Problems, c.Bool("verbose")) {
+		fmt.Fprintln(e.stderr, line)
 	}
 }
 

@@ -43,6 +43,9 @@ by hand is never overwritten without --force; text between the edit markers is y
 			if err != nil {
 				return err
 			}
+			if strings.HasPrefix(job.Base, "oci:") {
+				return usagef("--base %q: a Dockerfile can't name a folder as its base: use `winpack build`, or push that image to a registry", job.Base)
+			}
 			if job.Write, err = writeOf(c, format); err != nil {
 				return err
 			}

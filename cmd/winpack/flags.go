@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/urfave/cli/v2"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
@@ -141,6 +142,9 @@ func jobOf(c *cli.Context) (pipeline.Job, error) {
 		if job.Base = c.String("base"); job.Base == "" {
 			return job, usagef("--base is empty: name an image, or leave it out")
 		}
+		if err := checkBase(job.Base); err != nil {
+			return job, err
+		}
 	}
 	if _, err = oneOf(c, "progress", progressModes()...); err != nil {
 		return job, err
@@ -165,4 +169,21 @@ func jobOf(c *cli.Context) (pipeline.Job, error) {
 		}
 	}
 	return job, nil
+}
+
+// checkBase refuses what can name no base image, whatever a command does with it.
+func checkBase(base string) error {
+	if dir, local := strings.CutPrefix(base, "oci:"); local {
+		if dir == "" || strings.ContainsAny(dir, "\r\n\x00") {
+			return usagef("--base %q names no folder: write it like oci:DIR", base)
+		}
+		return nil
+	}
+	if strings.Contains(base, "://") {
+		return usagef("--base %q: a reference has no scheme, like registry.example.com/name:tag", base)
+	}
+	if _, err := name.ParseReference(base); err != nil {
+		return usagef("--base %q is not an image reference like registry.example.com/name:tag: %w", base, err)
+	}
+	return nil
 }

@@ -185,7 +185,7 @@ func TestFindingLinesStayAsProblemMatchersReadThem(t *testing.T) {
 	if err := full().Text(&b, View{Quiet: true}); err != nil {
 		t.Fatal(err)
 	}
-	if want := ".:1: error WP3001: m\nWeb.config:12: warning WP1002: m\n"; b.String() != want {
+	if want := ".:1: error WP3001: m\nWeb.config:12: warning WP1002: m\nbin/x.dll:1: warning: truncated\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
 	}
 }
@@ -199,10 +199,10 @@ func TestManyProblemsAreCountedAndNotHidden(t *testing.T) {
 	if err := errors.Join(r.Text(&few, View{}), r.Text(&all, View{Verbose: true})); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(few.String(), "and 11 more: -v lists them all") || strings.Count(few.String(), "x.dll: truncated") != 10 {
+	if !strings.Contains(few.String(), "and 11 more problems: -v lists them all") || strings.Count(few.String(), "x.dll:1: warning: truncated") != 10 {
 		t.Errorf("without -v:\n%s", few.String())
 	}
-	if strings.Count(all.String(), "x.dll: truncated") != 21 {
+	if strings.Count(all.String(), "x.dll:1: warning: truncated") != 21 {
 		t.Errorf("with -v:\n%s", all.String())
 	}
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -12,7 +13,7 @@ import (
 // View says how the text view looks.
 type View struct {
 	Color   bool
-	Quiet   bool // findings alone
+	Quiet   bool // findings and problems alone
 	Verbose bool // facts too
 	// App is APP as the user gave it, for the commands to try next.
 	App string
@@ -26,8 +27,8 @@ func (r Report) Text(w io.Writer, v View) error {
 		p.summary(r)
 	}
 	p.findings(r)
+	p.problems(r.Problems)
 	if !v.Quiet {
-		p.problems(r.Problems)
 		if v.Verbose {
 			p.facts(r.Facts)
 		}
@@ -193,6 +194,33 @@ func FindingLine(f detect.Finding) string {
 	return fmt.Sprintf("%s:%d: %s %s: %s", Safe(path), max(at.Line, 1), f.Level, f.Rule, OneLine(f.Message))
 }
 
+// ProblemLine is the one line of a problem, in the form of FindingLine but for
+// the rule, which it has none: path:line: warning: message.
+func ProblemLine(x detect.Problem) string {
+	path, line, message := x.Path, 1, x.Message
+	if path == "" {
+		path = "."
+	}
+	if at, rest, ok := strings.Cut(strings.TrimPrefix(message, "line "), ": "); ok && strings.HasPrefix(message, "line ") {
+		if n, err := strconv.Atoi(at); err == nil && n > 0 {
+			line, message = n, rest
+		}
+	}
+	return fmt.Sprintf("%s:%d: warning: %s", Safe(path), line, OneLine(message))
+}
+
+// ProblemLines are those of the first problems, and how many more there are.
+func ProblemLines(list []detect.Problem, all bool) []string {
+	var lines []string
+	for i, x := range list {
+		if i == fewProblems && !all && len(list) > fewProblems+1 {
+			return append(lines, fmt.Sprintf("and %d more problems: -v lists them all", len(list)-i))
+		}
+		lines = append(lines, ProblemLine(x))
+	}
+	return lines
+}
+
 func (p *printer) findings(r Report) {
 	for _, f := range r.Findings {
 		color := map[detect.Level]string{detect.LevelBlocker: red, detect.LevelError: red, detect.LevelWarning: yellow, detect.LevelNote: cyan}[f.Level]
@@ -232,15 +260,12 @@ func (p *printer) problems(list []detect.Problem) {
 	if len(list) == 0 {
 		return
 	}
-	p.line("%s", p.paint(bold, "Could not be read:"))
-	for i, x := range list {
-		if i == fewProblems && !p.Verbose && len(list) > fewProblems+1 {
-			p.line("  and %d more: -v lists them all", len(list)-i)
-			break
-		}
-		p.line("  %s: %s", Safe(x.Path), OneLine(x.Message))
+	for _, line := range ProblemLines(list, p.Verbose || p.Quiet) {
+		p.line("%s", p.paint(yellow, line))
 	}
-	p.line("")
+	if !p.Quiet {
+		p.line("")
+	}
 }
 
 func (p *printer) facts(list []detect.Fact) {
