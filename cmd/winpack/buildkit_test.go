@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -74,6 +76,53 @@ func TestDockerfileBuiltByHandGivesTheSameFiles(t *testing.T) {
 				t.Errorf("%s: only in the image that is built by hand", path)
 			}
 		})
+	}
+}
+
+// A folder name that looks like a pattern is that folder and not its siblings, and
+// what winpack wrote below the app's folder before is no part of the app.
+func TestDockerfileCopiesThisFolderAndNoSibling(t *testing.T) {
+	s := newSite(t)
+	daemon := buildkit.Start(t, s.host)
+	dir := t.TempDir()
+	const app = "od[d] <$x's"
+	for _, name := range []string{app, "odd <$x's", "od[d] <_x's", "od[d] <$x_s"} {
+		for _, file := range []string{"index.html", "docs/index.html", "docs/own.txt"} {
+			path := filepath.Join(dir, name, file)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte("<!doctype html>"+name+"/"+file), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, out := range []string{filepath.Join(app, "docs"), "out", filepath.Join(app, "docs")} {
+		if _, stderr, code := winpack(t, dir, "dockerfile", "--os", "ltsc2022", "-o", out, app); code != exitDone {
+			t.Fatalf("exit %d\n%s", code, stderr)
+		}
+	}
+	want := map[string][]byte{}
+	for _, file := range []string{"index.html", "docs/index.html", "docs/own.txt"} {
+		want["inetpub/wwwroot/"+file] = []byte("<!doctype html>" + app + "/" + file)
+	}
+	ours := s.host + "/team/odd:direct"
+	s.build(t, filepath.Join(dir, app), "--push", "-t", ours, "--os", "ltsc2022")
+	base := s.base(t, "mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022", osVersions(t, "ltsc2022")[0])
+	if diff := cmp.Diff(want, addedFiles(t, image(t, ours), base)); diff != "" {
+		t.Errorf("winpack build (-want +got):\n%s", diff)
+	}
+	for i, test := range []struct{ dockerfile, context string }{{"out", "."}, {filepath.Join(app, "docs"), app}} {
+		byHand := fmt.Sprintf("%s/team/odd:%d", s.host, i)
+		args := []string{"build", "--frontend", "dockerfile.v0", "--opt", "platform=windows/amd64",
+			"--local", "context=" + filepath.Join(dir, test.context), "--local", "dockerfile=" + filepath.Join(dir, test.dockerfile),
+			"--output", "type=image,name=" + byHand + ",push=true,registry.insecure=true"}
+		if out, err := daemon.Command(t.Context(), args...).CombinedOutput(); err != nil {
+			t.Fatalf("buildctl: %v\n%s", err, out)
+		}
+		if diff := cmp.Diff(want, addedFiles(t, image(t, byHand), base)); diff != "" {
+			t.Errorf("the Dockerfile in %s (-want +got):\n%s", test.dockerfile, diff)
+		}
 	}
 }
 

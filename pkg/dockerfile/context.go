@@ -2,14 +2,32 @@ package dockerfile
 
 import (
 	"fmt"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
-// safeName keeps a name from being more than a name in a COPY source or in an
-// ignore pattern: what either would take for syntax becomes "?", which matches it.
-func safeName(s string) string {
+// copySource is a slash-separated path as a source of COPY, which takes patterns
+// and expands variables: it matches this path and no other. A bracket can be
+// quoted as a class, for Go's filepath.Match as well as for the patterns by which
+// BuildKit asks for files of the context (moby/patternmatcher, which turns them
+// into regular expressions). Nothing quotes "*" and "?" for both, nor "^" beside a
+// class; for a Windows image a backslash is a separator and a colon ends a drive,
+// and a Dockerfile is UTF-8.
+func copySource(slash string) (string, error) {
+	quoted := strings.NewReplacer("[", "[[]", "<", "[<]").Replace(slash)
+	if strings.ContainsAny(slash, `*?\:`) || quoted != slash && strings.Contains(slash, "^") || !utf8.ValidString(slash) {
+		return "", &UsageError{fmt.Sprintf("the path %q cannot stand in a Dockerfile: rename it, or write into the app's folder with -o APP", slash)}
+	}
+	return word(quoted), nil
+}
+
+// ignoreName is a name in an ignore pattern. Those have no way to quote that
+// serves on each system: what would be taken for syntax becomes "?", which matches
+// it. That more than the app may reach the context this way does no harm.
+func ignoreName(s string) string {
 	out := []rune(s)
 	for i, r := range out {
 		edge := i == 0 || i == len(out)-1
@@ -20,7 +38,8 @@ func safeName(s string) string {
 	return string(out)
 }
 
-func ignoreFile(l layout, opt RenderOptions, hasScript bool, dockerfiles []string) []byte {
+// ignoreFile is the allow-list; names are those of the files that go into DIR.
+func ignoreFile(l layout, opt RenderOptions, hasScript bool, names []string) []byte {
 	var w writer
 	w.line("# An allow-list of what the Dockerfile copies: a COPY that is added by hand needs a line here.")
 	prefix := ""
@@ -29,7 +48,7 @@ func ignoreFile(l layout, opt RenderOptions, hasScript bool, dockerfiles []strin
 		for _, name := range slices.Sorted(slices.Values(opt.TopLevel)) {
 			bare := strings.TrimSuffix(name, "/")
 			if !slices.Contains(notShipped(), strings.ToLower(bare)) && !ownFile(bare) {
-				w.line("!%s", safeName(bare))
+				w.line("!%s", ignoreName(bare))
 			}
 		}
 		if hasScript {
@@ -39,23 +58,31 @@ func ignoreFile(l layout, opt RenderOptions, hasScript bool, dockerfiles []strin
 		w.line("# All of this folder is the app, but for what follows.")
 	} else {
 		w.line("*")
-		w.line("!%s", safePath(l.app))
-		prefix = safePath(l.app) + "/"
+		w.line("!%s", ignorePath(l.app))
+		prefix = ignorePath(l.app) + "/"
 	}
 	for _, name := range notShipped() {
 		w.line("%s%s", prefix, name)
 	}
-	if l.dirInApp {
-		if opt.Dir == opt.App {
-			own := slices.Concat(dockerfiles, []string{".dockerignore", recordFile})
-			for _, name := range own {
-				w.line("%s", name)
-			}
-		} else {
-			w.line("%s", safePath(l.dir))
+	var own []string
+	for _, name := range opt.Written {
+		if !l.dirInApp || path.Dir(name) != l.dir { // of DIR what is written now counts
+			own = append(own, name)
 		}
-	} else if hasScript {
-		w.line("!%s", l.source(l.dir, scriptFile))
+	}
+	if l.dirInApp {
+		for _, name := range append(slices.Clone(names), recordFile) {
+			if name != scriptFile { // copied, but not with the app
+				own = append(own, path.Join(l.dir, name))
+			}
+		}
+	}
+	slices.Sort(own)
+	for _, name := range slices.Compact(own) {
+		w.line("%s%s", prefix, ignorePath(name))
+	}
+	if !l.dirInApp && hasScript {
+		w.line("!%s", ignorePath(path.Join(l.dir, scriptFile)))
 	}
 	return w.Bytes()
 }
@@ -65,10 +92,10 @@ func ownFile(name string) bool {
 	return name == scriptFile || name == recordFile || name == ".dockerignore" || name == "Dockerfile" || strings.HasPrefix(name, "Dockerfile.ltsc")
 }
 
-func safePath(slash string) string {
+func ignorePath(slash string) string {
 	parts := strings.Split(slash, "/")
 	for i := range parts {
-		parts[i] = safeName(parts[i])
+		parts[i] = ignoreName(parts[i])
 	}
 	return strings.Join(parts, "/")
 }
@@ -99,18 +126,6 @@ func newLayout(opt RenderOptions) (layout, error) {
 		}
 		context = parent
 	}
-}
-
-// source is a path of the context for COPY and the ignore file.
-func (l layout) source(dir, name string) string {
-	p := safePath(dir)
-	switch {
-	case name == "":
-		return p
-	case dir == ".":
-		return name
-	}
-	return p + "/" + name
 }
 
 func (l layout) command(opt RenderOptions, name string) string {

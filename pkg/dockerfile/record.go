@@ -33,6 +33,19 @@ type Record struct {
 	Files map[string]string `json:"files"`
 }
 
+// RecordFile is the name of a record in its folder.
+const RecordFile = recordFile
+
+// OwnFiles are the names of the files that a record lists, and its own. What is no
+// record has none.
+func OwnFiles(record []byte) []string {
+	var r Record
+	if json.Unmarshal(record, &r) != nil || r.Schema != recordSchema {
+		return nil
+	}
+	return append(sortedKeys(r.Files), recordFile)
+}
+
 func newRecord(opt RenderOptions, context string, content map[string][]byte) ([]byte, error) {
 	app, err := filepath.Rel(opt.Dir, opt.App)
 	if err != nil {
@@ -163,6 +176,22 @@ func readFile(dir, name string) ([]byte, error) {
 	return data, err
 }
 
+// OtherAppError says that the files in a folder are those of another app.
+type OtherAppError struct{ Dir, App string }
+
+func (e *OtherAppError) Error() string {
+	return fmt.Sprintf("%q holds the Dockerfile of another app, %q: name another folder with -o, or replace it with --force", e.Dir, filepath.Join(e.Dir, filepath.FromSlash(e.App)))
+}
+
+// ofOther is an *OtherAppError where the record is not of the app of f.
+func (s State) ofOther(dir string, f Files) error {
+	var ours Record
+	if s.Record == nil || json.Unmarshal(f.Content[recordFile], &ours) != nil || s.Record.App == ours.App {
+		return nil
+	}
+	return &OtherAppError{dir, s.Record.App}
+}
+
 // EditedError names files that were edited by hand and would be overwritten.
 type EditedError struct {
 	Dir   string
@@ -178,14 +207,21 @@ func (e *EditedError) Error() string {
 }
 
 // Check compares what would be written with the record in dir: stale are files
-// that differ from it or are missing, edited are those that a hand changed.
+// that differ from it or are missing, edited are those that a hand changed. A
+// record of another app is an *OtherAppError.
 func Check(dir string, f Files) (stale, edited []string, err error) {
 	s, err := ReadState(dir, sortedKeys(f.Content)...)
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := s.ofOther(dir, f); err != nil {
+		return nil, nil, err
+	}
 	for _, name := range sortedKeys(f.Content) {
 		if name == recordFile {
+			if s.Record == nil {
+				stale = append(stale, name)
+			}
 			continue
 		}
 		_, onDisk := s.disk[name]
@@ -205,10 +241,15 @@ func Check(dir string, f Files) (stale, edited []string, err error) {
 
 // Write puts the files into dir, which it makes when it is missing. A file that
 // was edited by hand is an *EditedError, and nothing is written, unless force is
-// set. Text between edit markers stays. Files that the record names and that are
+// set; so is a record of another app an *OtherAppError. Text between edit markers stays. Files that the record names and that are
 // no longer part of the plan go away.
 func Write(dir string, f Files, force bool) (err error) {
 	s, err := ReadState(dir, sortedKeys(f.Content)...)
+	if err == nil {
+		if err = s.ofOther(dir, f); err != nil {
+			s.disk = nil // the edits of another app are not this one's
+		}
+	}
 	if err != nil && !force {
 		return err
 	}

@@ -140,7 +140,7 @@ func TestStaleAndMissingFilesAreFound(t *testing.T) {
 	if err != nil || !slices.Equal(stale, []string{"Dockerfile", scriptFile}) {
 		t.Fatalf("stale %v, %v", stale, err)
 	}
-	if stale, _, err := Check(filepath.Join(dir, "nowhere"), f); err != nil || len(stale) != 3 {
+	if stale, _, err := Check(filepath.Join(dir, "nowhere"), f); err != nil || len(stale) != 4 {
 		t.Fatalf("a folder that does not exist: stale %v, %v", stale, err)
 	}
 }
@@ -208,5 +208,39 @@ func TestFailedWriteLeavesTheOldFiles(t *testing.T) {
 	entries, _ := os.ReadDir(dir)
 	if !bytes.Equal(before, after) || len(entries) != len(f.Content) {
 		t.Fatalf("half of it is written: %d files, Dockerfile\n%s", len(entries), after)
+	}
+}
+
+// "a b" and "a-b" have the same default folder.
+func TestFilesOfAnotherAppAreNotOverwritten(t *testing.T) {
+	dir, _ := written(t)
+	before, err := os.ReadFile(filepath.Join(dir, recordFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit(t, filepath.Join(dir, "Dockerfile"), func(b []byte) []byte {
+		return bytes.Replace(b, []byte(editEnd), []byte("RUN theirs\n"+editEnd), 1)
+	})
+	f, err := Render(plan(t, aspnet("4.8"), Options{}), RenderOptions{App: filepath.Join(filepath.Dir(dir), "sho p"), Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(dir, f, false); !isType[*OtherAppError](err) || !strings.Contains(err.Error(), "-o") {
+		t.Fatalf("writing over the files of another app: %v", err)
+	}
+	if _, _, err := Check(dir, f); !isType[*OtherAppError](err) {
+		t.Fatalf("comparing with the files of another app: %v", err)
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, recordFile)); err != nil || !bytes.Equal(before, after) {
+		t.Fatalf("the record changed: %v", err)
+	}
+	if err := Write(dir, f, true); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "Dockerfile")); err != nil || bytes.Contains(text, []byte("theirs")) {
+		t.Fatalf("the other app's edits are kept: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, scriptFile)); err == nil {
+		t.Fatal("a file of the other app is left")
 	}
 }

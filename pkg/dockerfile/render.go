@@ -5,8 +5,11 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/winpack/winpack/pkg/detect"
 )
@@ -21,6 +24,9 @@ type RenderOptions struct {
 	// They are needed where Dir is App, and used only then: there the ignore file
 	// allows each by its name.
 	TopLevel []string
+	// Written are files in the app folder that winpack wrote before, slash-separated
+	// and relative to it: they are no part of the app.
+	Written []string
 }
 
 // Files are what was rendered.
@@ -65,6 +71,7 @@ func Render(plan Plan, opt RenderOptions) (Files, error) {
 	if len(variants) > 1 {
 		f.Reasons = []string{"the releases need different RUN steps"}
 	}
+	var ignores []string
 	for _, v := range variants {
 		name := "Dockerfile"
 		if len(variants) > 1 {
@@ -79,8 +86,12 @@ func Render(plan Plan, opt RenderOptions) (Files, error) {
 		if layout.dir == "." {
 			ignore = ".dockerignore"
 		}
-		f.Content[ignore] = ignoreFile(layout, opt, hasScript, slices.Sorted(slices.Values(variantNames(variants))))
+		ignores = append(ignores, ignore)
+		f.Content[ignore] = nil // filled in once all names are known
 		f.Commands = append(f.Commands, layout.command(opt, name))
+	}
+	for _, ignore := range ignores {
+		f.Content[ignore] = ignoreFile(layout, opt, hasScript, sortedKeys(f.Content))
 	}
 	record, err := newRecord(opt, layout.context, f.Content)
 	if err != nil {
@@ -108,17 +119,6 @@ func (p Plan) variants() []Plan {
 		out = append(out, v)
 	}
 	return out
-}
-
-func variantNames(variants []Plan) []string {
-	if len(variants) == 1 {
-		return []string{"Dockerfile"}
-	}
-	var names []string
-	for _, v := range variants {
-		names = append(names, "Dockerfile."+v.Bases[0].OS)
-	}
-	return names
 }
 
 func (b Base) pinned() string {
@@ -201,7 +201,11 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 	if hasScript {
 		w.line("")
 		w.comment(scriptWhy(p))
-		w.line("COPY %s", jsonList(l.source(l.dir, scriptFile), "C:/winpack/"+scriptFile))
+		source, err := copySource(path.Join(l.dir, scriptFile))
+		if err != nil {
+			return nil, err
+		}
+		w.line("COPY %s", jsonList(source, "C:/winpack/"+scriptFile))
 	}
 	for _, s := range p.Steps {
 		if s.Kind != StepCopy {
@@ -268,7 +272,11 @@ func scriptWhy(p Plan) string {
 func copyLines(w *writer, s Step, l layout, opt RenderOptions, hasScript bool) error {
 	to := strings.ReplaceAll(s.To, `\`, "/") + "/"
 	if l.app != "." || !hasScript {
-		w.line("COPY %s", jsonList(l.source(l.app, "")+"/", to))
+		source, err := copySource(l.app)
+		if err != nil {
+			return err
+		}
+		w.line("COPY %s", jsonList(source+"/", to))
 		return nil
 	}
 	// The start script lies in the app folder and must not land in the app: the
@@ -282,13 +290,14 @@ func copyLines(w *writer, s Step, l layout, opt RenderOptions, hasScript bool) e
 		if slices.Contains(notShipped(), strings.ToLower(bare)) || ownFile(bare) {
 			continue
 		}
-		if safeName(bare) != bare {
-			return &UsageError{fmt.Sprintf("the name %q cannot stand in a Dockerfile: write to another folder with -o", bare)}
+		source, err := copySource(bare)
+		if err != nil || strings.ContainsAny(bare, `*?<>|:"`) {
+			return &UsageError{fmt.Sprintf("the name %q cannot stand in a Windows image: rename it", bare)}
 		}
 		if bare == name {
-			files = append(files, bare)
+			files = append(files, source)
 		} else {
-			w.line("COPY %s", jsonList(bare+"/", to+bare+"/"))
+			w.line("COPY %s", jsonList(source+"/", to+word(bare)+"/"))
 		}
 	}
 	if len(files) > 0 {
@@ -321,7 +330,7 @@ func runGrants(w *writer, p Plan, elevate func()) {
 // word escapes a path for an instruction that expands variables and takes quotes
 // away, where the escape character is the backtick.
 func word(path string) string {
-	return strings.NewReplacer("`", "``", "$", "`$", "'", "`'").Replace(path)
+	return strings.NewReplacer("`", "``", "$", "`$", "'", "`'", `"`, "`\"").Replace(path)
 }
 
 func capital(s string) string {
@@ -329,6 +338,25 @@ func capital(s string) string {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// escapeUnprintable writes what JSON lets stand in a string, and a terminal might
+// obey, as \uXXXX.
+func escapeUnprintable(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
 
 // jsonList is the exec form; HTML escapes would only make it hard to read.
@@ -339,7 +367,7 @@ func jsonList(items ...string) string {
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)
 		_ = enc.Encode(item) // a string always encodes
-		quoted[i] = strings.TrimSpace(b.String())
+		quoted[i] = escapeUnprintable(strings.TrimSpace(b.String()))
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
 }

@@ -189,7 +189,7 @@ func TestFilesInsideTheAppFolderStayOutOfTheImage(t *testing.T) {
 
 // hostile are folder names that some syntax on the way could take for its own.
 func hostile() []string {
-	return []string{"a b", "$HOME", "${PATH}", "a\nRUN evil", "a\r\nUSER x", "`whoami`", "a`", "#x", "--from=x", "!x", "[x]", "a*", "a?b", `"q"`, `', "C:/"]`,
+	return []string{"a b", "$HOME", "${PATH}", "a\nRUN evil", "a\r\nUSER x", "`whoami`", "a`", "#x", "--from=x", "!x", "[x]", "[^]", "a*", "a?b", `"q"`, `', "C:/"]`,
 		`a\b`, "é ü", "a;b&c|d", "$(x)", "%PATH%", "<<EOF", " lead", "trail ", "\x1b[31m", "a'b", "{a,b}", "# escape=x", "^x", "x\u2028y", "x\u0085y"}
 }
 
@@ -198,6 +198,12 @@ func TestHostileFolderNamesStayNames(t *testing.T) {
 		p := plan(t, reports()["aspnet-writes"], Options{})
 		p.Name = name
 		f, err := Render(p, RenderOptions{App: "/src/" + name, Dir: "/src/out.winpack", Cwd: "/src"})
+		if strings.ContainsAny(name, `\:*?`) || name == "[^]" {
+			if !isType[*UsageError](err) {
+				t.Errorf("%q: %v, want a refusal", name, err)
+			}
+			continue
+		}
 		if err != nil {
 			t.Errorf("%q: %v", name, err)
 			continue
@@ -214,6 +220,12 @@ func TestHostileFolderNamesStayNames(t *testing.T) {
 					}
 					if ok, err := path.Match(strings.TrimSuffix(c.SourcePaths[0], "/"), name); err != nil || !ok {
 						t.Errorf("COPY %q does not find the folder %q: %v", c.SourcePaths[0], name, err)
+					}
+					for _, r := range name {
+						sibling := strings.ReplaceAll(name, string(r), "_")
+						if ok, _ := path.Match(strings.TrimSuffix(c.SourcePaths[0], "/"), sibling); ok && r != '_' {
+							t.Errorf("COPY %q finds the folder %q too, beside %q", c.SourcePaths[0], sibling, name)
+						}
 					}
 				}
 			case *instructions.RunCommand:

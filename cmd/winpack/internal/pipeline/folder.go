@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"unicode"
 
@@ -85,38 +85,62 @@ func appName(dir string) string {
 // maxRecord bounds the record of written files, in bytes.
 const maxRecord = 1 << 20
 
-// ownFiles are the names at the top of the app folder that are winpack's and no
-// part of the app: its configuration, and what `dockerfile -o APP` wrote there.
-func ownFiles(root *os.Root) map[string]bool {
-	own := map[string]bool{ConfigName: true}
-	const record = ".winpack.json"
-	if info, err := root.Lstat(record); err != nil || !info.Mode().IsRegular() || info.Size() > maxRecord {
-		return own
-	}
-	data, err := root.ReadFile(record)
-	var written dockerfile.Record
-	if err != nil || json.Unmarshal(data, &written) != nil || written.Schema != "winpack/record/v1" {
-		return own
-	}
-	own[record] = true
-	for name := range written.Files {
-		own[name] = true
-	}
-	return own
-}
-
-// appFS is the app folder without winpack's own files: those of ownFiles, and
-// what this build writes into the folder.
+// appFS is the app folder without winpack's own files: its configuration, what
+// `winpack dockerfile -o` wrote into the folder or below, and what this build
+// writes there.
 type appFS struct {
 	fs.FS   // of root
 	root    *os.Root
 	topConn syscall.RawConn // of the folder itself, opened through root
-	own     map[string]bool
+	written *records
 	outputs []string // slash-separated, relative to the folder
 }
 
+// records are the files that winpack wrote, by their folder, each of which is
+// asked for its record once. It is safe for concurrent use.
+type records struct {
+	root *os.Root
+	dirs sync.Map // string to []string
+}
+
+// in lists the names in a folder that its record claims.
+func (r *records) in(dir string) []string {
+	if names, ok := r.dirs.Load(dir); ok {
+		return names.([]string)
+	}
+	names := r.read(dir)
+	r.dirs.Store(dir, names)
+	return names
+}
+
+func (r *records) read(dir string) []string {
+	name := filepath.Join(filepath.FromSlash(dir), dockerfile.RecordFile)
+	if info, err := r.root.Lstat(name); err != nil || !info.Mode().IsRegular() || info.Size() > maxRecord {
+		return nil
+	}
+	data, err := r.root.ReadFile(name)
+	if err != nil {
+		return nil
+	}
+	return dockerfile.OwnFiles(data)
+}
+
+// paths are all files of records in folders that were read, sorted.
+func (r *records) paths() []string {
+	var all []string
+	r.dirs.Range(func(dir, names any) bool {
+		for _, name := range names.([]string) {
+			all = append(all, path.Join(dir.(string), name))
+		}
+		return true
+	})
+	slices.Sort(all)
+	return all
+}
+
 func (a appFS) isOwn(name string) bool {
-	if a.own[name] {
+	dir, base := path.Split(name)
+	if name == ConfigName || slices.Contains(a.written.in(path.Clean(dir)), base) {
 		return true
 	}
 	for _, out := range a.outputs {

@@ -65,7 +65,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		return readError(job.App, err)
 	}
 	defer top.Close()
-	app := appFS{FS: root.FS(), root: root, own: ownFiles(root)}
+	app := appFS{FS: root.FS(), root: root, written: &records{root: root}}
 	if app.topConn, err = top.SyscallConn(); err != nil {
 		return readError(job.App, err)
 	}
@@ -102,6 +102,11 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	}
 	if job.Build != nil {
 		if err := res.checkBuild(job, absolute); err != nil {
+			return err
+		}
+	}
+	if job.Write != nil && planErr != nil {
+		if err := refuseOverwrite(job.Write, absolute); err != nil {
 			return err
 		}
 	}

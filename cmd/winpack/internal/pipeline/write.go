@@ -42,18 +42,13 @@ func (w Written) Dockerfiles() []string {
 	})
 }
 
-func (res *Result) write(ctx context.Context, job Job, absolute string, app fs.FS, found detect.Report) error {
-	dir := defaultDir(absolute)
-	if job.Write.Dir != "" {
-		var err error
-		if dir, err = filepath.Abs(job.Write.Dir); err != nil {
-			return Usagef("-o %q: %w", job.Write.Dir, err)
-		}
-		if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-			return Usagef("-o %q is a file: name a folder", job.Write.Dir)
-		}
+func (res *Result) write(ctx context.Context, job Job, absolute string, app appFS, found detect.Report) error {
+	dir, err := job.Write.dir(absolute)
+	if err != nil {
+		return err
 	}
 	options := dockerfile.RenderOptions{App: resolve(absolute), Dir: resolve(dir)}
+	options.Written = app.written.paths()
 	if options.Dir == options.App {
 		names, err := topLevel(app)
 		if err != nil {
@@ -116,10 +111,39 @@ func defaultDir(absolute string) string {
 	return filepath.Join(filepath.Dir(absolute), appName(absolute)+".winpack")
 }
 
+// dir is where the Dockerfile goes, absolute.
+func (w *Write) dir(absolute string) (string, error) {
+	if w.Dir == "" {
+		return defaultDir(absolute), nil
+	}
+	dir, err := filepath.Abs(w.Dir)
+	if err != nil {
+		return "", Usagef("-o %q: %w", w.Dir, err)
+	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return "", Usagef("-o %q is a file: name a folder", w.Dir)
+	}
+	return dir, nil
+}
+
+// ownState is what a folder holds of winpack's files for an app: nothing where
+// they are another app's.
+func ownState(dir, absolute string) (dockerfile.State, error) {
+	state, err := dockerfile.ReadState(dir, "Dockerfile")
+	if err != nil || state.Record == nil {
+		return state, err
+	}
+	app := filepath.Join(resolve(dir), filepath.FromSlash(state.Record.App))
+	if resolve(app) != resolve(absolute) {
+		return dockerfile.State{}, nil
+	}
+	return state, nil
+}
+
 // refuseEdited ends a build that would pass over a file that somebody edited.
 func refuseEdited(absolute string) error {
 	dir := defaultDir(absolute)
-	state, err := dockerfile.ReadState(dir, "Dockerfile")
+	state, err := ownState(dir, absolute)
 	if err != nil {
 		return err
 	}
@@ -129,6 +153,24 @@ func refuseEdited(absolute string) error {
 	}
 	slices.Sort(edited)
 	return &EditedError{dir, slices.Compact(edited)}
+}
+
+// refuseOverwrite names what somebody edited where there is no plan to compare
+// it with: of several exit codes, that of an edited file comes before that of a
+// blocked app.
+func refuseOverwrite(w *Write, absolute string) error {
+	if w.Render || w.Check || w.Force {
+		return nil
+	}
+	dir, err := w.dir(absolute)
+	if err != nil {
+		return err
+	}
+	state, err := ownState(dir, absolute)
+	if err == nil && len(state.Edited) > 0 {
+		err = &dockerfile.EditedError{Dir: dir, Names: state.Edited}
+	}
+	return err
 }
 
 // topLevel lists the names in the app folder, folders with a slash at the end.
