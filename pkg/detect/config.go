@@ -3,7 +3,6 @@ package detect
 import (
 	"cmp"
 	"fmt"
-	"net/url"
 	"path"
 	"regexp"
 	"strconv"
@@ -28,9 +27,13 @@ func detectConfig(t *Tree) []Fact {
 		if b := path.Base(f.key); !strings.HasPrefix(b, "appsettings") && b != "secrets.json" && b != "connectionstrings.json" {
 			continue
 		}
+		environment := strings.Trim(strings.TrimPrefix(strings.TrimSuffix(path.Base(f.key), ".json"), "appsettings"), ".")
 		t.readJSON(f.path, configUnknown).each("", func(key string, n *node) {
 			ev := []Evidence{{Path: f.path, Line: n.line, Detail: mask(key)}}
 			facts = append(facts, setting(t, key, n.text, ev)...)
+			if strings.HasPrefix(path.Base(f.key), "appsettings") {
+				facts = append(facts, listening(key, n.text, environment, ev)...)
+			}
 		})
 	}
 	if t.hasDir("App_Data") {
@@ -81,7 +84,12 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 	case e.name == "add" && e.attr("key") != "": // appSettings, and sections of the application's own
 		facts = append(facts, setting(t, e.attr("key"), e.attr("value"), named(strings.TrimSuffix(section, "/add")+" key", e.attr("key")))...)
 	case strings.HasSuffix(section, "/environmentVariables/environmentVariable"):
-		facts = append(facts, setting(t, strings.ReplaceAll(e.attr("name"), "__", ":"), e.attr("value"), named("environment variable", e.attr("name")))...)
+		ev := named("environment variable", e.attr("name"))
+		seen := setting(t, strings.ReplaceAll(e.attr("name"), "__", ":"), e.attr("value"), ev)
+		facts = append(facts, seen...)
+		if strings.EqualFold(path.Base(p), "web.config") {
+			facts = append(facts, environmentVariable(e.attr("name"), e.attr("value"), seen, ev))
+		}
 	case strings.EqualFold(e.name, "connectionString") && (e.attr("value") != "" || e.text != ""): // log4net's AdoNetAppender
 		facts = append(facts, connectionString(section, cmp.Or(e.attr("value"), e.text), line(p, e, section))...)
 	case e.name == "setting" && e.child("value") != nil: // applicationSettings, as System.Configuration writes them
@@ -93,7 +101,7 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 			}
 		}
 	case section == "system.serviceModel/services/service/host/baseAddresses/add":
-		facts = append(facts, portFacts(e.attr("baseAddress"), named("baseAddress of", "service"))...)
+		facts = append(facts, addresses(e.attr("baseAddress"), "base-address", listenAt{}, named("baseAddress of", "service"))...)
 	case section == "system.serviceModel/services/service/endpoint":
 		facts = append(facts, wcfEndpoint(e.attr("binding"), named("endpoint with binding", e.attr("binding")))...)
 	case section == "system.serviceModel/serviceHostingEnvironment/serviceActivations/add":
@@ -143,9 +151,6 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 	if where := secretInside(value); where != "" {
 		facts = append(facts, Fact{Key: "secret", Value: clean(key) + " (" + where + ")", Evidence: ev})
 	}
-	if strings.EqualFold(last, "url") && strings.HasPrefix(strings.ToLower(key), "kestrel:endpoints:") || strings.EqualFold(key, "urls") || strings.EqualFold(key, "ASPNETCORE_URLS") || strings.EqualFold(key, "ASPNETCORE_HTTP_PORTS") || strings.EqualFold(key, "HTTP_PORTS") {
-		facts = append(facts, portFacts(value, ev)...)
-	}
 	for _, m := range drivePath.FindAllStringSubmatch(value, 3) {
 		if !inImage.MatchString(m[1]) {
 			facts = append(facts, Fact{Key: "absolute-path", Value: pathValue(m[1]), Evidence: ev})
@@ -186,27 +191,6 @@ func logFile(value string, ev []Evidence) []Fact {
 	}
 	folder := path.Dir(rel)
 	return []Fact{writeFact(mask(folder), "log files are written there; nobody outside the container reads them", ev)}
-}
-
-func portFacts(value string, ev []Evidence) []Fact {
-	var facts []Fact
-	for _, one := range strings.FieldsFunc(value, func(r rune) bool { return r == ';' || r == ',' }) {
-		one = strings.NewReplacer("://*", "://any", "://+", "://any").Replace(strings.TrimSpace(one))
-		port := one
-		if strings.Contains(one, "://") {
-			u, err := url.Parse(one)
-			if err != nil {
-				continue
-			}
-			if port = u.Port(); port == "" {
-				port = map[string]string{"http": "80", "https": "443", "net.tcp": "808"}[u.Scheme]
-			}
-		}
-		if n, err := strconv.Atoi(port); err == nil && n > 0 && n < 65536 {
-			facts = append(facts, Fact{Key: "port", Value: strconv.Itoa(n), Evidence: ev, item: n})
-		}
-	}
-	return facts
 }
 
 // wcfEndpoint names the activation feature that a binding needs where IIS hosts

@@ -95,7 +95,11 @@ type Program struct {
 	Form          Form     `json:"form"`
 	Arguments     []string `json:"arguments,omitempty"`
 	SelfContained bool     `json:"selfContained,omitempty"`
-	Service       *Service `json:"service,omitempty"`
+	// Env are the environment variables that web.config sets for the program, but
+	// for secrets and for those that say where it listens: the ASP.NET Core Module
+	// overrides the latter.
+	Env     map[string]string `json:"env,omitempty"`
+	Service *Service          `json:"service,omitempty"`
 }
 
 // Service says how a Windows service can be started.

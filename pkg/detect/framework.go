@@ -48,6 +48,8 @@ func (t *Tree) netfxProgram(b *image) []Fact {
 			return err
 		})
 	}
+	// ASP.NET Core up to 2.2 runs on .NET Framework too.
+	facts = append(facts, webServerFacts(b.refs, b.path, func(r pe.Assembly) Evidence { return at(b.path, r.Span, "refers to "+r.Name+" "+r.Version) })...)
 	facts = append(facts, frameworkFacts(b, b.path)...)
 	facts = append(facts, architectureFacts(b, b.path, "entry")...)
 	if config != "" {

@@ -127,6 +127,9 @@ func iisSection(p, section string, e *element) []Fact {
 				facts = append(facts, Fact{Key: "secret", Value: "aspNetCore arguments", Evidence: ev},
 					Fact{Key: "arguments-dropped", Value: "the arguments hold a secret, so that none of them goes into the image: give them to the container", Evidence: ev})
 			}
+			if _, args := pp.program(); len(args) > 0 {
+				facts = append(facts, listeningArguments(args, line(p, e, "the arguments say where the program listens"))...)
+			}
 			facts = append(facts, Fact{Key: "process-path", Value: mask(shown), Evidence: line(p, e, "aspNetCore processPath="+v), item: pp})
 		}
 	case "system.webServer/rewrite/rules/rule/action":

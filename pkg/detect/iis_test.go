@@ -115,11 +115,3 @@ func TestFoldersThatAreWrittenTo(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
-
-func TestPortsOfKestrel(t *testing.T) {
-	m := with(t, files("appsettings.json", `{"Kestrel":{"Endpoints":{"A":{"Url":"http://*:5001"},"B":{"Url":"https://+:5443/"}}}, "Urls":"http://localhost:5002;http://[::]:5003"}`),
-		"Orders.exe", "aspnet-core/Orders.exe", "Orders.dll", "aspnet-core/Orders.dll", "Orders.runtimeconfig.json", "aspnet-core/Orders.runtimeconfig.json")
-	if r := look(t, m); !slices.Equal(r.App.Ports, []int{5001, 5002, 5003, 5443}) {
-		t.Errorf("got %v", r.App.Ports)
-	}
-}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -237,6 +236,10 @@ func (r *resolution) dropOthers(program *Program) {
 			if iis {
 				f.OverruledBy = string(r.app.Kind) + ": IIS decides the ports"
 			}
+		case "environment", "environment-dropped", "arguments-dropped":
+			if r.app.Program == nil {
+				f.OverruledBy = string(r.app.Kind) + ": the ASP.NET Core Module starts no program of the folder"
+			}
 		case "debug", "machine-key", "session-state", "authentication", "impersonation":
 			if r.app.Kind != KindASPNET && r.app.Kind != KindWCF {
 				f.OverruledBy = string(r.app.Kind) + ": system.web is read by ASP.NET on .NET Framework only"
@@ -275,6 +278,7 @@ func (r *resolution) chooseFramework() {
 	if best == nil {
 		if site { // of some version: nothing else runs system.web
 			r.app.Framework.Name = NETFramework
+			r.derive("framework", NETFramework, "", r.evidenceOf("kind", string(r.app.Kind)), r.app.Framework)
 		}
 		return
 	}
@@ -326,17 +330,16 @@ func (r *resolution) describe() {
 	})
 	slices.Sort(r.app.Flavors)
 	r.app.Flavors = slices.Compact(r.app.Flavors)
-	r.each("port", func(f *Fact) {
-		if n, err := strconv.Atoi(f.Value); err == nil && f.OverruledBy == "" {
-			r.app.Ports = append(r.app.Ports, n)
-		}
-	})
-	slices.Sort(r.app.Ports)
-	r.app.Ports = slices.Compact(r.app.Ports)
-
+	r.chooseEnvironment()
+	r.choosePorts()
 	ev := r.evidenceOf("framework", r.app.Framework.Name+" "+r.app.Framework.Version)
 	if ended, next := endOf(r.app.Framework); ended != "" {
-		r.derive("framework-ended", r.app.Framework.Version, "", ev, map[string]string{"ended": ended, "next": next, "name": r.app.Framework.Name})
+		more := map[string]string{"ended": ended, "next": next}
+		if r.app.Framework.Name == NETCoreApp {
+			r.derive("dotnet-ended", r.app.Framework.Version, "", ev, more)
+		} else {
+			r.derive("framework-ended", r.app.Framework.Version, "", ev, more)
+		}
 	}
 	if r.app.Kind == KindASPNET && !r.has("machine-key", "fixed") {
 		var web []Evidence

@@ -180,7 +180,10 @@ func wants(rep detect.Report, os string) (want, error) {
 		w.roles, w.what = []string{roleNetFX}, ".NET Framework "+w.version
 		w.clr2 = isCLR2(rep)
 	case detect.KindASPNETCore, detect.KindDotNetConsole, detect.KindDotNetService:
-		return w.dotnet(rep)
+		if app.Framework.Name != detect.NETFramework { // ASP.NET Core up to 2.2 runs on it too
+			return w.dotnet(rep)
+		}
+		w.roles, w.what = []string{roleNetFX}, "ASP.NET Core on .NET Framework "+w.version
 	case detect.KindNativeConsole, detect.KindNativeService:
 		w.roles, w.what = []string{roleOS}, "plain Windows"
 	default:

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -190,7 +191,7 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 		w.line("")
 	}
 	for _, k := range sortedKeys(p.Config.Env) {
-		w.line("ENV %s=%s", k, p.Config.Env[k])
+		w.line("ENV %s=%s", k, envValue(p.Config.Env[k]))
 	}
 	for _, port := range p.Config.Ports {
 		w.line("EXPOSE %d", port)
@@ -331,6 +332,17 @@ func runGrants(w *writer, p Plan, elevate func()) {
 // away, where the escape character is the backtick.
 func word(path string) string {
 	return strings.NewReplacer("`", "``", "$", "`$", "'", "`'", `"`, "`\"").Replace(path)
+}
+
+var plainValue = regexp.MustCompile(`^[A-Za-z0-9_.:/+*;,-]+$`)
+
+// envValue quotes a value for ENV: in quotes, a backtick makes a quote, a dollar
+// or another backtick a plain character ("# escape=`").
+func envValue(s string) string {
+	if plainValue.MatchString(s) {
+		return s
+	}
+	return `"` + strings.NewReplacer("`", "``", `"`, "`\"", "$", "`$").Replace(s) + `"`
 }
 
 func capital(s string) string {

@@ -3,6 +3,7 @@ package dockerfile
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -370,6 +371,12 @@ func (p *planner) programSteps() error {
 	}
 	if app.Kind == detect.KindASPNETCore {
 		p.kestrel()
+	}
+	if len(prog.Env) > 0 {
+		if c.Env == nil {
+			c.Env = map[string]string{}
+		}
+		maps.Copy(c.Env, prog.Env)
 	}
 	return nil
 }
