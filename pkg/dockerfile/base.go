@@ -165,7 +165,7 @@ func wants(rep detect.Report, os string) (want, error) {
 	}
 	prog := app.Program
 	if prog != nil && prog.Service != nil && !prog.Service.Foreground {
-		w.commands = []string{"sc", "reg", "ping"}
+		w.commands = []string{"sc", "powershell", "ping"}
 	}
 	switch app.Kind {
 	case detect.KindASPNET:

@@ -16,6 +16,7 @@ const (
 	RuleServiceName   = "WP3006" // the service runs under another name than its own
 	RuleDotNetForward = "WP3007" // the app runs on a later minor version of its .NET
 	RuleBaseTrusted   = "WP3008" // the image of --base is taken to have what the app needs
+	RuleServiceStop   = "WP3009" // a stop of the container may not reach the service
 )
 
 func (p *planner) find(rule string, level detect.Level, message, remedy string) {

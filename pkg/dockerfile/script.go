@@ -58,9 +58,9 @@ func (p Plan) StartScript(grants bool) (name string, content []byte, ok bool) {
 			if s.Kind != StepGrant {
 				continue
 			}
-			line(`if not exist %s mkdir %s`, batchQuote(s.To+`\`), batchQuote(s.To))
-			line(`"%%SystemRoot%%\System32\icacls.exe" %s /grant "*%s:(OI)(CI)M" /q >nul`, batchQuote(s.To), s.Trustee.SID)
-			line(`if not "%%ERRORLEVEL%%"=="0" goto :nogrant`)
+			doing := "grant write access to " + s.To
+			step(&b, fmt.Sprintf(`if not exist %s mkdir %s`, batchQuote(s.To+`\`), batchQuote(s.To)), doing+": mkdir", true)
+			step(&b, fmt.Sprintf(`"%%SystemRoot%%\System32\icacls.exe" %s /grant "*%s:(OI)(CI)M" /q`, batchQuote(s.To), s.Trustee.SID), doing+": icacls", true)
 		}
 	}
 	for _, s := range p.Steps {
@@ -69,13 +69,13 @@ func (p Plan) StartScript(grants bool) (name string, content []byte, ok bool) {
 		}
 		line("rem %s", s.Why)
 		for _, c := range s.Commands {
-			line("%s >nul", c)
-			line(`if not "%%ERRORLEVEL%%"=="0" goto :nostart`)
+			step(&b, c, "configure IIS: appcmd"+strings.TrimPrefix(c, appcmd), false)
 		}
 	}
 	if p.Service != nil {
 		b.WriteString(serviceScript(*p.Service))
 	} else {
+		line(`del %s >nul 2>&1`, stepLog)
 		command := p.AppEntrypoint()
 		quoted := make([]string, len(command))
 		for i, a := range command {
@@ -84,22 +84,42 @@ func (p Plan) StartScript(grants bool) (name string, content []byte, ok bool) {
 		line("%s %%*", strings.Join(quoted, " "))
 		line("exit /b %%ERRORLEVEL%%")
 	}
-	if grants {
-		line(":nogrant")
-		line("echo start.cmd: cannot grant write access: the container has to start as ContainerAdministrator 1>&2")
-		line("exit /b 1")
-	}
-	if p.has(StepStart) {
-		line(":nostart")
-		line("echo start.cmd: cannot configure IIS: the container has to start as ContainerAdministrator 1>&2")
-		line("exit /b 1")
-	}
+	b.WriteString(strings.ReplaceAll(failedPart, "\n", "\r\n"))
 	text := b.String()
 	if strings.ContainsFunc(text, func(r rune) bool { return r > 0x7e }) {
 		text = strings.Replace(text, "@echo off\r\n", "@echo off\r\n%SystemRoot%\\System32\\chcp.com 65001 >nul\r\n", 1)
 	}
 	return scriptFile, []byte(text), true
 }
+
+// stepLog takes what the tools say, which is shown when one fails: sc and appcmd
+// write their errors to stdout, and what they say of success is of no use.
+const stepLog = `"%TEMP%\winpack-start.log"`
+
+// step writes a command and, for when it fails, the jump to failedPart. doing is
+// what failed, by which tool; rights says that this is mostly a matter of them.
+func step(b *strings.Builder, command, doing string, rights bool) {
+	label := "failed"
+	if rights {
+		label = "denied"
+	}
+	fmt.Fprintf(b, "%s >%s 2>&1\r\n", command, stepLog)
+	fmt.Fprintf(b, `if not "%%ERRORLEVEL%%"=="0" (set "WINPACK_CODE=%%ERRORLEVEL%%" & set "WINPACK_STEP=%s" & goto :%s)`+"\r\n", batchValue(doing), label)
+}
+
+// failedPart ends the script after a step that failed, with what its tool said. 5 is
+// ERROR_ACCESS_DENIED. The values are shown by delayed expansion, which takes
+// nothing in them for syntax.
+const failedPart = `:denied
+set "WINPACK_DENIED=1"
+:failed
+setlocal EnableDelayedExpansion
+echo start.cmd: cannot !WINPACK_STEP! ended with code !WINPACK_CODE! 1>&2
+type ` + stepLog + ` 1>&2
+if "!WINPACK_CODE!"=="5" set "WINPACK_DENIED=1"
+if defined WINPACK_DENIED echo start.cmd: for example because the container does not start as ContainerAdministrator 1>&2
+exit /b 1
+`
 
 // batchQuote quotes a path for a line of a batch file, where delayed expansion is
 // off: between quotes only the percent sign is special. Windows paths hold no quotes.

@@ -37,7 +37,7 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"icacls", "appcmd", "sc", "reg", "ping", "app"} {
+	for _, name := range []string{"icacls", "appcmd", "sc", "powershell", "ping", "app"} {
 		if err := os.WriteFile(filepath.Join(dir, name+".exe"), stub, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -55,19 +55,10 @@ func (b *bench) run(t *testing.T, p Plan, args ...string) (code int, stderr stri
 	if !ok {
 		t.Fatal("the plan has no start script")
 	}
-	system := regexp.MustCompile(`%SystemRoot%\\System32\\(?:inetsrv\\)?(icacls|appcmd|sc|reg|ping)\.exe`)
+	system := regexp.MustCompile(`%SystemRoot%\\System32\\(?:inetsrv\\|WindowsPowerShell\\v1\.0\\)?(icacls|appcmd|sc|powershell|ping)\.exe`)
 	script = system.ReplaceAllFunc(script, func(m []byte) []byte {
 		return []byte(b.path(string(system.FindSubmatch(m)[1]) + ".exe"))
 	})
-	if p.Service != nil {
-		// cmd.exe of Wine 8 does not know !NAME:a=b!, with which the script quotes the
-		// environment: that part runs on Windows only, and is left out here.
-		before, rest, ok1 := bytes.Cut(script, []byte("\r\n:registered\r\n"))
-		_, after, ok2 := bytes.Cut(rest, []byte("\r\n:start\r\n"))
-		if ok1 && ok2 {
-			script = slices.Concat(before, []byte("\r\n:registered\r\n"), after)
-		}
-	}
 	if err := os.WriteFile(filepath.Join(b.dir, "start.cmd"), script, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -142,15 +133,27 @@ func TestGrantScriptGrantsThenRunsTheEntrypointWithItsArguments(t *testing.T) {
 
 func TestGrantScriptThatMayNotGrantSaysSoAndEndsWith1(t *testing.T) {
 	b := newBench(t)
-	b.env = []string{"STUB_icacls=5"}
-	code, stderr, calls := b.run(t, b.grantPlan())
-	if code != 1 || !strings.Contains(stderr, "ContainerAdministrator") || len(calls) != 1 {
-		t.Errorf("exit code %d, stderr %q, calls %q", code, stderr, calls)
-	}
-	b.env = []string{"STUB_appcmd=5"}
-	code, stderr, calls = b.run(t, b.grantPlan())
-	if code != 1 || !strings.Contains(stderr, "cannot configure IIS") || len(calls) != 2 {
-		t.Errorf("exit code %d, stderr %q, calls %q", code, stderr, calls)
+	for _, test := range []struct {
+		env, step, tool string
+		admin           bool // the hint at the administrator
+		calls           int
+	}{
+		{"STUB_icacls=5", "cannot grant write access to " + wine.Path(b.dir) + `\App Data & 100%: icacls ended with code 5`, "icacls says that 5 is 100% wrong & why", true, 1},
+		{"STUB_icacls=1332", "icacls ended with code 1332", "icacls says that 1332", true, 1},
+		{"STUB_appcmd=5", "cannot configure IIS: appcmd unlock config -section:system.webServer/asp ended with code 5", "appcmd says that 5", true, 2},
+		{"STUB_appcmd=50", "cannot configure IIS", "appcmd says that 50 is 100% wrong & why", false, 2},
+	} {
+		b.env = []string{test.env}
+		code, stderr, calls := b.run(t, b.grantPlan())
+		if code != 1 || len(calls) != test.calls {
+			t.Errorf("%s: exit code %d, calls %q", test.env, code, calls)
+		}
+		if !strings.Contains(stderr, test.step) || !strings.Contains(stderr, test.tool) || strings.Contains(stderr, "has done it") {
+			t.Errorf("%s: stderr does not give the step and what the tool says:\n%s", test.env, stderr)
+		}
+		if strings.Contains(stderr, "ContainerAdministrator") != test.admin {
+			t.Errorf("%s: the hint at the administrator: want %v in\n%s", test.env, test.admin, stderr)
+		}
 	}
 }
 
@@ -164,28 +167,51 @@ func servicePlan(t *testing.T, path string, args ...string) Plan {
 func TestServiceScriptRegistersWaitsAndEndsWithTheExitCode(t *testing.T) {
 	b := newBench(t)
 	b.env = []string{"STUB_WIN32=1066", "STUB_OWN=42"}
-	code, stderr, calls := b.run(t, servicePlan(t, "my app/a&b 100%.exe", "--flag", `x "y" & z|^`))
+	code, stderr, calls := b.run(t, servicePlan(t, "my app/a&b 100%.exe", "--flag", `x "y" & z|^ !now!`))
 	if code != 42 || stderr != "" {
 		t.Errorf("exit code %d, stderr %q; the service's own is 42", code, stderr)
 	}
-	if len(calls) < 3 || calls[1][0] != "sc" || calls[1][1] != "start" || calls[2][0] != "ping" {
-		t.Fatalf("calls %q, want sc create, sc start, ping", calls)
+	if len(calls) < 4 || calls[2][0] != "sc" || calls[2][1] != "start" || calls[2][2] != "Order Service (v2)" || calls[3][0] != "ping" {
+		t.Fatalf("calls %q, want sc create, powershell, sc start, ping", calls)
 	}
-	if want := []string{"sc", "create", "Order Service (v2)", "binPath=", `"C:\app\my app\a&b 100%.exe" "--flag" "x \"y\" & z|^"`, "start=", "demand"}; !slices.Equal(calls[0], want) {
+	if want := []string{"sc", "create", "Order Service (v2)", "binPath=", `"C:\app\my app\a&b 100%.exe" "--flag" "x \"y\" & z|^ !now!"`, "start=", "demand"}; !slices.Equal(calls[0], want) {
 		t.Errorf("sc is called with %q, want %q", calls[0], want)
 	}
-	// A container that is started again has the service: it is not made twice.
+	if want := []string{"powershell", "-NoLogo", "-NoProfile", "-NonInteractive", "-Command", strings.ReplaceAll(environment, "@NAME@", "Order Service (v2)")}; !slices.Equal(calls[1], want) {
+		t.Errorf("the environment is handed over by %q, want %q", calls[1], want)
+	}
+	// A container that is started again has the service: it is not made twice, and
+	// has the environment of this start.
 	b.env = []string{"STUB_WIN32=7"}
 	code, _, calls = b.run(t, servicePlan(t, "a.exe"))
-	if code != 7 || len(calls) == 0 || calls[0][0] == "sc" && calls[0][1] == "create" {
+	if code != 7 || len(calls) < 2 || calls[0][0] != "powershell" || calls[1][1] != "start" {
 		t.Errorf("second start: exit code %d, calls %q", code, calls)
 	}
 }
 
 func TestServiceScriptFailsAloud(t *testing.T) {
-	b := newBench(t)
-	b.env = []string{"STUB_sc=5"}
-	if code, stderr, _ := b.run(t, servicePlan(t, "a.exe")); code != 1 || !strings.Contains(stderr, "cannot register or start") {
-		t.Errorf("exit code %d, stderr %q", code, stderr)
+	for _, test := range []struct {
+		env, step, tool string
+		admin           bool
+	}{
+		{"STUB_sc=5", "cannot register the service Order Service (v2): sc create ended with code 5", "sc says that 5", true},
+		{"STUB_sc=1073", "cannot register the service Order Service (v2)", "sc says that 1073 is 100% wrong & why", false},
+		{"STUB_sc_start=1053", "cannot start the service Order Service (v2): sc start ended with code 1053", "sc says that 1053", false},
+		{"STUB_powershell=1", "cannot hand the environment to the service Order Service (v2)", "powershell says that 1", true},
+	} {
+		b := newBench(t) // without the service
+		b.env = []string{test.env}
+		code, stderr, _ := b.run(t, servicePlan(t, "a.exe"))
+		if code != 1 || !strings.Contains(stderr, test.step) || !strings.Contains(stderr, test.tool) || strings.Contains(stderr, "ContainerAdministrator") != test.admin {
+			t.Errorf("%s: exit code %d, stderr\n%s", test.env, code, stderr)
+		}
+	}
+}
+
+// cmd sees none of what PowerShell is given: a quote, a percent or an exclamation
+// mark in it would be cmd's, and a line of cmd has 8,191 characters.
+func TestEnvironmentLineIsNothingToCmd(t *testing.T) {
+	if strings.ContainsAny(environment, "\"%!\r\n") || len(environment) > 4000 {
+		t.Errorf("%d characters: %s", len(environment), environment)
 	}
 }

@@ -26,6 +26,8 @@ func (p *planner) service(command []string) {
 	p.plan.Service = &ServiceStart{Name: name, Program: command[0], Arguments: slices.Clone(command[1:])}
 	p.plan.Config.Entrypoint = scriptEntrypoint()
 	p.plan.Why = append(p.plan.Why, "the program runs only under the service manager: a start script registers it, starts it, waits until it stops and ends with its exit code")
+	p.find(RuleServiceStop, detect.LevelNote, "a stop of the container ends the start script, not the service: Windows tells the service at most if it accepts shutdown (CanShutdown in .NET, which is off by default; SERVICE_ACCEPT_SHUTDOWN), and leaves it little time",
+		"accept shutdown in the service, or stop it before: in Kubernetes by a preStop hook that runs powershell Stop-Service '"+name+"', and waits")
 }
 
 func safeServiceName(s string) string {
@@ -47,21 +49,14 @@ func safeServiceName(s string) string {
 //
 // The service manager starts a service with the machine's environment and the
 // values of the service's own registry value Environment (REG_MULTI_SZ), never
-// with that of the process that asked; so the container's variables go there.
-// All values pass by delayed expansion, which cmd does after it has parsed the
-// line: quotes, %, !, ^, & and line feeds in a value are only text. reg.exe reads its
-// arguments as the C runtime does: backslashes in front of a quote are doubled, by
-// way of a mark character that no value holds, and values are joined by another
-// such character. What does not pass: a variable whose name holds "!" or "=", an
-// empty one (for cmd it does not exist), and an environment of more than 7,000
-// characters in all, for which the script ends with 1 (a command line of cmd ends at 8,191).
-// Variables that Windows sets for every process are left out.
+// with that of the process that asked; so the container's variables go there, but
+// for those that Windows sets for every process. PowerShell writes them: it reads
+// its environment by itself, so that no value passes a command line, where cmd
+// would end it at 8,191 characters (the service links of Kubernetes alone can be
+// that long) and take quotes and the like for syntax.
 //
-// A container that is stopped shuts its Windows down, at which the service
-// manager stops its services as on any server (SERVICE_CONTROL_SHUTDOWN to those
-// that accept it) while this script is still waiting: cmd itself gets no say in a
-// CTRL_SHUTDOWN_EVENT. On CTRL+C or CTRL+BREAK it would ask whether to end the
-// batch job; nothing in a container answers, and the runtime ends it.
+// A cmd script is ended by the CTRL_SHUTDOWN_EVENT of a container's stop and can
+// not stop the service then: the finding RuleServiceStop says what that means.
 func serviceScript(s ServiceStart) string {
 	binary := crtQuote(s.Program)
 	for _, a := range s.Arguments {
@@ -69,95 +64,55 @@ func serviceScript(s ServiceStart) string {
 	}
 	inner := crtQuote(binary) // sc.exe takes the whole command line as one argument
 	inner = inner[1 : len(inner)-1]
-	r := strings.NewReplacer(
-		"\n", "\r\n",
-		"@NAME@", s.Name, // of serviceNamePattern: no %, quote, or other syntax
-		"@BINARY@", batchValue(inner),
-	)
-	return r.Replace(serviceTemplate)
+	var b strings.Builder
+	line := func(text string) { b.WriteString(text + "\r\n") }
+	line(`rem A container that is started again has the service already.`)
+	line(sc + ` query "` + s.Name + `" >nul 2>&1`) // of serviceNamePattern: no %, quote, or other syntax
+	line(`if not errorlevel 1 goto :registered`)
+	step(&b, fmt.Sprintf(`%s create "%s" binPath= "%s" start= demand`, sc, s.Name, batchValue(inner)), "register the service "+s.Name+": sc create", false)
+	line(`:registered`)
+	line(`rem A service has the environment of its registry key, not that of the container.`)
+	step(&b, powershell+` "`+strings.ReplaceAll(environment, "@NAME@", s.Name)+`"`, "hand the environment to the service "+s.Name+": powershell", true)
+	step(&b, fmt.Sprintf(`%s start "%s"`, sc, s.Name), "start the service "+s.Name+": sc start", false)
+	line(`rem A stop of the container ends this script. The service hears of it at most if it`)
+	line(`rem accepts shutdown; to stop it before, run: powershell Stop-Service '` + s.Name + `'`)
+	b.WriteString(strings.NewReplacer("\n", "\r\n", "@NAME@", s.Name).Replace(waitPart))
+	return b.String()
 }
 
-const serviceTemplate = `set "WINPACK_SC=%SystemRoot%\System32\sc.exe"
-set "WINPACK_REG=%SystemRoot%\System32\reg.exe"
-set "WINPACK_PING=%SystemRoot%\System32\ping.exe"
-set "WINPACK_NAME=@NAME@"
-set "WINPACK_KEY=HKLM\SYSTEM\CurrentControlSet\Services\@NAME@"
-set "WINPACK_BINARY=@BINARY@"
-setlocal EnableDelayedExpansion
-rem A container that is started again has the service already.
-"!WINPACK_SC!" query "!WINPACK_NAME!" >nul 2>&1
-if not errorlevel 1 goto :registered
-"!WINPACK_SC!" create "!WINPACK_NAME!" binPath= "!WINPACK_BINARY!" start= demand >nul
-if not "!ERRORLEVEL!"=="0" goto :noservice
-:registered
-rem Two characters that no variable holds: one between the values, one as a mark.
-set "WINPACK_MARK="
-set "WINPACK_JOIN="
-for %%c in (# @ $ + [ ] { }) do if not defined WINPACK_JOIN call :free "%%c"
-if not defined WINPACK_JOIN goto :noenv
-set "WINPACK_ALL="
-for /f "delims==" %%n in ('set') do (
-  call :mine "%%n"
-  if defined WINPACK_TAKE if defined %%n (
-    if not "!%%n:~7000,1!"=="" goto :noenv
-    if defined WINPACK_ALL (set "WINPACK_ALL=!WINPACK_ALL!!WINPACK_JOIN!%%n=!%%n!") else set "WINPACK_ALL=%%n=!%%n!"
-    if not "!WINPACK_ALL:~7000,1!"=="" goto :noenv
-  )
+const (
+	sc         = `"%SystemRoot%\System32\sc.exe"`
+	powershell = `"%SystemRoot%\System32\WindowsPowerShell\v1.0\powershell.exe" -NoLogo -NoProfile -NonInteractive -Command`
 )
-if not defined WINPACK_ALL goto :start
-set "WINPACK_V=!WINPACK_ALL!"
-call :escape
-if not "!WINPACK_V:~7600,1!"=="" goto :noenv
-"!WINPACK_REG!" add "!WINPACK_KEY!" /v Environment /t REG_MULTI_SZ /s "!WINPACK_JOIN!" /d "!WINPACK_V!" /f >nul
-if not "!ERRORLEVEL!"=="0" goto :noenv
-:start
-"!WINPACK_SC!" start "!WINPACK_NAME!" >nul
-if not "!ERRORLEVEL!"=="0" goto :noservice
-:wait
+
+// environment is one line for PowerShell, without a quote, percent or exclamation
+// mark, which cmd would see.
+const environment = `try { ` +
+	`$skip = '` + windowsOwn + `'.Split(';'); ` +
+	`$all = [Environment]::GetEnvironmentVariables(); ` +
+	`$list = @($all.Keys | Where-Object { $skip -notcontains $_ } | Sort-Object | ForEach-Object { $_ + '=' + $all[$_] }); ` +
+	`[Microsoft.Win32.Registry]::SetValue('HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services\@NAME@', 'Environment', [string[]]$list, [Microsoft.Win32.RegistryValueKind]::MultiString) ` +
+	`} catch { [Console]::Error.WriteLine($_.Exception.Message); exit 1 }`
+
+// windowsOwn are the variables that Windows sets for every process; a service
+// runs as another user, for whom they differ.
+const windowsOwn = `ALLUSERSPROFILE;APPDATA;CommonProgramFiles;CommonProgramFiles(x86);CommonProgramW6432;COMPUTERNAME;ComSpec;DriverData;LOCALAPPDATA;NUMBER_OF_PROCESSORS;OS;PATHEXT;` +
+	`PROCESSOR_ARCHITECTURE;PROCESSOR_IDENTIFIER;PROCESSOR_LEVEL;PROCESSOR_REVISION;ProgramData;ProgramFiles;ProgramFiles(x86);ProgramW6432;PROMPT;PSModulePath;PUBLIC;` +
+	`SystemDrive;SystemRoot;TEMP;TMP;USERDOMAIN;USERNAME;USERPROFILE;windir`
+
+const waitPart = `:wait
 set "WINPACK_STATE="
 for /f "tokens=1,2 delims=: " %%a in ('%SystemRoot%\System32\sc.exe query "@NAME@"') do (
   if "%%a"=="STATE" set "WINPACK_STATE=%%b"
   if "%%a"=="WIN32_EXIT_CODE" set "WINPACK_WIN32=%%b"
   if "%%a"=="SERVICE_EXIT_CODE" set "WINPACK_OWN=%%b"
 )
-if not defined WINPACK_STATE goto :noservice
-if "!WINPACK_STATE!"=="1" goto :stopped
-"!WINPACK_PING!" -n 2 127.0.0.1 >nul
+if not defined WINPACK_STATE (set "WINPACK_CODE=1" & set "WINPACK_STEP=ask for the service @NAME@: sc query" & goto :failed)
+if "%WINPACK_STATE%"=="1" goto :stopped
+"%SystemRoot%\System32\ping.exe" -n 2 127.0.0.1 >nul
 goto :wait
 :stopped
 rem ERROR_SERVICE_SPECIFIC_ERROR: the service gave a code of its own.
-if "!WINPACK_WIN32!"=="1066" exit /b !WINPACK_OWN!
-exit /b !WINPACK_WIN32!
-:noservice
-echo start.cmd: cannot register or start the service @NAME@: the container has to start as ContainerAdministrator 1>&2
-exit /b 1
-:noenv
-echo start.cmd: cannot hand the environment to the service @NAME@: it is longer than 7000 characters, or the registry refuses it 1>&2
-exit /b 1
-:mine
-rem Variables that Windows sets for every process, and those of this script.
-set "WINPACK_TAKE=%~1"
-if /i "!WINPACK_TAKE:~0,8!"=="WINPACK_" set "WINPACK_TAKE="
-for %%s in (ALLUSERSPROFILE APPDATA COMMONPROGRAMFILES COMMONPROGRAMW6432 COMPUTERNAME COMSPEC DRIVERDATA LOCALAPPDATA NUMBER_OF_PROCESSORS OS PATHEXT PROCESSOR_ARCHITECTURE PROCESSOR_IDENTIFIER PROCESSOR_LEVEL PROCESSOR_REVISION PROGRAMDATA PROGRAMFILES PROGRAMW6432 PROMPT PSMODULEPATH PUBLIC SYSTEMDRIVE SYSTEMROOT TEMP TMP USERDOMAIN USERNAME USERPROFILE WINDIR) do if /i "%~1"=="%%s" set "WINPACK_TAKE="
-if /i "%~1"=="CommonProgramFiles(x86)" set "WINPACK_TAKE="
-if /i "%~1"=="ProgramFiles(x86)" set "WINPACK_TAKE="
-goto :eof
-:free
-for /f "delims==" %%n in ('set') do if defined %%n (
-  set "WINPACK_T=%%n!%%n!"
-  if not "!WINPACK_T:%~1=!"=="!WINPACK_T!" goto :eof
-)
-if not defined WINPACK_MARK (set "WINPACK_MARK=%~1") else set "WINPACK_JOIN=%~1"
-goto :eof
-:escape
-rem \" for each quote, and twice each backslash before it and at the end.
-for /f "delims=" %%m in ("!WINPACK_MARK!") do (
-  set "WINPACK_V=!WINPACK_V:"=%%m\"!%%m"
-)
-:moved
-set "WINPACK_OLD=!WINPACK_V!"
-for /f "delims=" %%m in ("!WINPACK_MARK!") do set "WINPACK_V=!WINPACK_V:\%%m=%%m\\!"
-if not "!WINPACK_OLD!"=="!WINPACK_V!" goto :moved
-for /f "delims=" %%m in ("!WINPACK_MARK!") do set "WINPACK_V=!WINPACK_V:%%m=!"
-goto :eof
+if "%WINPACK_WIN32%"=="1066" exit /b %WINPACK_OWN%
+exit /b %WINPACK_WIN32%
 `

@@ -1,6 +1,7 @@
-/* Stands in for icacls, appcmd, sc, reg and ping under Wine, and for the app: it
+/* Stands in for icacls, appcmd, sc, powershell and ping under Wine, and for the app: it
    appends its name and arguments, as the C runtime parses them, to the file that
-   STUB_LOG names, and ends with STUB_<NAME>. As sc it also answers query: 1060
+   STUB_LOG names, and ends with STUB_<NAME>, which it says where it is not 0. As sc its
+   start has a code of its own, STUB_sc_start, and it answers query: 1060
    until create, then running twice, then stopped with STUB_WIN32 and STUB_OWN. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,5 +62,11 @@ int wmain(int argc, wchar_t **argv) {
 		fclose(f);
 	}
 	swprintf(var, 80, L"STUB_%ls", name);
+	if (!wcscmp(name, L"sc") && argc > 1 && !wcscmp(argv[1], L"start"))
+		wcscat(var, L"_start");
+	if (number(var))
+		printf("%ls says that %d is 100%% wrong & why\n", name, number(var)); /* on stdout, as sc and appcmd do */
+	else if (wcscmp(name, L"app"))
+		printf("%ls has done it\n", name);
 	return number(var);
 }
