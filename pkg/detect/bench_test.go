@@ -98,3 +98,21 @@ func BenchmarkFindAndOpen(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkConnectionStrings says what one of many connection strings costs: the
+// time of each has to stay the same however many there are.
+func BenchmarkConnectionStrings(b *testing.B) {
+	for _, n := range []int{1_000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var text strings.Builder
+			for i := range n {
+				fmt.Fprintf(&text, "<add name=\"c%d\" connectionString=\"Server=s%d;Database=d;Password=x\"/>\n", i, i)
+			}
+			app := files("a.aspx", page, "web.config", "<configuration><connectionStrings>"+text.String()+"</connectionStrings></configuration>")
+			for b.Loop() {
+				look(b, app)
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/string")
+		})
+	}
+}

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,8 +18,13 @@ var (
 // names tell. Settings that only speak about passwords (their length, the page
 // to change them) do not.
 func isSecretName(name string) bool {
-	return (secretName.MatchString(name) || camelPass.MatchString(name)) && !notSecret.MatchString(name)
+	low := strings.ToLower(name)
+	return slices.ContainsFunc(stems, func(s string) bool { return strings.Contains(low, s) }) && (secretName.MatchString(name) || camelPass.MatchString(name)) && !notSecret.MatchString(name)
 }
+
+// stems: one of them is in every name that secretName takes, and quickly found
+// missing in the others, which are nearly all.
+var stems = []string{"pass", "pwd", "secret", "key", "token", "bearer", "cred", "connection", "shared"}
 
 // placeholder values stand where a deployment puts the secret in.
 var placeholder = regexp.MustCompile(`(?i)^\s*$|^\s*(\$\{.*\}|\$\(.*\)|#\{.*\}#?|__.*__|%.*%|\{\{.*\}\}|<.*>|\*+|x{3,}|changeme|todo|your[-_ ].*|.*placeholder.*|@microsoft\.keyvault\(.*\))\s*$`)
@@ -49,10 +55,16 @@ const hidden = "***"
 // mask makes text from the application fit to print: secrets become "***",
 // control characters "?", and long text is cut.
 func mask(s string) string {
-	s = anyURLUser.ReplaceAllString(s, "${1}"+hidden+"@")
-	s, _ = hideKeyed(s)
-	s, _ = hideOptions(s)
-	s = netUse.ReplaceAllString(s, "${1}"+hidden)
+	if strings.Contains(s, "://") {
+		s = anyURLUser.ReplaceAllString(s, "${1}"+hidden+"@")
+	}
+	if strings.ContainsAny(s, "=:") {
+		s, _ = hideKeyed(s)
+	}
+	if strings.ContainsAny(s, "-/") {
+		s, _ = hideOptions(s)
+		s = netUse.ReplaceAllString(s, "${1}"+hidden)
+	}
 	return clean(s)
 }
 
@@ -100,6 +112,9 @@ func hideOptions(s string) (masked string, found bool) {
 
 // hasURLSecret says whether s holds a URL with a user in it.
 func hasURLSecret(s string) bool {
+	if !strings.Contains(s, "://") {
+		return false
+	}
 	if urlUser.MatchString(s) {
 		return true
 	}
