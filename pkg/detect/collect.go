@@ -100,6 +100,10 @@ func (r *resolution) needIIS(iis *IIS) {
 	} else if r.app.Kind != KindStatic {
 		iis.AppPool.RuntimeVersion = "v4.0"
 	}
+	if ev := r.evidenceOf("classic-only", ""); len(ev) > 0 {
+		iis.AppPool.Classic = true
+		iis.AppPool.Evidence = mergeEvidence(iis.AppPool.Evidence, ev)
+	}
 	if r.app.Architecture == X86 {
 		iis.AppPool.Enable32Bit = true
 		iis.AppPool.Evidence = mergeEvidence(iis.AppPool.Evidence, r.evidenceOf("architecture", X86))

@@ -94,7 +94,11 @@ func iisSection(p, section string, e *element) []Fact {
 	}
 	for _, f := range d.Feature {
 		if slices.Contains(f.Sections, section) && conditionHolds(e, f.When) {
-			add("iis-feature", f.ID, because(section, f.When, f.Missing), section+" "+f.When)
+			if why := because(section, f.When, f.Missing); f.Optional {
+				add("iis-feature-optional", f.ID, why, section+" "+f.When)
+			} else {
+				add("iis-feature", f.ID, why, section+" "+f.When)
+			}
 		}
 	}
 	for _, m := range d.Module {
@@ -170,7 +174,7 @@ func because(section, when, missing string) string {
 	}
 	s += " needs the Windows feature"
 	if missing != "" {
-		s += "; without it: " + missing
+		s += "; without it " + missing
 	}
 	return s
 }
@@ -221,12 +225,23 @@ func iisModule(p, section string, e *element) []Fact {
 	return facts
 }
 
+// classicOnly are settings of system.web that IIS refuses in an integrated app
+// pool, unless system.webServer/validation turns the check off, with the error
+// that it then answers (learn.microsoft.com/iis, "ASP.NET integration with IIS").
+var classicOnly = map[string]string{
+	"system.web/httpModules/add":  "system.web/httpModules (HTTP Error 500.22)",
+	"system.web/httpHandlers/add": "system.web/httpHandlers (HTTP Error 500.23)",
+}
+
 // aspnetSection reads what system.web and its neighbours say.
 func aspnetSection(p, section string, e *element) []Fact {
 	fact := func(key, value, detail string) []Fact {
 		return []Fact{{Key: key, Value: maskValue(value), Evidence: line(p, e, detail)}}
 	}
 	root := !strings.Contains(p, "/")
+	if what := classicOnly[section]; what != "" && root {
+		return fact("classic-only", what, section+" is set")
+	}
 	switch section {
 	case "system.web/compilation":
 		var facts []Fact
@@ -259,13 +274,21 @@ func aspnetSection(p, section string, e *element) []Fact {
 		if m := e.attr("mode"); m != "" {
 			return fact("session-state", m, "sessionState mode="+m)
 		}
+	case "system.webServer/validation":
+		if strings.EqualFold(e.attr("validateIntegratedModeConfiguration"), "false") && root {
+			return fact("integrated-validation", "off", "validation validateIntegratedModeConfiguration=false")
+		}
 	case "system.web/identity":
 		if strings.EqualFold(e.attr("impersonate"), "true") {
 			who := "the caller"
 			if e.attr("userName") != "" {
 				who = "a named account"
 			}
-			return fact("impersonation", who, "identity impersonate=true for "+who)
+			facts := fact("impersonation", who, "identity impersonate=true for "+who)
+			if root {
+				facts = append(facts, fact("classic-only", "system.web/identity impersonate=true (HTTP Error 500.24)", "identity impersonate=true")...)
+			}
+			return facts
 		}
 	}
 	return nil

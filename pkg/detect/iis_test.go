@@ -2,6 +2,7 @@ package detect_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/winpack/winpack/pkg/detect"
@@ -51,6 +52,7 @@ func TestWhatWebConfigAsksOfIIS(t *testing.T) {
 		"native module removed":         {web: `<system.webServer><modules><remove name="StaticFileModule"/></modules></system.webServer>`, findings: []string{"WP1208"}},
 		"WebDAV removed is harmless":    {web: `<system.webServer><modules><remove name="WebDAVModule"/></modules></system.webServer>`, not: []string{"WP1208", "WP1205"}},
 		"error page path":               {web: `<system.webServer><httpErrors defaultPath="/e.htm"/></system.webServer>`, findings: []string{"WP1209"}},
+		"dynamic compression":           {web: `<system.webServer><urlCompression doDynamicCompression="true"/></system.webServer>`, findings: []string{"WP1218"}, not: []string{"WP1204"}},
 		"debug":                         {web: `<system.web><compilation debug="true"/></system.web>`, findings: []string{"WP1211"}},
 		"fixed machine key":             {web: `<system.web><machineKey validationKey="AB" decryptionKey="CD"/></system.web>`, not: []string{"WP1210"}, findings: []string{"WP1301"}},
 		"generated machine key":         {web: `<system.web><machineKey validationKey="AutoGenerate,IsolateApps"/></system.web>`, findings: []string{"WP1210"}, not: []string{"WP1301"}},
@@ -113,5 +115,72 @@ func TestFoldersThatAreWrittenTo(t *testing.T) {
 	}
 	if !slices.Equal(got, []string{"App_Data", "logs", "uploads/in"}) {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestSettingsOfTheClassicPipelineAskForIt(t *testing.T) {
+	const off = `<system.webServer><validation validateIntegratedModeConfiguration="false"/></system.webServer>`
+	for name, c := range map[string]struct {
+		web, path string
+		error     string
+	}{
+		"modules":                {`<system.web><httpModules><add name="A" type="B"/></httpModules></system.web>`, "web.config", "500.22"},
+		"handlers":               {`<system.web><httpHandlers><add verb="*" path="*.x" type="B"/></httpHandlers></system.web>`, "web.config", "500.23"},
+		"impersonation":          {`<system.web><identity impersonate="true"/></system.web>`, "web.config", "500.24"},
+		"check turned off":       {`<system.web><httpModules><add name="A" type="B"/></httpModules><identity impersonate="true"/></system.web>` + off, "web.config", ""},
+		"nothing in it":          {`<system.web><httpModules/><httpHandlers/><identity impersonate="false"/></system.web>`, "web.config", ""},
+		"modules of integration": {`<system.webServer><modules><add name="A" type="B"/></modules></system.webServer>`, "web.config", ""},
+		"in a folder":            {`<system.web><httpHandlers><add verb="*" path="*.x" type="B"/></httpHandlers></system.web>`, "sub/web.config", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := look(t, files("Default.aspx", page, c.path, "<configuration>"+c.web+"</configuration>"))
+			i := slices.IndexFunc(r.Findings, func(f detect.Finding) bool { return f.Rule == "WP1217" })
+			if r.Needs.IIS.AppPool.Classic != (c.error != "") || (i >= 0) != (c.error != "") || i >= 0 && !strings.Contains(r.Findings[i].Message, c.error) {
+				t.Errorf("classic %v, findings %v", r.Needs.IIS.AppPool.Classic, r.Findings)
+			}
+		})
+	}
+}
+
+func TestClassicASPBesideASPNETNeedsItsFeature(t *testing.T) {
+	r := look(t, files("Default.aspx", page, "old/list.asp", "<% Response.Write 1 %>"))
+	if r.App.Kind != detect.KindASPNET || !slices.Equal(ids(r.Needs.IIS.Features), []string{"asp"}) || !slices.Contains(rules(r), "WP1216") {
+		t.Errorf("got %s %v %v", r.App.Kind, r.Needs.IIS.Features, rules(r))
+	}
+	r = look(t, files("default.asp", "<% Response.Write 1 %>"))
+	if r.App.Kind != detect.KindUnknown || slices.Contains(rules(r), "WP1216") {
+		t.Errorf("alone: got %s %v", r.App.Kind, rules(r))
+	}
+}
+
+func TestRemediesAndMessagesSayWhatIsSo(t *testing.T) {
+	r := look(t, files("Default.aspx", page, "web.config", `<configuration><system.webServer><cors enabled="true"/><rewrite><rules/></rewrite>
+		<modules><clear/><remove name="StaticFileModule"/></modules></system.webServer></configuration>`))
+	var all string
+	for _, f := range r.Findings {
+		all += f.Message + " " + f.Remedy + "\n"
+		if f.Rule == "WP1203" && strings.Contains(f.Remedy, "the plan installs") != strings.Contains(f.Message, "url-rewrite") {
+			t.Errorf("%s: %s", f.Message, f.Remedy)
+		}
+	}
+	for _, want := range []string{"has <clear/> under", `has <remove name="StaticFileModule"/> under`} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no %q in %s", want, all)
+		}
+	}
+}
+
+func TestWordsOfTheTablesAreFitToPrint(t *testing.T) {
+	for _, section := range []string{`<urlCompression doDynamicCompression="true"/>`, `<webSocket/>`, `<applicationInitialization/>`, `<httpRedirect/>`, `<handlers/>`, `<security><access/></security>`, `<cgi/>`} {
+		for _, app := range [][]string{{"index.html", "<html>"}, {"Default.aspx", page}} {
+			r := look(t, files(append(app, "web.config", "<configuration><system.webServer>"+section+"</system.webServer></configuration>")...))
+			for _, f := range r.Findings {
+				for _, bad := range []string{": warning", ": note", "note, not", "from memory", ": allowed", ", warning"} {
+					if strings.Contains(f.Message+" "+f.Remedy, bad) {
+						t.Errorf("%s: %q in %q", section, bad, f.Message+" "+f.Remedy)
+					}
+				}
+			}
+		}
 	}
 }

@@ -94,6 +94,7 @@ type iisTable struct {
 		Modules    []string `toml:"modules"`
 		Present    []string `toml:"present"` // ids of images that have it: iis, aspnet, wcf
 		Missing    string   `toml:"missing"`
+		Optional   bool     `toml:"optional"` // the site works without it
 		Note       string   `toml:"note"`
 		Source     string   `toml:"source"`
 		Confidence string   `toml:"confidence"`
@@ -111,6 +112,7 @@ type iisTable struct {
 		Sections   []string `toml:"sections"`
 		Modules    []string `toml:"modules"`
 		Advice     string   `toml:"advice"`
+		Installer  bool     `toml:"installer"` // the plan can install it in a Windows builder
 		Source     string   `toml:"source"`
 		Confidence string   `toml:"confidence"`
 	} `toml:"module"`

@@ -226,7 +226,7 @@ func (r *resolution) dropOthers(program *Program) {
 			continue
 		}
 		switch f.Key {
-		case "unlock", "iis-feature", "iis-module", "apphost-only", "locked-module", "unknown-module", "http-errors-default-path":
+		case "unlock", "iis-feature", "iis-feature-optional", "iis-module", "apphost-only", "locked-module", "unknown-module", "http-errors-default-path":
 			if !iis {
 				f.OverruledBy = string(r.app.Kind) + ": the program runs without IIS"
 			} else if f.source == "without-aspnet" && r.app.Kind != KindStatic {
@@ -240,7 +240,7 @@ func (r *resolution) dropOthers(program *Program) {
 			if r.app.Program == nil {
 				f.OverruledBy = string(r.app.Kind) + ": the ASP.NET Core Module starts no program of the folder"
 			}
-		case "debug", "machine-key", "session-state", "authentication", "impersonation":
+		case "debug", "machine-key", "session-state", "authentication", "impersonation", "classic-only", "integrated-validation":
 			if r.app.Kind != KindASPNET && r.app.Kind != KindWCF {
 				f.OverruledBy = string(r.app.Kind) + ": system.web is read by ASP.NET on .NET Framework only"
 			}
@@ -349,6 +349,13 @@ func (r *resolution) describe() {
 			}
 		})
 		r.derive("machine-key-missing", "true", "", orElse(web[:min(1, len(web))], r.evidenceOf("kind", string(r.app.Kind))), nil)
+	}
+	if r.has("integrated-validation", "off") {
+		r.each("classic-only", func(f *Fact) {
+			if f.OverruledBy == "" {
+				f.OverruledBy = "off: system.webServer/validation turns the check off"
+			}
+		})
 	}
 	program := r.app.Program
 	if program != nil && r.app.Framework.Name == NETCoreApp && r.app.Architecture == X86 && !program.SelfContained {

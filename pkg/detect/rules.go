@@ -61,7 +61,7 @@ func judge(app App, facts []Fact) []Finding {
 				}
 			}
 			if need, ok := f.item.(Need); ok {
-				words = append(words, "{why}", need.Why)
+				words = append(words, "{why}", need.Why, "{cure}", moduleCure(need.ID))
 			}
 			r := strings.NewReplacer(words...)
 			findings = append(findings, Finding{
@@ -86,4 +86,14 @@ func judge(app App, facts []Fact) []Finding {
 		return cmp.Or(cmp.Compare(a.Level.Rank(), b.Level.Rank()), strings.Compare(a.Rule, b.Rule), comparePlaces(a.Evidence, b.Evidence))
 	})
 	return out
+}
+
+// moduleCure says how a module that is no part of Windows comes into an image.
+func moduleCure(id string) string {
+	for _, m := range iisData().Module {
+		if m.ID == id && m.Installer {
+			return "Build with a Windows builder, for which the plan installs the module"
+		}
+	}
+	return "winpack has no installer of it: name an image that has the module with --base, or install it in the Dockerfile that winpack writes"
 }

@@ -88,6 +88,7 @@ func (t *Tree) signs() []Fact {
 		}
 	}
 	seen := map[int]bool{}
+	asp := false
 	source := ""
 	deep := t.programDepth() > 0 && t.programDepth() < maxDepth // a program far from the root may be a tool of the build
 	for _, f := range t.files {
@@ -99,6 +100,11 @@ func (t *Tree) signs() []Fact {
 		if i, ok := byExt[ext]; ok && !seen[i] && (top || otherStacks[i].deep) {
 			seen[i] = true
 			sign(f.path, otherStacks[i].what, "other-stack")
+		}
+		if ext == ".asp" && !asp { // beside ASP.NET, which decides the kind
+			asp = true
+			ev := []Evidence{{Path: f.path, Line: 1, Detail: "a page of classic ASP"}}
+			facts = append(facts, Fact{Key: "iis-feature", Value: "asp", Evidence: ev, item: Need{ID: "asp", Why: "pages of classic ASP need the Windows feature", Evidence: ev}})
 		}
 	}
 	built := t.hasDLLs("bin") || t.programDepth() == 0
