@@ -161,6 +161,9 @@ func writtenText(done *pipeline.Written, check bool, res pipeline.Result) string
 			line("  %s", report.OneLine(reason))
 		}
 	}
+	if plan := res.Plan; plan != nil && plan.GrantsInBuild() && !res.Report.Needs.WindowsBuilder {
+		line("This Dockerfile grants write access by RUN, which takes Windows; winpack build does without.")
+	}
 	if done.Dir != done.Context {
 		line("The classic builder of a Windows engine reads no Dockerfile.dockerignore and sends the whole context:")
 		line("for it, write into the app's folder with -o.")

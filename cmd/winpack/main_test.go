@@ -14,7 +14,10 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
 func TestMain(m *testing.M) {
@@ -308,6 +311,23 @@ func TestPlanThatNeedsWindowsIsWrittenAndNotBuilt(t *testing.T) {
 	stdout, stderr, code := winpack(t, dir, "dockerfile", "aspnet-35")
 	if code != exitDone || !strings.Contains(stdout, "takes Windows") {
 		t.Errorf("dockerfile: exit %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+// A program that is no administrator can't grant at start: the Dockerfile takes a
+// RUN for it, and the image that winpack builds does not.
+func TestDockerfileThatGrantsByRUNSaysThatItTakesWindows(t *testing.T) {
+	res := pipeline.Result{
+		Report:  &report.Report{},
+		Plan:    &dockerfile.Plan{Steps: []dockerfile.Step{{Kind: dockerfile.StepGrant}}, Config: dockerfile.Config{User: "ContainerUser"}},
+		Written: &pipeline.Written{},
+	}
+	if text := writtenText(res.Written, false, res); !strings.Contains(text, "by RUN, which takes Windows") {
+		t.Errorf("nothing is said of it:\n%s", text)
+	}
+	res.Plan.Config.User = "ContainerAdministrator"
+	if text := writtenText(res.Written, false, res); strings.Contains(text, "takes Windows") {
+		t.Errorf("it grants at start:\n%s", text)
 	}
 }
 

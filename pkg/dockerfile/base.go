@@ -142,6 +142,7 @@ func (c Catalog) baseOf(img ImageRow, os string) Base {
 	}
 	if !end.IsZero() {
 		b.SupportEnd = end.Format("2006-01-02")
+		b.SupportEnded = end.Before(c.AsOf)
 	}
 	return b
 }
@@ -196,10 +197,13 @@ func wants(rep detect.Report, os string) (want, error) {
 		w.ways = append(w.ways, "give an image of your own that has it with --base")
 	}
 	if len(w.ways) == 0 {
-		w.ways = []string{"choose another release with --os", "name an image with --base"}
+		w.ways = []string{anotherRelease, "name an image with --base"}
 	}
 	return w, nil
 }
+
+// anotherRelease is a way out that is given with the releases that have an image.
+const anotherRelease = "choose another release with --os"
 
 func armError(os string) error {
 	return &NoImageError{OS: []string{os}, What: "an arm64 program", Ways: []string{"build the app for x64 or AnyCPU", "name an arm64 image with --base"}}
@@ -222,7 +226,7 @@ func (w want) dotnet(rep detect.Report) (want, error) {
 	}
 	if prog != nil && (prog.SelfContained || prog.Form == detect.FormSelfContained || prog.Form == detect.FormNative) {
 		w.roles, w.what, w.version = []string{roleOS}, "plain Windows", ""
-		w.ways = []string{"choose another release with --os", "name an image with --base"}
+		w.ways = []string{anotherRelease, "name an image with --base"}
 		return w, nil
 	}
 	w.roles, w.what = []string{roleDotNet}, ".NET "+w.version
@@ -253,7 +257,7 @@ func (w want) dotnet(rep detect.Report) (want, error) {
 		return w, &NoImageError{OS: []string{"any release"}, What: "a .NET of unknown version", Ways: []string{"name an image with --base"}}
 	}
 	w.ways = []string{
-		"publish the app self-contained (dotnet publish --self-contained -r win-x64)", "choose another release with --os",
+		"publish the app self-contained (dotnet publish --self-contained -r win-x64)", anotherRelease,
 		"move the app to a .NET that has an image there", "name an image with --base"}
 	return w, nil
 }

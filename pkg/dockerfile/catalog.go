@@ -22,6 +22,7 @@ var catalogTOML string
 // Catalog is what is known of base images. It is read-only once made; With
 // returns a changed copy.
 type Catalog struct {
+	AsOf     time.Time    `toml:"as_of"` // the day that support is told of
 	Releases []ReleaseRow `toml:"release"`
 	DotNet   []DotNetRow  `toml:"dotnet"`
 	Images   []ImageRow   `toml:"image"`
@@ -81,16 +82,18 @@ type ImageRow struct {
 	Tags         map[string]string  `toml:"tags"`
 	CompressedMB map[string]float64 `toml:"compressed_mb"`
 	NetFXInBox   map[string]string  `toml:"netfx_in_box"`
-	User         string             `toml:"user"`
-	Entrypoint   []string           `toml:"entrypoint"`
-	Expose       []int              `toml:"expose"`
-	Env          map[string]string  `toml:"env"`
-	Has          []string           `toml:"has"`  // features, by ID
-	Open         []string           `toml:"open"` // sections that are not locked
-	DefaultPage  bool               `toml:"default_page"`
-	Commands     []string           `toml:"commands"` // programs for a start script
-	Source       string             `toml:"source"`
-	Confidence   string             `toml:"confidence"`
+	// Capabilities are Windows capabilities that can be added, by release.
+	Capabilities map[string][]string `toml:"capabilities"`
+	User         string              `toml:"user"`
+	Entrypoint   []string            `toml:"entrypoint"`
+	Expose       []int               `toml:"expose"`
+	Env          map[string]string   `toml:"env"`
+	Has          []string            `toml:"has"`  // features, by ID
+	Open         []string            `toml:"open"` // sections that are not locked
+	DefaultPage  bool                `toml:"default_page"`
+	Commands     []string            `toml:"commands"` // programs for a start script
+	Source       string              `toml:"source"`
+	Confidence   string              `toml:"confidence"`
 }
 
 // RetiredRow tells references that nobody builds any more.
@@ -139,7 +142,6 @@ type HTTPSysRow struct {
 // catalogFile is the file's shape: the rows, and what says where they are from.
 type catalogFile struct {
 	Schema  string            `toml:"schema"`
-	AsOf    time.Time         `toml:"as_of"`
 	Sources map[string]string `toml:"sources"`
 	Catalog
 }
@@ -161,7 +163,12 @@ func (c Catalog) With(data []byte, name string) (Catalog, error) {
 	if err != nil {
 		return Catalog{}, err
 	}
+	asOf := c.AsOf
+	if add.AsOf.After(asOf) {
+		asOf = add.AsOf
+	}
 	return Catalog{
+		AsOf:     asOf,
 		Releases: replaceRows(c.Releases, add.Releases, func(r ReleaseRow) string { return r.ID }),
 		DotNet:   replaceRows(c.DotNet, add.DotNet, func(r DotNetRow) string { return r.Version }),
 		Images:   replaceRows(c.Images, add.Images, func(r ImageRow) string { return r.ID }),

@@ -3,7 +3,6 @@ package dockerfile
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/winpack/winpack/pkg/detect"
@@ -31,7 +30,8 @@ type planner struct {
 	// rows are the catalog's rows of plan.Bases; nil where --base names an image
 	// that the catalog does not know.
 	rows []*ImageRow
-	want want // of the first release
+	want want     // of the first release
+	said []string // why not a smaller family, for the first release
 }
 
 func (p *planner) decide() error {
@@ -75,9 +75,17 @@ func (p *planner) blocked() error {
 	return nil
 }
 
+// choice is the image for one release, and what was wanted of it.
+type choice struct {
+	os   string
+	want want
+	img  ImageRow
+}
+
 func (p *planner) chooseBases(oses []string) error {
 	var missing []string
 	var last want
+	var chosen []choice
 	for _, os := range oses {
 		w, err := wants(p.rep, os)
 		if err != nil {
@@ -91,12 +99,15 @@ func (p *planner) chooseBases(oses []string) error {
 			missing, last = append(missing, os), w
 			continue
 		}
-		if len(p.plan.Bases) == 0 {
-			p.want = w
+		chosen = append(chosen, choice{os, w, img})
+	}
+	for i, c := range chosen {
+		if i == 0 {
+			p.want = c.want
 		}
-		p.plan.Bases = append(p.plan.Bases, p.cat.baseOf(img, os))
-		p.rows = append(p.rows, &img)
-		p.explain(w, img, os)
+		p.plan.Bases = append(p.plan.Bases, p.cat.baseOf(c.img, c.os))
+		p.rows = append(p.rows, &chosen[i].img)
+		p.explain(c, chosen)
 	}
 	if len(missing) == 0 {
 		return nil
@@ -108,6 +119,7 @@ func (p *planner) chooseBases(oses []string) error {
 	if last.family != detect.FamilyNanoServer {
 		what += " on " + last.family
 	}
+	last.ways = p.nameReleases(last.ways)
 	if p.opt.OSAsked || len(p.plan.Bases) == 0 {
 		return &NoImageError{OS: missing, What: what, Ways: last.ways}
 	}
@@ -117,208 +129,6 @@ func (p *planner) chooseBases(oses []string) error {
 			"to have one for it: "+strings.Join(last.ways, "; or "))
 	}
 	return nil
-}
-
-// explain gives the reasons for a base, and what was not taken, once.
-func (p *planner) explain(w want, img ImageRow, os string) {
-	ref := img.Repository + ":" + img.Tags[os]
-	switch img.Role {
-	case roleOS:
-		if p.rep.App.Kind == detect.KindNativeConsole || p.rep.App.Kind == detect.KindNativeService {
-			p.why("the program is native and needs nothing but Windows")
-		} else {
-			p.why("the app brings its own .NET (self-contained): plain Windows is enough")
-			p.reject(p.similar(roleDotNet, want{version: p.rep.App.Framework.Version}, os, img.Family), "the app brings its own .NET")
-		}
-	case roleIIS:
-		p.why("IIS serves the files; ASP.NET is not needed")
-		p.reject(p.similar(roleNetFXIIS, w, os, ""), "has ASP.NET, which the site does not use")
-	case roleNetFX, roleNetFXIIS, roleNetFXWCF:
-		p.explainNetFX(w, img, os)
-	case roleDotNet, roleDotNetASP:
-		p.explainDotNet(w, img, os)
-	}
-	p.explainFamily(w, img, os, ref)
-}
-
-func (p *planner) explainNetFX(w want, img ImageRow, os string) {
-	if w.clr2 {
-		p.why("no image of .NET Framework 2.0 to 3.5 is built any more: the feature NetFx3 is added to the current one")
-	} else if p.rep.App.Kind != detect.KindStatic {
-		version := w.version
-		if version == "" {
-			version = "4.x"
-		}
-		p.why(fmt.Sprintf(".NET Framework %s runs on %s, which is an in-place update of every 4.x", version, img.Version))
-	}
-	switch img.Role {
-	case roleNetFX:
-		core := p.similar(roleOS, want{family: detect.FamilyServerCore}, os, detect.FamilyServerCore)
-		if core == nil {
-			break
-		}
-		inBox := core.NetFXInBox[os]
-		saved := mb(img.CompressedMB[os] - core.CompressedMB[os])
-		if w.clr2 {
-			p.reject(core, fmt.Sprintf("has no .NET Framework 3.5 either; with the same RUN step it would save %s; --base takes it", saved))
-		} else if inBox != "" && compareVersions(inBox, w.version) >= 0 {
-			p.reject(core, fmt.Sprintf("its .NET Framework %s is enough and would save %s, but Microsoft services the chosen image for .NET Framework programs; --base takes this one", inBox, saved))
-		} else {
-			p.reject(core, fmt.Sprintf("its .NET Framework is %s, the app needs %s", inBox, w.version))
-		}
-	case roleNetFXIIS:
-		p.reject(p.similar(roleIIS, want{}, os, ""), "has no ASP.NET")
-	case roleNetFXWCF:
-		if p.rep.App.Kind == detect.KindWCF || slices.ContainsFunc(w.features, func(f string) bool { return strings.HasPrefix(f, "wcf-") }) {
-			p.why("the image has WCF activation, which would otherwise need a RUN step")
-			p.reject(p.similar(roleNetFXIIS, w, os, ""), "has no WCF activation")
-		} else {
-			p.why("the image has the feature that the site needs, which would otherwise need a RUN step on Windows")
-			p.reject(p.similar(roleNetFXIIS, w, os, ""), "lacks "+strings.Join(missingFeatures(p.similar(roleNetFXIIS, w, os, ""), w.features), ", "))
-		}
-	}
-	for _, old := range p.cat.Images { // the very version of the app, retired
-		if old.Role == img.Role && old.Status == statusEOL && old.Tags[os] != "" && old.Version == w.version {
-			p.reject(&old, "is not built any more")
-		}
-	}
-}
-
-func missingFeatures(img *ImageRow, features []string) []string {
-	var out []string
-	for _, f := range features {
-		if img == nil || !slices.Contains(img.Has, f) {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
-func (p *planner) explainDotNet(w want, img ImageRow, os string) {
-	p.why(fmt.Sprintf("the image has the %s that the app is built for", strings.Replace(w.what, w.version, img.Version, 1)))
-	if img.Version != w.version {
-		p.find(RuleDotNetForward, detect.LevelNote, fmt.Sprintf("the app is built for .NET %s and runs on %s by roll-forward to a later minor version", w.version, img.Version),
-			"rebuild the app for .NET "+img.Version+" to test what will run")
-	}
-	// Detection warns of the version that the app names; what runs may be a later one.
-	told := slices.ContainsFunc(p.rep.Findings, func(f detect.Finding) bool { return f.Rule == "WP1102" })
-	if img.Status == statusEOL && !told {
-		next := p.cat.nextDotNet(img.Version)
-		remedy := "move the app to a supported version"
-		if next.Version != "" {
-			remedy = fmt.Sprintf("move the app to .NET %s (%s, supported until %s)", next.Version, next.Type, next.SupportEnd.Format("2006-01-02"))
-		}
-		p.find(RuleDotNetEnded, detect.LevelWarning, fmt.Sprintf(".NET %s is out of support since %s: its images stay and get no more fixes", img.Version, img.SupportEnd.Format("2006-01-02")), remedy)
-	}
-	if img.Family == detect.FamilyNanoServer {
-		larger := p.similarVersion(img.Role, img.Version, os, detect.FamilyServerCore)
-		if larger != nil {
-			why := "is larger and brings nothing that the app needs"
-			if a, b := larger.CompressedMB[os], img.CompressedMB[os]; a > 0 && b > 0 {
-				why = fmt.Sprintf("adds %s that the app does not need", mb(a-b))
-			}
-			p.reject(larger, why)
-		}
-	}
-}
-
-// nextDotNet is the supported version to move to: the next LTS, else any later one.
-func (c Catalog) nextDotNet(version string) DotNetRow {
-	var next DotNetRow
-	for _, row := range c.DotNet {
-		if row.Status == statusEOL || compareVersions(row.Version, version) <= 0 {
-			continue
-		}
-		if next.Version == "" || next.Type != "LTS" && row.Type == "LTS" ||
-			row.Type == next.Type && compareVersions(row.Version, next.Version) < 0 {
-			next = row
-		}
-	}
-	return next
-}
-
-// explainFamily says why no smaller family serves.
-func (p *planner) explainFamily(w want, img ImageRow, os, ref string) {
-	if img.Family == detect.FamilyNanoServer {
-		p.why("Nano Server is the smallest Windows image and has all that the app uses")
-		return
-	}
-	smaller := p.similarVersion(img.Role, img.Version, os, detect.FamilyNanoServer)
-	var reasons []string
-	for _, f := range p.rep.Needs.Families {
-		if (f.Release == "" || f.Release == os) && familyRank(f.Family) > 0 {
-			reasons = append(reasons, printable(f.Why))
-		}
-	}
-	switch img.Role {
-	case roleIIS:
-		smaller = p.similar(roleOS, want{}, os, detect.FamilyNanoServer)
-		reasons = append(reasons, "Nano Server has no IIS")
-	case roleNetFX, roleNetFXIIS, roleNetFXWCF:
-		smaller = p.similar(roleOS, want{}, os, detect.FamilyNanoServer)
-		if len(reasons) == 0 {
-			reasons = append(reasons, "Nano Server has no .NET Framework")
-		}
-	}
-	if p.rep.App.Architecture == detect.X86 {
-		reasons = append(reasons, "32-bit programs do not run on Nano Server, which has no WOW64")
-	}
-	if len(w.commands) > 0 {
-		reasons = append(reasons, "the start script of a service needs "+strings.Join(w.commands, ", ")+", which Nano Server lacks or is not known to have")
-	}
-	if len(reasons) > 0 {
-		p.why(img.Family + ": " + strings.Join(reasons, "; "))
-		p.reject(smaller, strings.Join(reasons, "; "))
-	}
-	if img.Family == detect.FamilyServer {
-		p.reject(p.similar(img.Role, want{}, os, detect.FamilyServerCore), strings.Join(reasons, "; "))
-	}
-}
-
-// similar finds an image of a role and, where it is given, family; the smallest
-// version that would do.
-func (p *planner) similar(role string, w want, os, family string) *ImageRow {
-	for _, img := range p.cat.Images {
-		if img.Role == role && img.Tags[os] != "" && img.Status != statusEOL && (family == "" || img.Family == family) {
-			if img.Version != "" && w.version != "" && (role == roleDotNet || role == roleDotNetASP) {
-				a, _, _ := majorMinor(img.Version)
-				if b, _, ok := majorMinor(w.version); !ok || a != b {
-					continue
-				}
-			}
-			return &img
-		}
-	}
-	return nil
-}
-
-func (p *planner) similarVersion(role, version, os, family string) *ImageRow {
-	for _, img := range p.cat.Images {
-		if img.Role == role && img.Version == version && img.Tags[os] != "" && img.Family == family {
-			return &img
-		}
-	}
-	return nil
-}
-
-func mb(n float64) string { return fmt.Sprintf("%.0f MB", n) }
-
-func (p *planner) why(s string) {
-	if !slices.Contains(p.plan.Why, s) {
-		p.plan.Why = append(p.plan.Why, s)
-	}
-}
-
-// reject notes an image that was not taken, for the first release only: the
-// others differ in nothing but the tag.
-func (p *planner) reject(img *ImageRow, why string) {
-	if img == nil || len(p.plan.Bases) != 1 {
-		return
-	}
-	ref := img.Repository + ":" + img.Tags[p.plan.Bases[0].OS]
-	if !slices.ContainsFunc(p.plan.Rejected, func(r Rejected) bool { return r.Reference == ref }) {
-		p.plan.Rejected = append(p.plan.Rejected, Rejected{Reference: ref, Why: why})
-	}
 }
 
 // givenBase uses the image of --base.
@@ -370,4 +180,28 @@ func (p *planner) givenBase(oses []string) error {
 		p.find(RuleBaseUnfit, detect.LevelError, "the given base is Nano Server, where .NET Framework does not run", "name a Server Core image")
 	}
 	return nil
+}
+
+// nameReleases puts the releases that have an image into the way out by another
+// release, which is none where no release has one.
+func (p *planner) nameReleases(ways []string) []string {
+	var have, out []string
+	for _, rel := range p.cat.Releases {
+		if rel.Status == statusRetired {
+			continue
+		}
+		if w, err := wants(p.rep, rel.ID); err == nil {
+			if _, ok := p.cat.choose(w, rel.ID); ok {
+				have = append(have, rel.ID)
+			}
+		}
+	}
+	for _, way := range ways {
+		if way != anotherRelease {
+			out = append(out, way)
+		} else if len(have) > 0 {
+			out = append(out, "choose a release that has one with --os: "+strings.Join(have, ", "))
+		}
+	}
+	return out
 }

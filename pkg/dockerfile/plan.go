@@ -41,7 +41,8 @@ type Base struct {
 	Reference    string  `json:"reference"` // full reference with tag
 	OSVersion    string  `json:"osVersion"` // "10.0.20348"; the full version once Digest is set
 	Digest       string  `json:"digest,omitempty"`
-	SupportEnd   string  `json:"supportEnd,omitempty"` // ISO date, empty when unknown
+	SupportEnd   string  `json:"supportEnd,omitempty"`   // ISO date, empty when unknown
+	SupportEnded bool    `json:"supportEnded,omitempty"` // SupportEnd is before the day of the catalog
 	CompressedMB float64 `json:"compressedMB,omitempty"`
 	// Administrator is true where the image's own user is ContainerAdministrator.
 	Administrator bool `json:"administrator"`

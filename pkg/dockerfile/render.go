@@ -218,7 +218,7 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 			return nil, err
 		}
 	}
-	if p.has(StepGrant) && !p.grantsAtStart() {
+	if p.GrantsInBuild() {
 		runGrants(&w, p, elevate)
 	}
 	w.line("")

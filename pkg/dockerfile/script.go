@@ -23,6 +23,10 @@ func ScriptPath() string { return scriptPath }
 // grantsAtStart says whether the container could grant when it starts.
 func (p Plan) grantsAtStart() bool { return p.has(StepGrant) && p.Administrator() }
 
+// GrantsInBuild says whether the written Dockerfile grants write access by RUN,
+// since the container does not start as an administrator.
+func (p Plan) GrantsInBuild() bool { return p.has(StepGrant) && !p.Administrator() }
+
 func (p Plan) has(kind StepKind) bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Kind == kind })
 }

@@ -139,3 +139,56 @@ func TestProgramOfHTTPSysRunsAsAdministrator(t *testing.T) {
 		}
 	}
 }
+
+func TestReasonsNameTheReleaseWhereTheyDiffer(t *testing.T) {
+	p := plan(t, aspnet("4.7.2"), Options{OS: []string{"ltsc2019", "ltsc2022"}})
+	if want := ".NET Framework 4.7.2 runs on 4.8 (ltsc2019) and 4.8.1 (ltsc2022), which is an in-place update of every 4.x"; p.Why[0] != want {
+		t.Errorf("the reason is %q, want %q", p.Why[0], want)
+	}
+	x86 := with(native(), func(r *detect.Report) { r.App.Architecture = detect.X86 })
+	x86.Needs.Families = []detect.FamilyNeed{{Family: detect.FamilyServerCore, Why: "a 32-bit program needs WOW64, which Nano Server lacks"}}
+	for _, os := range [][]string{{"ltsc2022"}, {"ltsc2025"}, {"ltsc2022", "ltsc2025"}} {
+		all := strings.Join(plan(t, x86, Options{OS: os}).Why, "\n")
+		if n := strings.Count(all, "32-bit program"); n != 1 {
+			t.Errorf("%v: the reason is given %d times:\n%s", os, n, all)
+		}
+		if strings.Contains(all, "capability WOW64") != (os[len(os)-1] == "ltsc2025") {
+			t.Errorf("%v: what Nano Server could be given:\n%s", os, all)
+		}
+	}
+}
+
+func TestEndedSupportIsToldByTheCatalogsDay(t *testing.T) {
+	p := plan(t, dotnet("6.0", detect.KindDotNetConsole), Options{OS: []string{"ltsc2022"}})
+	if !p.Bases[0].SupportEnded {
+		t.Errorf("%+v", p.Bases[0])
+	}
+	if p := plan(t, aspnet("4.8"), Options{OS: []string{"ltsc2022"}}); p.Bases[0].SupportEnded {
+		t.Errorf("%+v", p.Bases[0])
+	}
+}
+
+func TestWaysOutNameTheReleasesThatHaveAnImage(t *testing.T) {
+	_, err := New(dotnet("11.0", detect.KindDotNetConsole), catalog(t), Options{OS: []string{"ltsc2019"}, OSAsked: true})
+	if !isType[*NoImageError](err) || !strings.Contains(err.Error(), "with --os: ltsc2025;") {
+		t.Errorf("%v", err)
+	}
+	_, err = New(dotnet("99.0", detect.KindDotNetConsole), catalog(t), Options{OS: []string{"ltsc2019"}, OSAsked: true})
+	if !isType[*NoImageError](err) || strings.Contains(err.Error(), "--os") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestStartStepsPromiseNoBuildWithoutWindowsThatThePlanNeeds(t *testing.T) {
+	for modules, want := range map[string]bool{"": true, "url-rewrite": false, "cors": false} {
+		p := plan(t, with(aspnet("4.8"), func(r *detect.Report) {
+			r.Needs.IIS.AppPool.Enable32Bit = true
+			if modules != "" {
+				r.Needs.IIS.Modules = needs(modules)
+			}
+		}), Options{})
+		if got := strings.Contains(strings.Join(p.Why, " "), "builds without Windows"); got != want {
+			t.Errorf("module %q: %q", modules, p.Why)
+		}
+	}
+}

@@ -30,6 +30,7 @@ type Report struct {
 	App      App              `json:"app"`
 	Base     Base             `json:"base"`
 	Needs    Needs            `json:"needs"`
+	Steps    []Step           `json:"steps"`
 	Findings []detect.Finding `json:"findings"`
 	Facts    []detect.Fact    `json:"facts"`
 	Problems []detect.Problem `json:"problems"`
@@ -64,6 +65,18 @@ type Image struct {
 	OS         string `json:"os"`
 	Reference  string `json:"reference"`
 	SupportEnd string `json:"supportEnd"` // ISO date, empty when unknown
+	// SupportEnded says that SupportEnd is over, as of the day of the catalog.
+	SupportEnded bool `json:"supportEnded,omitempty"`
+}
+
+// Step is what winpack does beyond the base image, in the order of execution.
+type Step struct {
+	Kind     dockerfile.StepKind `json:"kind"`
+	Why      string              `json:"why"`
+	To       string              `json:"to,omitempty"`  // folder of the image
+	For      string              `json:"for,omitempty"` // account that a grant is for
+	Commands []string            `json:"commands,omitempty"`
+	OS       []string            `json:"os,omitempty"` // releases; empty means all
 }
 
 // Needs is what building the image takes.
@@ -90,6 +103,7 @@ func New(d detect.Report, plan dockerfile.Plan, why string) Report {
 		},
 		Base:     Base{Images: []Image{}, Why: []string{}, Rejected: []dockerfile.Rejected{}},
 		Needs:    Needs{Reasons: []string{}},
+		Steps:    []Step{},
 		Findings: list(d.Findings),
 		Facts:    list(d.Facts),
 		Problems: list(d.Problems),
@@ -117,12 +131,15 @@ func New(d detect.Report, plan dockerfile.Plan, why string) Report {
 		if base.Digest != "" {
 			reference += "@" + base.Digest
 		}
-		r.Base.Images = append(r.Base.Images, Image{base.OS, reference, base.SupportEnd})
+		r.Base.Images = append(r.Base.Images, Image{base.OS, reference, base.SupportEnd, base.SupportEnded})
 	}
 	for _, o := range plan.Omitted {
 		r.Base.Why = append(r.Base.Why, fmt.Sprintf("%s is left out: %s", o.OS, o.Why))
 	}
 	r.Needs = Needs{plan.Builder.Windows, list(plan.Builder.Reasons)}
+	for _, x := range plan.Steps {
+		r.Steps = append(r.Steps, Step{x.Kind, x.Why, x.To, x.Trustee.Name, x.Commands, x.OS})
+	}
 	r.Findings = merge(r.Findings, plan.Findings)
 	return r.withEvidence()
 }

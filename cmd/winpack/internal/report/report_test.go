@@ -206,3 +206,48 @@ func TestManyProblemsAreCountedAndNotHidden(t *testing.T) {
 		t.Errorf("with -v:\n%s", all.String())
 	}
 }
+
+func TestTextSaysWhatIsDoneToTheImage(t *testing.T) {
+	r := full()
+	r.App.Framework.Version = ""
+	r.Base.Images[0].SupportEnd, r.Base.Images[0].SupportEnded = "2024-11-12", true
+	r.Needs = Needs{true, []string{"a reason"}}
+	r.Steps = []Step{
+		{Kind: dockerfile.StepCopy, Why: "the site", To: "C:\\site"},
+		{Kind: dockerfile.StepGrant, Why: "the app pool writes there", To: "C:\\site\\App_Data", For: "IIS_IUSRS"},
+		{Kind: dockerfile.StepStart, Why: "y", Commands: []string{`"%SystemRoot%\System32\inetsrv\appcmd.exe" unlock config -section:x`}},
+		{Kind: dockerfile.StepRun, Why: "z", Commands: []string{"dism /FeatureName:F & if errorlevel 1 exit 1"}, OS: []string{"ltsc2022"}},
+		{Kind: dockerfile.StepManual, Why: "install it"},
+	}
+	var b bytes.Buffer
+	if err := r.Text(&b, View{}); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(b.String()), " ")
+	for _, want := range []string{
+		", .NET Framework, anycpu", "(ltsc2022, support ended 2024-11-12)",
+		"write access to C:\\site\\App_Data for IIS_IUSRS: the app pool writes there",
+		"at container start: appcmd unlock config -section:x",
+		"in the build, by RUN: dism /FeatureName:F (ltsc2022)",
+		"by hand: install it", "a Windows machine to build on: a reason",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, b.String())
+		}
+	}
+	if strings.Contains(text, "supported until") || strings.Contains(text, "errorlevel") {
+		t.Errorf("too much is said:\n%s", b.String())
+	}
+}
+
+func TestSignsArePromisedOnlyWhereThereAreSome(t *testing.T) {
+	for _, facts := range [][]detect.Fact{nil, {{Key: "x", Value: "y"}}} {
+		var b bytes.Buffer
+		if err := New(detect.Report{App: detect.App{Name: "x", Kind: detect.KindUnknown}, Facts: facts}, dockerfile.Plan{}, "").Text(&b, View{}); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), "-v shows") != (len(facts) > 0) {
+			t.Errorf("%d facts:\n%s", len(facts), b.String())
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/winpack/winpack/pkg/detect"
+	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
 // View says how the text view looks.
@@ -109,7 +110,11 @@ func (p *printer) summary(r Report) {
 			text = image.Reference
 		}
 		if image.SupportEnd != "" {
-			text = fmt.Sprintf("%s (%s, supported until %s)", image.Reference, image.OS, image.SupportEnd)
+			until := "supported until"
+			if image.SupportEnded {
+				until = "support ended"
+			}
+			text = fmt.Sprintf("%s (%s, %s %s)", image.Reference, image.OS, until, image.SupportEnd)
 		}
 		images = append(images, text)
 	}
@@ -126,10 +131,47 @@ func (p *printer) summary(r Report) {
 	if len(r.App.Ports) > 0 {
 		p.row("ports", strings.Trim(fmt.Sprint(r.App.Ports), "[]"))
 	}
+	p.rows("does", does(r.Steps))
 	if r.Needs.WindowsBuilder {
 		p.rows("needs", append([]string{"a Windows machine to build on:"}, r.Needs.Reasons...))
 	}
 	p.line("")
+}
+
+// does says what winpack does to the image, but for copying the app.
+func does(steps []Step) []string {
+	var texts []string
+	for _, x := range steps {
+		var text string
+		switch x.Kind {
+		case dockerfile.StepGrant:
+			text = fmt.Sprintf("write access to %s for %s: %s", x.To, x.For, x.Why)
+		case dockerfile.StepStart:
+			text = "at container start: " + shortCommands(x.Commands)
+		case dockerfile.StepRun:
+			text = "in the build, by RUN: " + shortCommands(x.Commands)
+		case dockerfile.StepManual:
+			text = "nothing yet, by hand: " + x.Why
+		default:
+			continue
+		}
+		if len(x.OS) > 0 {
+			text += " (" + strings.Join(x.OS, ", ") + ")"
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// shortCommands are commands as one would say them: without the folder of appcmd
+// and without what is done with dism's exit code.
+func shortCommands(commands []string) string {
+	var short []string
+	for _, c := range commands {
+		c, _, _ = strings.Cut(c, " & ")
+		short = append(short, strings.ReplaceAll(c, `"%SystemRoot%\System32\inetsrv\appcmd.exe"`, "appcmd"))
+	}
+	return strings.Join(short, "; ")
 }
 
 // quoteWords quotes the words that have spaces, for reading only.
@@ -170,11 +212,11 @@ func describe(a App) string {
 	text += " (" + strings.Join(kinds, ", ") + ")"
 	switch name := a.Framework.Name; {
 	case name == detect.NETFramework:
-		text += ", .NET Framework " + a.Framework.Version
+		text += ", " + strings.TrimSpace(".NET Framework "+a.Framework.Version)
 	case name == detect.NETCoreApp:
-		text += ", .NET " + a.Framework.Version
+		text += ", " + strings.TrimSpace(".NET "+a.Framework.Version)
 	case name != "":
-		text += ", " + name + " " + a.Framework.Version
+		text += ", " + strings.TrimSpace(name+" "+a.Framework.Version)
 	}
 	if a.Architecture != "" {
 		text += ", " + a.Architecture
@@ -293,7 +335,10 @@ func (p *printer) next(r Report) {
 	switch {
 	case r.App.Kind == detect.KindUnknown:
 		p.line("winpack can't tell what this is. Check that the folder holds the built application (what would be")
-		p.line("copied to the server, not its source). -v shows every sign that was seen.")
+		p.line("copied to the server, not its source).")
+		if len(r.Facts) > 0 && !p.Verbose {
+			p.line("-v shows every sign that was seen.")
+		}
 	case r.Base.Reference == "":
 		p.line("No base image fits: the reason stands at why.")
 	default:
