@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,12 +38,14 @@ func detectConfig(t *Tree) []Fact {
 		})
 	}
 	if t.hasDir("App_Data") {
-		for _, f := range t.files {
+		ev := Evidence{Path: "App_Data", Detail: "a folder of the application"}
+		for _, f := range t.files { // a place that holds a file says more
 			if strings.HasPrefix(f.key, "app_data/") {
-				facts = append(facts, writeFact("App_Data", "ASP.NET applications keep the data that they write in App_Data", []Evidence{{Path: f.path, Detail: "lies in App_Data"}}))
+				ev = Evidence{Path: f.path, Detail: "lies in App_Data"}
 				break
 			}
 		}
+		facts = append(facts, writeFact("App_Data", "ASP.NET applications keep the data that they write in App_Data", []Evidence{ev}))
 	}
 	return facts
 }
@@ -161,11 +164,15 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 	}
 	if strings.HasPrefix(strings.ToLower(key), "serilog:writeto:") && strings.HasSuffix(strings.ToLower(key), ":args:path") {
 		facts = append(facts, logFile(value, ev)...)
-	} else if rel, ok := winPath(value); ok && rel != "." && folderKey.MatchString(key) && (strings.ContainsAny(value, `/\`) || t.hasDir(rel)) {
-		if path.Ext(rel) != "" && !t.hasDir(rel) {
+	} else if folderKey.MatchString(key) && (strings.ContainsAny(value, `/\`) || t.hasDir(value)) && !strings.Contains(value, "://") {
+		rel, rest := folderOf(value)
+		if rel == "." {
+			return facts
+		}
+		if rel != "" && !rest && path.Ext(rel) != "" && !t.hasDir(rel) {
 			rel = path.Dir(rel) // the setting names a file, like logs/app-.log
 		}
-		facts = append(facts, writeFact(mask(rel), "the setting "+clean(key)+" names a folder of the application", ev))
+		facts = append(facts, written(rel, value, "the setting "+clean(key)+" names a folder of the application", ev)...)
 	}
 	return facts
 }
@@ -181,16 +188,53 @@ func pathValue(s string) string {
 var options = regexp.MustCompile(`\s+(--?|/)[A-Za-z]`)
 
 func logFile(value string, ev []Evidence) []Fact {
-	v := strings.NewReplacer("${basedir}", "", "%date", "", `${shortdate}`, "").Replace(value)
-	if m := drivePath.FindStringSubmatch(v); m != nil {
+	if m := drivePath.FindStringSubmatch(value); m != nil {
 		return []Fact{{Key: "absolute-path", Value: pathValue(m[1]), Evidence: ev}}
 	}
-	rel, ok := winPath(strings.TrimLeft(v, `/\`))
-	if !ok || strings.Contains(rel, "$") {
+	rel, rest := folderOf(value)
+	if rel != "" && !rest {
+		rel = path.Dir(rel)
+	}
+	if rest && !strings.ContainsAny(strings.TrimPrefix(value, "${basedir}"), `/\`) {
+		rel = "." // a file beside the program
+	}
+	return written(rel, value, "log files are written there; nobody outside the container reads them", ev)
+}
+
+// variablePart is what a program fills in: %date, %TEMP%, ${shortdate}, {Date}.
+var variablePart = regexp.MustCompile(`[%${}]`)
+
+// folderOf is the path below the application that a value names, up to the first
+// part that the program fills in; rest says that there is one. "/logs" and
+// "~/logs" mean a folder of the application, as they do in a site. Empty is a
+// path that leads elsewhere.
+func folderOf(value string) (rel string, rest bool) {
+	v := strings.ReplaceAll(strings.TrimSpace(strings.ReplaceAll(value, "${basedir}", "")), `\`, "/")
+	v = strings.TrimPrefix(v, "~")
+	if !strings.HasPrefix(v, "//") {
+		v = strings.TrimPrefix(v, "/")
+	}
+	parts := strings.Split(v, "/")
+	if i := slices.IndexFunc(parts, variablePart.MatchString); i >= 0 {
+		parts, rest = parts[:i], true
+	}
+	rel, ok := winPath(strings.Join(parts, "/"))
+	if !ok {
+		return "", rest
+	}
+	return rel, rest
+}
+
+// written says that the application writes to a folder of its own or, where rel
+// is empty, that a value names one elsewhere.
+func written(rel, value, why string, ev []Evidence) []Fact {
+	switch {
+	case rel == "" && variablePart.MatchString(value):
+		return []Fact{{Key: "write-elsewhere", Value: pathValue(value), Evidence: ev}}
+	case rel == "" || maskValue(rel) != rel:
 		return nil
 	}
-	folder := path.Dir(rel)
-	return []Fact{writeFact(mask(folder), "log files are written there; nobody outside the container reads them", ev)}
+	return []Fact{writeFact(rel, why, ev)}
 }
 
 // wcfEndpoint names the activation feature that a binding needs where IIS hosts
@@ -249,6 +293,11 @@ func connectionString(name, value string, ev []Evidence) []Fact {
 	}
 	if v := strings.ToLower(firstOf(parts, "integrated security", "trusted_connection")); v == "true" || v == "sspi" || v == "yes" {
 		add("integrated-security", about)
+	}
+	if strings.Contains(strings.ToLower(value), "|datadirectory|") {
+		f := writeFact("App_Data", "a connection string names |DataDirectory|, which is App_Data in a site", ev)
+		f.source = "data-directory"
+		facts = append(facts, f)
 	}
 	if v := parts["provider"]; v != "" {
 		add("oledb-provider", maskValue(v))

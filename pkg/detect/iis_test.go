@@ -1,9 +1,11 @@
 package detect_test
 
 import (
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/winpack/winpack/pkg/detect"
 )
@@ -115,6 +117,27 @@ func TestFoldersThatAreWrittenTo(t *testing.T) {
 	}
 	if !slices.Equal(got, []string{"App_Data", "logs", "uploads/in"}) {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestAppDataIsWrittenToWithoutAFileInIt(t *testing.T) {
+	empty := files("Default.aspx", page)
+	empty["App_Data"] = &fstest.MapFile{Mode: fs.ModeDir}
+	const attach = `<configuration><connectionStrings><add name="a" connectionString="Data Source=|DataDirectory|\a.sdf"/></connectionStrings></configuration>`
+	for name, c := range map[string]struct {
+		app  fstest.MapFS
+		want int
+	}{
+		"an empty folder": {empty, 1},
+		"|DataDirectory|": {files("Default.aspx", page, "web.config", attach), 1},
+		"neither":         {files("Default.aspx", page), 0},
+		"a site of files": {files("index.html", "<html>", "web.config", attach), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if w := look(t, c.app).Needs.Writes; len(w) != c.want || c.want > 0 && w[0].Path != "App_Data" {
+				t.Errorf("got %+v", w)
+			}
+		})
 	}
 }
 

@@ -232,6 +232,10 @@ func (r *resolution) dropOthers(program *Program) {
 			} else if f.source == "without-aspnet" && r.app.Kind != KindStatic {
 				f.OverruledBy = string(r.app.Kind) + ": ASP.NET opens the section in its images"
 			}
+		case "write":
+			if f.source == "data-directory" && r.app.Kind != KindASPNET && r.app.Kind != KindWCF {
+				f.OverruledBy = string(r.app.Kind) + ": |DataDirectory| is another folder in a program"
+			}
 		case "port":
 			if iis {
 				f.OverruledBy = string(r.app.Kind) + ": IIS decides the ports"
