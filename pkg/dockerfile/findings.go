@@ -20,7 +20,15 @@ const (
 )
 
 func (p *planner) find(rule string, level detect.Level, message, remedy string) {
-	f := detect.Finding{Rule: rule, Level: level, Message: message, Remedy: remedy, Evidence: p.subject()}
+	p.findAt(rule, level, message, remedy, nil)
+}
+
+// findAt is find for what was seen at a place; without one it is the subject.
+func (p *planner) findAt(rule string, level detect.Level, message, remedy string, seen []detect.Evidence) {
+	if len(seen) == 0 {
+		seen = p.subject()
+	}
+	f := detect.Finding{Rule: rule, Level: level, Message: message, Remedy: remedy, Evidence: seen}
 	if !slices.ContainsFunc(p.plan.Findings, func(o detect.Finding) bool { return o.Rule == rule && o.Message == message }) {
 		p.plan.Findings = append(p.plan.Findings, f)
 	}

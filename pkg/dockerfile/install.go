@@ -61,12 +61,12 @@ func (p *planner) runFeatures(needs []detect.Need) error {
 		}
 	}
 	for _, n := range needs {
+		if p.given("the Windows feature " + printable(n.ID)) {
+			continue
+		}
 		i := slices.IndexFunc(p.cat.Features, func(r FeatureRow) bool { return r.ID == n.ID })
 		if i < 0 {
 			return &UsageError{fmt.Sprintf("the app needs the Windows feature %q, which the catalog does not know: add it there, or name an image with --base", n.ID)}
-		}
-		if p.given("the Windows feature " + n.ID) {
-			continue
 		}
 		present := true
 		for _, row := range p.rows {
@@ -90,28 +90,28 @@ func (p *planner) runFeatures(needs []detect.Need) error {
 
 func (p *planner) runModules(needs []detect.Need) {
 	done := map[string]bool{}
-	var add func(id string)
-	add = func(id string) {
+	var add func(id string, seen []detect.Evidence)
+	add = func(id string, seen []detect.Evidence) {
 		if done[id] {
 			return
 		}
 		done[id] = true
 		i := slices.IndexFunc(p.cat.Modules, func(r ModuleRow) bool { return r.ID == id })
-		name := printable(id)
+		what := "the IIS module " + printable(id)
 		if i >= 0 {
-			name = p.cat.Modules[i].Name
+			what = p.cat.Modules[i].Name
 		}
-		if p.given("the IIS module " + name) {
+		if p.given(what) {
 			return
 		}
 		if i < 0 || p.cat.Modules[i].URL == "" {
-			p.find(RuleNoInstaller, detect.LevelError, "the IIS module "+name+" is in no image, and winpack knows no installer for it", "name an image that has it with --base, or do without it")
-			p.manual("the IIS module " + name)
+			p.findAt(RuleNoInstaller, detect.LevelError, what+noInstaller, "install it in the written Dockerfile, name an image that has it with --base, or do without it", seen)
+			p.manual(what)
 			return
 		}
 		row := p.cat.Modules[i]
 		for _, n := range row.Needs {
-			add(n)
+			add(n, seen)
 		}
 		commands := []string{p.download(row.URL, row.File) + fmt.Sprintf(` && start /wait msiexec.exe /i C:\%s /qn /norestart && del C:\%s`, row.File, row.File)}
 		for _, after := range row.AppCmd {
@@ -120,7 +120,7 @@ func (p *planner) runModules(needs []detect.Need) {
 		p.run("only an installer brings "+row.Name, nil, commands...)
 	}
 	for _, n := range needs {
-		add(n.ID)
+		add(n.ID, n.Evidence)
 	}
 	for _, f := range p.rep.Facts {
 		if what := "the native IIS module " + printable(f.Value); f.Key == "unknown-module" && f.OverruledBy == "" && !p.given(what) {
@@ -139,10 +139,14 @@ func (p *planner) given(what string) bool {
 	return true
 }
 
+const (
+	noInstaller = " is in no base image, and winpack knows no installer for it"
+	byHand      = ": install it in the written Dockerfile between the edit markers, or name an image that has it with --base"
+)
+
 // manual notes what only a person can install.
 func (p *planner) manual(what string) {
-	p.plan.Steps = append(p.plan.Steps, Step{Kind: StepManual, Why: what + " is in no base image, and winpack knows no installer for it: " +
-		"install it in the written Dockerfile between the edit markers, or name an image that has it with --base"})
+	p.plan.Steps = append(p.plan.Steps, Step{Kind: StepManual, Why: what + noInstaller})
 }
 
 // download is a command that fetches a file to C:\ and fails where it can't.

@@ -224,7 +224,7 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 	w.line("")
 	for _, s := range p.Steps {
 		if s.Kind == StepManual {
-			w.comment("TO INSTALL: " + s.Why + ".")
+			w.comment("TO INSTALL here, between the edit markers: " + s.Why + ". Without it IIS answers each request with an error 500.")
 		}
 	}
 	w.line("%s", editBegin)

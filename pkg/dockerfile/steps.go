@@ -53,8 +53,12 @@ func (p *planner) steps() error {
 	for _, s := range p.plan.Steps {
 		if s.Kind == StepRun || s.Kind == StepManual {
 			p.plan.Builder.Windows = true
-			if !slices.Contains(p.plan.Builder.Reasons, s.Why) {
-				p.plan.Builder.Reasons = append(p.plan.Builder.Reasons, s.Why)
+			why := s.Why
+			if s.Kind == StepManual {
+				why += byHand
+			}
+			if !slices.Contains(p.plan.Builder.Reasons, why) {
+				p.plan.Builder.Reasons = append(p.plan.Builder.Reasons, why)
 			}
 		}
 	}

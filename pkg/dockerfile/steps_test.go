@@ -32,7 +32,7 @@ func TestModuleWithoutInstallerNeedsAPersonAndWindows(t *testing.T) {
 		}
 		text := string(render(t, p).Content["Dockerfile"])
 		before, _, ok := strings.Cut(text, editBegin)
-		if !ok || !strings.Contains(before, "# TO INSTALL: ") || !strings.Contains(before, name) {
+		if !ok || !strings.Contains(before, "# TO INSTALL here") || !strings.Contains(before, name) {
 			t.Errorf("%s: the Dockerfile does not say where it has to be installed:\n%s", name, text)
 		}
 		if got := lint(t, []byte(text)); len(got) > 0 {
@@ -79,6 +79,11 @@ func TestBaseOfTheUsersTakesWhatItMayHaveOutOfThePlan(t *testing.T) {
 	if p.Builder.Windows || p.has(StepRun) {
 		t.Errorf("steps %+v", p.Steps)
 	}
+	rep.Needs.IIS.Features = needs("no-such-feature")
+	if _, err := New(rep, catalog(t), Options{}); !isType[*UsageError](err) {
+		t.Errorf("an unknown feature: %v", err)
+	}
+	plan(t, rep, Options{Base: "registry.example.com/all-in:1"})
 	if len(p.Findings) != 4 { // .NET 3.5, ASP.NET 3.5, the feature, the module
 		t.Errorf("what the image is taken to have is not said: %+v", p.Findings)
 	}
