@@ -36,14 +36,26 @@ type Record struct {
 // RecordFile is the name of a record in its folder.
 const RecordFile = recordFile
 
-// OwnFiles are the names of the files that a record lists, and its own. What is no
-// record has none.
+// OwnFiles are the names of the files that a record lists, and its own, sorted.
+// What is no record has none, and a name that leads elsewhere is none.
 func OwnFiles(record []byte) []string {
 	var r Record
 	if json.Unmarshal(record, &r) != nil || r.Schema != recordSchema {
 		return nil
 	}
-	return append(sortedKeys(r.Files), recordFile)
+	names := []string{recordFile}
+	for name := range r.Files {
+		if plainName(name) && name != recordFile {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// plainName says whether a name is that of a file in the record's own folder.
+func plainName(name string) bool {
+	return filepath.IsLocal(name) && name != "." && !strings.ContainsAny(name, `/\`)
 }
 
 func newRecord(opt RenderOptions, context string, content map[string][]byte) ([]byte, error) {
@@ -129,7 +141,7 @@ func ReadState(dir string, names ...string) (State, error) {
 		if name == recordFile {
 			continue
 		}
-		if !filepath.IsLocal(name) || strings.ContainsAny(name, `/\`) {
+		if !plainName(name) {
 			return s, fmt.Errorf("reading %q: it names %q, which is no file of its folder", filepath.Join(dir, recordFile), name)
 		}
 		data, err := readFile(dir, name)

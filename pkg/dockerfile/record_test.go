@@ -244,3 +244,24 @@ func TestFilesOfAnotherAppAreNotOverwritten(t *testing.T) {
 		t.Fatal("a file of the other app is left")
 	}
 }
+
+// A record in an app's folder is input like any other file there.
+func TestRecordClaimsNothingOutsideItsFolder(t *testing.T) {
+	got := OwnFiles([]byte(`{"schema":"winpack/record/v1","files":{"start.cmd":"","../x":"","a/b":"","a\\\\b":"",".":"","..":"","":"","/etc":"","Dockerfile":""}}`))
+	if want := []string{recordFile, "Dockerfile", scriptFile}; !slices.Equal(got, want) {
+		t.Errorf("claims %q, want %q", got, want)
+	}
+	for _, no := range []string{"", "{}", `{"schema":"winpack/record/v2","files":{"a":""}}`, `[]`} {
+		if got := OwnFiles([]byte(no)); len(got) != 0 {
+			t.Errorf("%q claims %q", no, got)
+		}
+	}
+	p := plan(t, static(), Options{})
+	f, err := Render(p, RenderOptions{App: "/src/site", Dir: "/src/site.winpack", Cwd: "/src", Written: []string{"docs/x\n!secret", "docs/Dockerfile"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(f.Content["Dockerfile.dockerignore"]); strings.Contains(text, "\n!secret") || !strings.Contains(text, "\nsite/docs/Dockerfile\n") {
+		t.Errorf("ignore file:\n%s", text)
+	}
+}

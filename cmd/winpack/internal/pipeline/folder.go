@@ -103,7 +103,7 @@ type records struct {
 	dirs sync.Map // string to []string
 }
 
-// in lists the names in a folder that its record claims.
+// in lists the names in a folder that its record claims, sorted.
 func (r *records) in(dir string) []string {
 	if names, ok := r.dirs.Load(dir); ok {
 		return names.([]string)
@@ -140,7 +140,10 @@ func (r *records) paths() []string {
 
 func (a appFS) isOwn(name string) bool {
 	dir, base := path.Split(name)
-	if name == ConfigName || slices.Contains(a.written.in(path.Clean(dir)), base) {
+	if name == ConfigName {
+		return true
+	}
+	if _, own := slices.BinarySearch(a.written.in(path.Clean(dir)), base); own {
 		return true
 	}
 	for _, out := range a.outputs {
