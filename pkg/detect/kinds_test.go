@@ -49,6 +49,12 @@ func TestKindOfWebFolders(t *testing.T) {
 		"no page":                           {[]string{"a.css", "b{}"}, detect.KindUnknown},
 		"php beside files":                  {[]string{"index.html", html, "api/index.php", "<?php"}, detect.KindUnknown},
 		"node beside files":                 {[]string{"index.html", html, "package.json", "{}", "server.js", "x"}, detect.KindUnknown},
+		"scripts of a page":                 {[]string{"index.html", html, "app.js", "import {createApp} from 'vue'; document.body", "index.js", "window.x = require('./y')"}, detect.KindStatic},
+		"a server that serves a page":       {[]string{"index.html", html, "app.js", "const e = require('express')\ne().listen(80)"}, detect.KindUnknown},
+		"a server module":                   {[]string{"index.html", html, "server.mjs", `import http from "node:http"`}, detect.KindUnknown},
+		"an installer that a page offers":   {[]string{"index.html", html + `<a href=Get%20It.msi>x</a>`, "Get It.msi", "x"}, detect.KindStatic},
+		"an installer with a page":          {[]string{"index.html", html, "Get It.msi", "x"}, detect.KindUnknown},
+		"scripts without a page":            {[]string{"app.js", "document.title"}, detect.KindUnknown},
 		"httpPlatform":                      {[]string{"index.html", html, "web.config", `<configuration><system.webServer><httpPlatform processPath="java"/></system.webServer></configuration>`}, detect.KindUnknown},
 		"classic ASP":                       {[]string{"default.asp", `<%@ Language="VBScript" %>`}, detect.KindUnknown},
 		"an .aspx that is none":             {[]string{"a.aspx", "just text"}, detect.KindUnknown},
@@ -174,5 +180,42 @@ func TestBrokenTargetFrameworkIsNoVersion(t *testing.T) {
 	r := look(t, files("a.aspx", page, "web.config", `<configuration><system.web><compilation targetFramework="4.&#xfffd;.2"/><httpRuntime targetFramework="latest"/></system.web></configuration>`))
 	if r.App.Framework.Version != "" {
 		t.Errorf("web.config: got %q", r.App.Framework.Version)
+	}
+}
+
+func TestProgramBesideAPage(t *testing.T) {
+	const linked = `<!DOCTYPE html><html><a href="./%s?v=1">get it</a></html>`
+	const plain = `<!DOCTYPE html><html>setup.exe is here</html>`
+	for name, c := range map[string]struct {
+		page, program, from string
+		kind                detect.Kind
+	}{
+		"installer that a page links to": {linked, "Setup.exe", "native-desktop/hello.exe", detect.KindStatic},
+		"tool that a page links to":      {linked, "tool.exe", "native-console/sum.exe", detect.KindStatic},
+		"managed one":                    {linked, "Editor.exe", "netfx-winforms/Editor.exe", detect.KindStatic},
+		"installer without a link":       {plain, "setup.exe", "native-desktop/hello.exe", detect.KindUnknown},
+		"console program with a page":    {plain, "tool.exe", "native-console/sum.exe", detect.KindNativeConsole},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := with(t, files("index.html", strings.ReplaceAll(c.page, "%s", strings.ToLower(c.program))), c.program, c.from)
+			r := look(t, m)
+			if r.App.Kind != c.kind {
+				t.Errorf("got %s, want %s", r.App.Kind, c.kind)
+			}
+			if c.kind == detect.KindStatic && (r.App.Program != nil || slices.Contains(rules(r), "WP1001")) {
+				t.Errorf("the download starts: %+v %v", r.App.Program, rules(r))
+			}
+			if c.kind == detect.KindUnknown {
+				signs := 0
+				for _, f := range r.Facts {
+					if f.Key == "sign" && f.OverruledBy == "" {
+						signs++
+					}
+				}
+				if signs != 2 {
+					t.Errorf("%d signs, want both: %v", signs, r.Facts)
+				}
+			}
+		})
 	}
 }

@@ -67,12 +67,16 @@ func (r *resolution) chooseProgram() (*Program, []*Fact) {
 			named, args = pp.program()
 		}
 	})
+	downloads := map[string]bool{}
+	r.each("download", func(f *Fact) { downloads[f.Value] = true })
 	stem := func(p string) string { return strings.ToLower(strings.TrimSuffix(p, path.Ext(p))) }
 	var candidates []*Fact
 	r.each("program", func(f *Fact) {
 		if named != "" && stem(f.Value) == stem(named) {
 			f.source = "process-path"
 			f.item.(*Program).Arguments = args
+		} else if downloads[f.Value] {
+			f.source = "download"
 		}
 		candidates = append(candidates, f)
 	})
@@ -81,7 +85,7 @@ func (r *resolution) chooseProgram() (*Program, []*Fact) {
 	}
 	slices.SortStableFunc(candidates, func(a, b *Fact) int { return rank("program", a.source) - rank("program", b.source) })
 	best := candidates[0]
-	if best.source == "helper" {
+	if best.source == "helper" || best.source == "download" {
 		return nil, nil
 	}
 	tied := slices.DeleteFunc(slices.Clone(candidates), func(f *Fact) bool { return f.source != best.source })
@@ -166,6 +170,15 @@ func (r *resolution) chooseKind(program *Program, ambiguous []*Fact) {
 			winner = f
 		}
 	})
+	if files && winner != nil && winner.source == "native" && winner.Value == string(KindNativeDesktop) {
+		// An installer to download, or a program with its help: neither is proven.
+		why := string(KindUnknown) + ": a program with windows lies beside the pages of a site, and no page links to it"
+		r.each("kind", func(f *Fact) { f.OverruledBy = why })
+		r.derive("sign", "a program with windows: "+winner.about, "", winner.Evidence, nil)
+		r.derive("sign", "a site of files", "", r.kindEvidence("site-static"), nil)
+		r.derive("kind", string(KindUnknown), "", winner.Evidence, nil)
+		return
+	}
 	decisive := winner != nil && (winner.source == "site-code" || winner.source == "source-tree")
 	switch {
 	case len(ambiguous) > 0 && !decisive && !(files && below(ambiguous)):
@@ -186,6 +199,17 @@ func (r *resolution) chooseKind(program *Program, ambiguous []*Fact) {
 			f.OverruledBy = fmt.Sprintf("%s: %s comes before %s", winner.Value, winner.source, f.source)
 		}
 	})
+}
+
+// kindEvidence is that of the kind facts of a source, whether they won or not.
+func (r *resolution) kindEvidence(source string) []Evidence {
+	var ev []Evidence
+	r.each("kind", func(f *Fact) {
+		if f.source == source {
+			ev = mergeEvidence(ev, f.Evidence)
+		}
+	})
+	return ev
 }
 
 // below says whether all programs lie in sub-folders.

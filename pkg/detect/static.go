@@ -1,7 +1,9 @@
 package detect
 
 import (
+	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -14,7 +16,6 @@ var otherStacks = []struct {
 	deep        bool // counts below the root too
 }{
 	{names: []string{"package.json"}, what: "a Node.js package"},
-	{names: []string{"server.js", "app.js", "index.js", "server.mjs"}, what: "JavaScript that may be a server"},
 	{exts: []string{".php"}, what: "PHP", deep: true},
 	{exts: []string{".asp", ".asa"}, what: "classic ASP", deep: true},
 	{exts: []string{".py"}, what: "Python"},
@@ -30,8 +31,10 @@ var otherStacks = []struct {
 	{exts: []string{".dtsx", ".ispac"}, what: "SQL Server Integration Services"},
 	{names: []string{"host.json"}, what: "Azure Functions"},
 	{exts: []string{".appref-ms", ".application"}, what: "a ClickOnce deployment"},
-	{exts: []string{".msi", ".msix", ".appx"}, what: "an installer"},
+	{exts: []string{".msi", ".msix", ".appx"}, what: installer},
 }
+
+const installer = "an installer"
 
 var sourceExts = []string{".sln", ".slnx", ".csproj", ".vbproj", ".fsproj", ".vcxproj", ".esproj"}
 
@@ -62,8 +65,83 @@ func detectStatic(t *Tree) []Fact {
 			return facts // it may be the front end of something else
 		}
 	}
+	facts = append(facts, t.downloads()...)
 	return append(facts, Fact{Key: "kind", Value: string(KindStatic), source: "site-static",
 		Evidence: []Evidence{{Path: index, Line: 1, Detail: "an HTML page that a web server shows first, and no code for a server"}}})
+}
+
+// Bounds of the pages in which links are looked for.
+const (
+	maxPages  = 32
+	pageBytes = 256 << 10
+)
+
+// downloads are programs at the root that a page of the site links to.
+func (t *Tree) downloads() []Fact {
+	var facts []Fact
+	var links map[string]Evidence
+	for _, b := range t.binaries {
+		if b.dir != "." || b.isDLL {
+			continue
+		}
+		if links == nil {
+			links = t.links()
+		}
+		if ev, ok := links[b.base]; ok {
+			facts = append(facts, Fact{Key: "download", Value: b.path, Evidence: []Evidence{ev}})
+		}
+	}
+	return facts
+}
+
+// links are the files that pages at the root link to, in lower case, each with
+// the place of the first link.
+func (t *Tree) links() map[string]Evidence {
+	found := map[string]Evidence{}
+	pages := 0
+	for _, f := range t.withExt(".html", ".htm") {
+		if strings.Contains(f.path, "/") || pages == maxPages {
+			continue
+		}
+		pages++
+		text := t.head(f.path, pageBytes)
+		for _, m := range link.FindAllSubmatchIndex(text, -1) {
+			target, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(string(text[m[2]:m[3]]), "/"), "./"), "?")
+			if unescaped, err := url.PathUnescape(target); err == nil {
+				target = unescaped
+			}
+			target = strings.ToLower(target)
+			if _, ok := found[target]; !ok && t.find(target) != "" {
+				found[target] = Evidence{Path: f.path, Line: lineAt(text, int64(m[2])), Detail: "links to " + clean(t.find(target))}
+			}
+		}
+	}
+	return found
+}
+
+var link = regexp.MustCompile(`(?i)\bhref\s*=\s*["']?([^"'\s>]+)`)
+
+// serverScripts are names that a Node.js server has, and scripts of a page too.
+var serverScripts = []string{"server.js", "app.js", "index.js", "server.mjs"}
+
+// nodeServer is what only a script that runs a server in Node.js holds.
+var nodeServer = regexp.MustCompile(`(?:\brequire\(\s*|\bfrom\s+|\bimport\s+)["'](?:node:)?(?:https?|http2|net|express|koa|fastify|restify|connect|hono|@hapi/hapi|@nestjs/core|next)["']`)
+
+// scripts are those at the root that run a server, or may: where no page is
+// there that would load them, a name is a sign.
+func (t *Tree) scripts() (p, why string) {
+	page := slices.ContainsFunc(indexNames, func(n string) bool { return t.find(n) != "" })
+	for _, n := range serverScripts {
+		p := t.find(n)
+		switch {
+		case p == "":
+		case nodeServer.Match(t.head(p, pageBytes)):
+			return p, "a server in JavaScript"
+		case !page:
+			return p, "JavaScript that may be a server"
+		}
+	}
+	return "", ""
 }
 
 // signs lists what else was seen. A source of "other-stack" or "source-tree"
@@ -74,6 +152,9 @@ func (t *Tree) signs() []Fact {
 		ev := []Evidence{{Path: p, Line: 1, Detail: "a sign of " + what}}
 		facts = append(facts, Fact{Key: "sign", Value: what + ": " + p, source: source, Evidence: ev})
 		facts = append(facts, Fact{Key: "kind", Value: string(KindUnknown), source: source, Evidence: ev})
+	}
+	if p, what := t.scripts(); p != "" {
+		sign(p, what, "other-stack")
 	}
 	byExt := map[string]int{}
 	for i, row := range otherStacks {
@@ -89,6 +170,7 @@ func (t *Tree) signs() []Fact {
 	}
 	seen := map[int]bool{}
 	asp := false
+	var links map[string]Evidence
 	source := ""
 	deep := t.programDepth() > 0 && t.programDepth() < maxDepth // a program far from the root may be a tool of the build
 	for _, f := range t.files {
@@ -98,6 +180,14 @@ func (t *Tree) signs() []Fact {
 			source = f.path
 		}
 		if i, ok := byExt[ext]; ok && !seen[i] && (top || otherStacks[i].deep) {
+			if otherStacks[i].what == installer {
+				if links == nil {
+					links = t.links()
+				}
+				if _, offered := links[f.key]; offered {
+					continue // it is for those who visit the site
+				}
+			}
 			seen[i] = true
 			sign(f.path, otherStacks[i].what, "other-stack")
 		}
