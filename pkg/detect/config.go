@@ -119,8 +119,11 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 	case strings.HasPrefix(section, "system.diagnostics/") && e.attr("initializeData") != "" && strings.Contains(e.attr("type"), "WriterTraceListener"):
 		facts = append(facts, logFile(e.attr("initializeData"), named("trace listener", e.attr("name")))...)
 	}
-	if isSecretName(e.name) && !placeholder.MatchString(e.text) && !boolish.MatchString(e.text) {
-		add("secret", section, "the element's text stands in clear (not shown)")
+	plain := func(v string) bool { return !placeholder.MatchString(v) && !boolish.MatchString(v) }
+	if v := cmp.Or(e.text, e.attr("value")); isSecretName(e.name) && !strings.EqualFold(e.name, "connectionString") && plain(v) {
+		add("secret", section, "a value stands in clear text (not shown)")
+	} else if name := e.attr("name"); e.name != "environmentVariable" && isSecretName(name) && plain(e.attr("value")) { // NLog's variable, a container's property
+		add("secret", clean(name), "a value stands in clear text (not shown)")
 	}
 	for _, a := range e.attrs { // identity, smtp network, custom sections
 		if isSecretName(a.Name.Local) && !placeholder.MatchString(a.Value) && !strings.EqualFold(a.Name.Local, "connectionString") && !boolish.MatchString(a.Value) {

@@ -174,6 +174,8 @@ func TestSecretsInValuesAreFoundAndNeverPrinted(t *testing.T) {
 		"text of an element":           {web: `<mail><password>PLANTED</password></mail>`, want: "mail/password"},
 		"setting of System.Config":     {web: `<applicationSettings><My.Settings><setting name="DbPassword" serializeAs="String"><value>PLANTED</value></setting></My.Settings></applicationSettings>`, want: "DbPassword"},
 		"connection string of log4net": {web: `<log4net><appender><connectionString value="Server=s;Password=PLANTED"/></appender></log4net>`, want: "connection string log4net/appender/connectionString, password"},
+		"value of an element":          {web: `<log4net><appender><password value="PLANTED"/></appender></log4net>`, want: "log4net/appender/password"},
+		"property by name":             {web: `<objects><object><property name="Password" value="PLANTED"/></object></objects>`, want: "Password"},
 		"section of its own":           {web: `<mySection><add key="ApiKey" value="PLANTED"/></mySection>`, want: "ApiKey"},
 		"passphrase":                   {web: `<connectionStrings><add name="S" connectionString="Server=s;Passphrase=PLANTED"/></connectionStrings>`, want: "connection string S, passphrase"},
 		"pass in a connection":         {web: `<connectionStrings><add name="S" connectionString="Server=s;Pass=PLANTED"/></connectionStrings>`, want: "connection string S, pass"},

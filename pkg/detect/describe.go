@@ -1,0 +1,104 @@
+package detect
+
+import (
+	"slices"
+	"strings"
+)
+
+// describe fills in flavors and ports, and derives what rules ask for.
+func (r *resolution) describe() {
+	r.each("flavor", func(f *Fact) {
+		if r.app.Kind == KindASPNET || r.app.Kind == KindWCF {
+			r.app.Flavors = append(r.app.Flavors, f.Value)
+		} else if f.OverruledBy == "" {
+			f.OverruledBy = string(r.app.Kind) + ": not a site of ASP.NET on .NET Framework"
+		}
+	})
+	slices.Sort(r.app.Flavors)
+	r.app.Flavors = slices.Compact(r.app.Flavors)
+	r.chooseEnvironment()
+	r.choosePorts()
+	ev := r.evidenceOf("framework", r.app.Framework.Name+" "+r.app.Framework.Version)
+	if ended, next := endOf(r.app.Framework); ended != "" {
+		more := map[string]string{"ended": ended, "next": next}
+		if r.app.Framework.Name == NETCoreApp {
+			r.derive("dotnet-ended", r.app.Framework.Version, "", ev, more)
+		} else {
+			r.derive("framework-ended", r.app.Framework.Version, "", ev, more)
+		}
+	}
+	if r.app.Kind == KindASPNET && !r.has("machine-key", "fixed") {
+		var web []Evidence
+		r.each("framework", func(f *Fact) {
+			if f.source == "web-config" {
+				web = mergeEvidence(web, f.Evidence[:1])
+			}
+		})
+		r.derive("machine-key-missing", "true", "", orElse(web[:min(1, len(web))], r.evidenceOf("kind", string(r.app.Kind))), nil)
+	}
+	if r.has("integrated-validation", "off") {
+		r.each("classic-only", func(f *Fact) {
+			if f.OverruledBy == "" {
+				f.OverruledBy = "off: system.webServer/validation turns the check off"
+			}
+		})
+	}
+	program := r.app.Program
+	if program != nil && r.app.Framework.Name == NETCoreApp && r.app.Architecture == X86 && !program.SelfContained {
+		r.derive("x86-runtime", X86, "", r.evidenceOf("architecture", X86), nil)
+	}
+	if program != nil && r.app.Framework.Name == NETFramework && compareVersions(r.app.Framework.Version, "4.0") < 0 && r.app.Framework.Version != "" {
+		r.derive("clr2", r.app.Framework.Version, "", ev, nil)
+	}
+	if strings.HasSuffix(string(r.app.Kind), "-desktop") {
+		r.derive("desktop", string(r.app.Kind), "", r.evidenceOf("kind", string(r.app.Kind)), nil)
+	}
+	if r.app.Kind == KindUnknown && !r.has("several-programs", "") {
+		if signs := r.evidenceOf("sign", ""); len(signs) > 0 {
+			r.derive("unknown-kind", "signs", "", signs, nil)
+		}
+	}
+	if r.has("authentication", "windows") && r.app.Kind == KindASPNET && !r.has("iis-feature", "windows-authentication") {
+		r.derive("windows-mode", "true", "", r.evidenceOf("authentication", "windows"), nil)
+	}
+}
+
+// has says whether a fact of that key and value won; an empty value means any.
+func (r *resolution) has(key, value string) bool { return len(r.evidenceOf(key, value)) > 0 }
+
+func (r *resolution) evidenceOf(key, value string) []Evidence {
+	var ev []Evidence
+	r.each(key, func(f *Fact) {
+		if f.OverruledBy == "" && (value == "" || f.Value == value) {
+			ev = mergeEvidence(ev, f.Evidence)
+		}
+	})
+	return ev
+}
+
+// endOf says when support of a framework ended, compared with the day on which
+// the data was checked, and which major version follows that has support.
+func endOf(f Framework) (ended, next string) {
+	d := frameworkData()
+	switch f.Name {
+	case NETFramework:
+		for _, row := range d.NetFX {
+			if row.Version == f.Version && !row.EOL.IsZero() && row.EOL.Before(d.AsOf) {
+				return row.EOL.Format("2006-01-02"), ""
+			}
+		}
+	case NETCoreApp:
+		for i, row := range d.DotNet {
+			if row.Version != f.Version || !row.EOL.Before(d.AsOf) {
+				continue
+			}
+			for _, later := range d.DotNet[i+1:] {
+				if later.EOL.After(d.AsOf) && later.Type == "lts" {
+					return row.EOL.Format("2006-01-02"), later.Version
+				}
+			}
+			return row.EOL.Format("2006-01-02"), ""
+		}
+	}
+	return "", ""
+}
