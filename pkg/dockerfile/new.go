@@ -3,6 +3,7 @@ package dockerfile
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/winpack/winpack/pkg/detect"
@@ -171,6 +172,12 @@ func (p *planner) givenBase(oses []string) error {
 		p.want = w
 		if familyRank(p.plan.Bases[0].Family) < familyRank(w.family) {
 			p.find(RuleBaseUnfit, detect.LevelWarning, fmt.Sprintf("the app needs %s, and the given base looks like %s", w.family, p.plan.Bases[0].Family), "leave out --base, or name a larger image")
+		}
+		for _, command := range w.commands {
+			if known && !slices.Contains(img.Commands, command) {
+				p.find(RuleBaseUnfit, detect.LevelError, "the start script of a service needs "+strings.Join(w.commands, ", ")+", and the given base is not known to have "+command, "leave out --base, or name a larger image")
+				break
+			}
 		}
 	} else if k := p.rep.App.Kind; k != detect.KindUnknown {
 		p.want = want{} // no image of the catalog fits: the user says that this one does

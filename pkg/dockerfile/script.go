@@ -97,8 +97,9 @@ func (p Plan) StartScript(grants bool) (name string, content []byte, ok bool) {
 }
 
 // stepLog takes what the tools say, which is shown when one fails: sc and appcmd
-// write their errors to stdout, and what they say of success is of no use.
-const stepLog = `"%TEMP%\winpack-start.log"`
+// write their errors to stdout, and what they say of success is of no use. It lies
+// beside the script, where an administrator may write; TEMP may be the app's own.
+const stepLog = `"%~dp0start.log"`
 
 // step writes a command and, for when it fails, the jump to failedPart. doing is
 // what failed, by which tool; rights says that this is mostly a matter of them.

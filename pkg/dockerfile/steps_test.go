@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -194,6 +195,24 @@ func TestStartStepsPromiseNoBuildWithoutWindowsThatThePlanNeeds(t *testing.T) {
 		}), Options{})
 		if got := strings.Contains(strings.Join(p.Why, " "), "builds without Windows"); got != want {
 			t.Errorf("module %q: %q", modules, p.Why)
+		}
+	}
+}
+
+func TestGivenBaseWithoutWhatTheStartScriptNeedsIsAnError(t *testing.T) {
+	service := with(native(), func(r *detect.Report) {
+		r.App.Kind = detect.KindNativeService
+		r.App.Program.Service = &detect.Service{Name: "tool"}
+	})
+	for id, want := range map[string]bool{"nanoserver": true, "servercore": false} {
+		for _, img := range catalog(t).Images {
+			if img.ID != id {
+				continue
+			}
+			p := plan(t, service, Options{Base: img.Repository + ":" + img.Tags["ltsc2022"]})
+			if got := slices.ContainsFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == RuleBaseUnfit && f.Level == detect.LevelError }); got != want {
+				t.Errorf("%s: %+v", id, p.Findings)
+			}
 		}
 	}
 }
