@@ -238,6 +238,7 @@ func (t *Tree) siteAssemblies() []Fact {
 		if r := b.ref("System.Web"); r != nil && !vendor(b.name()) {
 			facts = append(facts, Fact{Key: "site", Value: "assembly", Evidence: []Evidence{at(b.path, r.Span, "refers to System.Web "+r.Version)}})
 			facts = append(facts, frameworkFacts(b, "")...)
+			facts = append(facts, t.dataFolder(b)...)
 		}
 		facts = append(facts, t.flavors(b, pages)...)
 		facts = append(facts, t.dependencies(b, "netfx", "")...)
@@ -246,6 +247,32 @@ func (t *Tree) siteAssemblies() []Fact {
 		facts = append(facts, Fact{Key: "framework", Value: top.Name + " " + top.Version, source: "target-framework-attribute",
 			Evidence: []Evidence{at(highest.path, highest.clr.TargetFramework.Span, "TargetFrameworkAttribute "+highest.clr.TargetFramework.Value+", the highest in bin")}, item: top})
 	}
+	return facts
+}
+
+// dataFolder says that the code of a site names App_Data, by its path or as
+// |DataDirectory|.
+func (t *Tree) dataFolder(b *image) []Fact {
+	var facts []Fact
+	t.withPE(b.path, func(f *pe.File) error {
+		clr, err := f.CLR()
+		if err != nil || clr == nil {
+			return err
+		}
+		for _, name := range []string{"App_Data", "DataDirectory"} {
+			place, ok, err := clr.FindString(name)
+			if err != nil {
+				return err
+			}
+			if ok {
+				f := writeFact("App_Data", "the code of the site names App_Data, where ASP.NET applications keep the data that they write", []Evidence{at(b.path, place, "a string holds "+name)})
+				f.source = "data-directory"
+				facts = append(facts, f)
+				return nil
+			}
+		}
+		return nil
+	})
 	return facts
 }
 

@@ -128,10 +128,13 @@ func TestAppDataIsWrittenToWithoutAFileInIt(t *testing.T) {
 		app  fstest.MapFS
 		want int
 	}{
-		"an empty folder": {empty, 1},
-		"|DataDirectory|": {files("Default.aspx", page, "web.config", attach), 1},
-		"neither":         {files("Default.aspx", page), 0},
-		"a site of files": {files("index.html", "<html>", "web.config", attach), 0},
+		"an empty folder":    {empty, 1},
+		"|DataDirectory|":    {files("Default.aspx", page, "web.config", attach), 1},
+		"code with its path": {csharpSite(t, `~/App_Data/x.db`), 1},
+		"code with a name":   {csharpSite(t, `|DataDirectory|x.db`), 1},
+		"code with neither":  {csharpSite(t, `x.db`), 0},
+		"neither":            {files("Default.aspx", page), 0},
+		"a site of files":    {files("index.html", "<html>", "web.config", attach), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if w := look(t, c.app).Needs.Writes; len(w) != c.want || c.want > 0 && w[0].Path != "App_Data" {
@@ -206,4 +209,10 @@ func TestWordsOfTheTablesAreFitToPrint(t *testing.T) {
 			}
 		}
 	}
+}
+
+// csharpSite is a site with an assembly that holds a string.
+func csharpSite(t *testing.T, literal string) fstest.MapFS {
+	m := csharp(t, [3]string{"Shop.dll", `public class Shop : System.Web.UI.Page { public static string Data() { return "` + literal + `"; } }`, "-target:library -r:System.Web.dll"})
+	return fstest.MapFS{"bin/Shop.dll": m["Shop.dll"], "Default.aspx": {Data: []byte(page)}}
 }

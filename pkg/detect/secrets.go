@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	secretName = regexp.MustCompile(`(?i)(passw|passphrase|\bpwd|pwd$|secret|api[-_.:]?key|access[-_.:]?key|account[-_.:]?key|auth[-_.:]?key|security[-_.:]?key|jwt[-_.:]?key|shared[-_]?access|private[-_.:]?key|encryption[-_.:]?key|signing[-_.:]?key|(^|[-_.:])token$|(^|[-_.:])pass$|accesstoken|authtoken|bearer|credential|connection[-_]?string)`)
+	secretName = regexp.MustCompile(`(?i)(passw|passphrase|\bpwd|pwd$|secret|api[-_.:]?key|access[-_.:]?key|account[-_.:]?key|auth[-_.:]?key|security[-_.:]?key|jwt[-_.:]?key|shared[-_]?access|private[-_.:]?key|encryption[-_.:]?key|signing[-_.:]?key|(^|[-_.:])token$|(^|[-_.:])(pass|pw)$|accesstoken|authtoken|bearer|credential|connection[-_]?string)`)
 	// camelPass is the end of MailPass and SmtpPass, and not that of Compass.
 	camelPass = regexp.MustCompile(`[a-z0-9]Pass$`)
 	notSecret = regexp.MustCompile(`(?i)(length|url|uri|path|page|policy|regex|expression|required|enabled?|format|minimum|maximum|attempts|expir|timeout|days|hours|minutes|header|publickeytoken|bypass|name$|issuer|audience|file$)`)
@@ -24,7 +24,7 @@ func isSecretName(name string) bool {
 
 // stems: one of them is in every name that secretName takes, and quickly found
 // missing in the others, which are nearly all.
-var stems = []string{"pass", "pwd", "secret", "key", "token", "bearer", "cred", "connection", "shared"}
+var stems = []string{"pass", "pw", "secret", "key", "token", "bearer", "cred", "connection", "shared"}
 
 // placeholder values stand where a deployment puts the secret in.
 var placeholder = regexp.MustCompile(`(?i)^\s*$|^\s*(\$\{.*\}|\$\(.*\)|#\{.*\}#?|__.*__|%.*%|\{\{.*\}\}|<.*>|\*+|x{3,}|changeme|todo|your[-_ ].*|.*placeholder.*|@microsoft\.keyvault\(.*\))\s*$`)

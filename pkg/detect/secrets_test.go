@@ -116,7 +116,7 @@ func exeWithArguments(t *testing.T, arguments string) detect.Report {
 func TestSecretAmongArgumentsDropsThemAll(t *testing.T) {
 	for _, args := range []string{
 		`--password PLANTED`, `--ApiKey PLANTED -p t9`, `/Token PLANTED`, `--Smtp:Password PLANTED`, `--password &quot;PLANTED two&quot;`,
-		`--db amqp://u:a/PLANTED@host`, `--connection Server=db;Password=PLANTED`, `--password=PLANTED`, `-pwd PLANTED`, `--access-token  PLANTED`,
+		`--db amqp://u:a/PLANTED@host`, `--connection Server=db;Password=PLANTED`, `--password=PLANTED`, `-pwd PLANTED`, `--pw PLANTED`, `--access-token  PLANTED`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			r := exeWithArguments(t, `.\Orders.dll --mode fast `+args)

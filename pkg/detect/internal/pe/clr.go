@@ -1,8 +1,10 @@
 package pe
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"unicode/utf16"
 )
 
 // CLR flags (ECMA-335 II.25.3.3.1; the last one since .NET Framework 4.5, where
@@ -335,4 +337,28 @@ func compressed(b []byte) (n uint32, w int) {
 		return uint32(b[0]&0x1f)<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3]), 4
 	}
 	return 0, 0
+}
+
+// maxStrings bounds how much of the user strings is looked through.
+const maxStrings = 4 << 20
+
+// FindString looks for text in the strings of the code (the #US heap) and
+// returns the place of the first one that holds it; ok is false where none does.
+func (c *CLR) FindString(text string) (place Span, ok bool, err error) {
+	var want []byte
+	for _, u := range utf16.Encode([]rune(text)) {
+		want = binary.LittleEndian.AppendUint16(want, u)
+	}
+	const piece = 256 << 10
+	for at := int64(0); at < min(c.md.us.Length, maxStrings); at += piece {
+		n := min(piece+int64(len(want)), c.md.us.Length-at)
+		b, err := c.md.src.at(c.md.us.Offset+at, int(n))
+		if err != nil {
+			return Span{}, false, err
+		}
+		if i := bytes.Index(b, want); i >= 0 {
+			return Span{c.md.us.Offset + at + int64(i), int64(len(want))}, true, nil
+		}
+	}
+	return Span{}, false, nil
 }

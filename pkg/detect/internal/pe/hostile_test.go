@@ -62,6 +62,10 @@ func everything(f *File) (errs []error) {
 	add(err)
 	_, err = c.CallsFrom(c.EntryPoint)
 	add(err)
+	_, err = c.CallsFromMembers(func(name string) bool { return strings.HasSuffix(name, "::Main") })
+	add(err)
+	_, _, err = c.FindString("App_Data")
+	add(err)
 	if len(members) > 0 {
 		_, err = c.CallsTo(members[0].Name)
 		add(err)
