@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -41,7 +40,7 @@ func appLayer(plan dockerfile.Plan, app fs.FS, opts layerOptions) (*winlayer.Lay
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{app: app, rows: rows, nodes: map[string]*winlayer.Entry{}}
+	t := &tree{app: app, rows: rows, index: map[string]int32{}}
 	for _, s := range plan.Steps {
 		switch s.Kind {
 		case dockerfile.StepCopy:
@@ -68,13 +67,11 @@ func appLayer(plan dockerfile.Plan, app fs.FS, opts layerOptions) (*winlayer.Lay
 			}
 		}
 	}
-	if len(t.nodes) == 0 {
+	if len(t.entries) == 0 {
 		return nil, nil
 	}
-	entries := make([]winlayer.Entry, 0, len(t.nodes))
-	for _, key := range slices.Sorted(maps.Keys(t.nodes)) {
-		entries = append(entries, *t.nodes[key])
-	}
+	entries := t.entries
+	t = nil // its index is as large as the entries
 	return winlayer.New(entries, winlayer.Options{FS: app, Epoch: opts.Epoch, MediaType: opts.MediaType, Progress: opts.Progress})
 }
 
@@ -91,11 +88,21 @@ func windowsPath(name string) (string, error) {
 	return rest, nil
 }
 
-// tree gathers the entries of a layer by their folded paths.
+// tree gathers the entries of a layer.
 type tree struct {
-	app   fs.FS
-	rows  []aclRow
-	nodes map[string]*winlayer.Entry
+	app     fs.FS
+	rows    []aclRow
+	entries []winlayer.Entry
+	index   map[string]int32 // into entries, by folded path
+}
+
+// find returns the entry of a path, nil where there is none. It holds until the
+// next entry is added.
+func (t *tree) find(path string) *winlayer.Entry {
+	if i, ok := t.index[winlayer.Fold(path)]; ok {
+		return &t.entries[i]
+	}
+	return nil
 }
 
 // copy adds what a copy step names.
@@ -125,6 +132,9 @@ func (t *tree) copy(s dockerfile.Step) error {
 		e := winlayer.Entry{Path: target, Folder: info.IsDir()}
 		if !e.Folder {
 			e.Source, e.Size, e.ModTime = source, info.Size(), info.ModTime()
+			if strings.HasSuffix(e.Path, source) {
+				e.Source = e.Path[len(e.Path)-len(source):] // one string for both
+			}
 		}
 		return t.put(e, true)
 	})
@@ -139,16 +149,15 @@ func (t *tree) put(e winlayer.Entry, replace bool) error {
 		}
 		return err
 	}
-	parent := ""
 	if dir := path.Dir(e.Path); dir != "." {
 		if err := t.put(winlayer.Entry{Path: dir, Folder: true}, true); err != nil {
 			return err
 		}
-		parent = t.nodes[winlayer.Fold(dir)].Path + "/"
+		if parent := t.find(dir).Path; !strings.HasPrefix(e.Path, parent+"/") { // the folder is there in another spelling
+			e.Path = parent + "/" + path.Base(e.Path)
+		}
 	}
-	e.Path = parent + path.Base(e.Path)
-	key := winlayer.Fold(e.Path)
-	if old, ok := t.nodes[key]; ok {
+	if old := t.find(e.Path); old != nil {
 		if old.Folder != e.Folder || !replace {
 			return fmt.Errorf("%q is put into the image twice", `C:\`+strings.ReplaceAll(e.Path, "/", `\`))
 		}
@@ -161,7 +170,8 @@ func (t *tree) put(e winlayer.Entry, replace bool) error {
 	if err := t.describe(&e); err != nil {
 		return err
 	}
-	t.nodes[key] = &e
+	t.index[winlayer.Fold(e.Path)] = int32(len(t.entries))
+	t.entries = append(t.entries, e)
 	return nil
 }
 
@@ -173,7 +183,7 @@ func (t *tree) describe(e *winlayer.Entry) error {
 		if own.SDDL == "" || !e.Folder {
 			return unknownFolder(e.Path)
 		}
-		e.Descriptor = own.self
+		e.Descriptor = &own.self
 		return nil
 	}
 	if row == nil {
@@ -185,10 +195,10 @@ func (t *tree) describe(e *winlayer.Entry) error {
 	}
 	e.Descriptor = winlayer.Default(e.Folder)
 	if e.Folder && row.BelowFolder != "" {
-		e.Descriptor = row.belowFolder
+		e.Descriptor = &row.belowFolder
 	}
 	if !e.Folder && row.BelowFile != "" {
-		e.Descriptor = row.belowFile
+		e.Descriptor = &row.belowFile
 	}
 	return nil
 }
@@ -211,22 +221,31 @@ func (t *tree) grant(s dockerfile.Step) error {
 	if err != nil {
 		return fmt.Errorf("granting write access to %q: %w", s.To, err)
 	}
-	if t.nodes[winlayer.Fold(to)] == nil {
+	if t.find(to) == nil {
 		if err := t.put(winlayer.Entry{Path: to, Folder: true}, true); err != nil {
 			return err
 		}
 	}
-	for _, e := range t.nodes {
+	granted := map[*sddl.Descriptor]*sddl.Descriptor{}
+	for i := range t.entries {
+		e := &t.entries[i]
 		if !winlayer.Below(e.Path, to) {
 			continue
 		}
-		ace := sddl.ACE{Mask: modify, SID: sid}
-		if e.Folder {
-			ace.Flags = sddl.ObjectInherit | sddl.ContainerInherit
+		// A descriptor is that of files or that of folders, never of both.
+		if granted[e.Descriptor] == nil {
+			ace := sddl.ACE{Mask: modify, SID: sid}
+			if e.Folder {
+				ace.Flags = sddl.ObjectInherit | sddl.ContainerInherit
+			}
+			d := e.Descriptor
+			if !slices.Contains(d.DACL, ace) {
+				more := d.Allow(ace)
+				d = &more
+			}
+			granted[e.Descriptor] = d
 		}
-		if !slices.Contains(e.Descriptor.DACL, ace) {
-			e.Descriptor = e.Descriptor.Allow(ace)
-		}
+		e.Descriptor = granted[e.Descriptor]
 	}
 	return nil
 }

@@ -87,22 +87,16 @@ func (l *Layer) header(name string, folder bool, size int64, t time.Time, rawsd 
 // descriptor returns an entry's descriptor as it stands in the header.
 func (l *Layer) descriptor(e Entry) string {
 	d := e.Descriptor
-	key := "file"
-	if d.DACL != nil {
-		key = d.String()
-	} else if e.Folder {
-		key = "folder"
+	if d == nil {
+		d = Default(e.Folder)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if text, ok := l.sds[key]; ok {
-		return text
+	text, ok := l.sds[d]
+	if !ok {
+		text = base64.StdEncoding.EncodeToString(d.Binary())
+		l.sds[d] = text
 	}
-	if d.DACL == nil {
-		d = Default(e.Folder)
-	}
-	text := base64.StdEncoding.EncodeToString(d.Binary())
-	l.sds[key] = text
 	return text
 }
 

@@ -35,9 +35,9 @@ type Entry struct {
 	// that differs from them when it is read fails the layer.
 	Size    int64
 	ModTime time.Time
-	// Descriptor is the security descriptor. The zero value (no list) stands for
-	// DefaultFolder or DefaultFile.
-	Descriptor sddl.Descriptor
+	// Descriptor is the security descriptor, which entries may share and nobody
+	// changes. Nil stands for DefaultFolder or DefaultFile.
+	Descriptor *sddl.Descriptor
 }
 
 // Options of a layer.
@@ -62,7 +62,7 @@ type Layer struct {
 	opts    Options
 	total   int64
 	newest  time.Time
-	sds     map[string]string // encoded descriptors by SDDL
+	sds     map[*sddl.Descriptor]string // encoded descriptors
 
 	mu     sync.Mutex
 	diffID *v1.Hash
@@ -84,8 +84,8 @@ func New(entries []Entry, opts Options) (*Layer, error) {
 	default:
 		return nil, fmt.Errorf("media type %q is no gzip layer", opts.MediaType)
 	}
-	l := &Layer{opts: opts, sds: map[string]string{}}
-	seen := make(map[string]int, len(entries)) // by folded path
+	l := &Layer{opts: opts, sds: map[*sddl.Descriptor]string{}, entries: make([]Entry, 0, len(entries))}
+	seen := make(map[string]int32, len(entries)) // by folded path
 	for _, e := range entries {
 		if err := l.add(seen, e); err != nil {
 			return nil, err
@@ -98,7 +98,7 @@ func New(entries []Entry, opts Options) (*Layer, error) {
 	return l, nil
 }
 
-func (l *Layer) add(seen map[string]int, e Entry) error {
+func (l *Layer) add(seen map[string]int32, e Entry) error {
 	if err := CheckPath(e.Path, e.Folder); err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (l *Layer) add(seen map[string]int, e Entry) error {
 		if err := CheckPath(parent, true); err != nil {
 			return err
 		}
-		seen[Fold(parent)] = len(l.entries)
+		seen[Fold(parent)] = int32(len(l.entries))
 		l.entries = append(l.entries, Entry{Path: parent, Folder: true})
 	}
 	if e.Folder {
@@ -130,7 +130,7 @@ func (l *Layer) add(seen map[string]int, e Entry) error {
 	key := Fold(e.Path)
 	at, ok := seen[key]
 	if !ok {
-		seen[key] = len(l.entries)
+		seen[key] = int32(len(l.entries))
 		l.entries = append(l.entries, e)
 		l.total += e.Size
 		return nil
@@ -139,8 +139,8 @@ func (l *Layer) add(seen map[string]int, e Entry) error {
 	if old.Path != e.Path || !old.Folder || !e.Folder {
 		return collision(*old, e)
 	}
-	if e.Descriptor.DACL != nil {
-		if old.Descriptor.DACL != nil && old.Descriptor.String() != e.Descriptor.String() {
+	if e.Descriptor != nil {
+		if old.Descriptor != nil && old.Descriptor.String() != e.Descriptor.String() {
 			return fmt.Errorf("folder %q is given two descriptors", e.Path)
 		}
 		old.Descriptor = e.Descriptor
@@ -213,17 +213,26 @@ const (
 	DefaultFile   = "O:BAG:SYD:(A;;FA;;;BA)(A;;FA;;;SY)(A;;0x1200a9;;;BU)"
 )
 
-// Default returns the descriptor of a file or folder for which nothing else was said.
-func Default(folder bool) sddl.Descriptor {
-	text := DefaultFile
+// Default returns the descriptor of a file or folder for which nothing else was
+// said. It is shared: nobody changes it.
+func Default(folder bool) *sddl.Descriptor {
 	if folder {
-		text = DefaultFolder
+		return defaultFolder()
 	}
+	return defaultFile()
+}
+
+var (
+	defaultFolder = sync.OnceValue(func() *sddl.Descriptor { return mustParse(DefaultFolder) })
+	defaultFile   = sync.OnceValue(func() *sddl.Descriptor { return mustParse(DefaultFile) })
+)
+
+func mustParse(text string) *sddl.Descriptor {
 	d, err := sddl.Parse(text)
 	if err != nil {
 		panic(err) // a constant of this file, which a test reads
 	}
-	return d
+	return &d
 }
 
 // Below says whether path is folder or lies below it, as Windows compares names.
