@@ -71,6 +71,8 @@ func (t *Tree) bundledEntry(b *image, p *Program, self Evidence) []Fact {
 				return err
 			}
 			tr, err := readTraits(b.path, e.Path+" in the bundle", clr)
+			refs, bad := clr.AssemblyRefs()
+			t.readBundled(b, e, refs, &tr)
 			facts = append(facts, programFacts(&tr, p, "dotnet", b.gui, self)...)
 			if err != nil {
 				return err
@@ -79,14 +81,13 @@ func (t *Tree) bundledEntry(b *image, p *Program, self Evidence) []Fact {
 				facts = append(facts, Fact{Key: "framework", Value: fw.Name + " " + fw.Version, source: "target-framework-attribute", about: b.path, item: fw,
 					Evidence: []Evidence{{Path: b.path, Detail: clean(e.Path + " in the bundle: TargetFrameworkAttribute " + clr.TargetFramework.Value)}}})
 			}
-			refs, err := clr.AssemblyRefs()
 			facts = append(facts, webServerFacts(refs, b.path, func(r pe.Assembly) Evidence {
 				return Evidence{Path: b.path, Detail: clean(e.Path + " in the bundle refers to " + r.Name)}
 			})...)
 			for _, r := range refs {
 				facts = append(facts, dependencyFacts(r.Name, "dotnet", b.path, Evidence{Path: b.path, Detail: clean(e.Path + " in the bundle refers to " + r.Name)})...)
 			}
-			return err
+			return bad
 		})
 		return facts
 	}

@@ -133,6 +133,7 @@ func TestServicesSayNameAndForeground(t *testing.T) {
 		"netfx-service":             {Name: "LabelSpooler"},
 		"netfx-service-interactive": {Name: "OrderGateway", Foreground: true},
 		"dotnet-worker-service":     {Name: "Mailer", Foreground: true},
+		"dotnet-singlefile-service": {Name: "MailQueue", Foreground: true},
 		"native-service":            {},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,50 @@ const (
 // where something went wrong.
 var shownByLibraries = slices.DeleteFunc(slices.Clone(windowCalls), func(c string) bool { return strings.HasSuffix(c, "MessageBox::Show") })
 
+// assembly is one whose code can be read: a file, or a part of a bundle.
+type assembly struct {
+	path  string // for evidence
+	where string // in a bundle
+	code  func(func(*pe.CLR) error)
+}
+
+func (a assembly) evidence(s pe.Span, detail string) Evidence {
+	if a.where != "" {
+		return Evidence{Path: a.path, Detail: clean(a.where + ": " + detail)}
+	}
+	return at(a.path, s, detail)
+}
+
+// codeOf is the assembly of a file.
+func (t *Tree) codeOf(b *image) assembly {
+	return assembly{path: b.path, code: func(f func(*pe.CLR) error) {
+		t.withPE(b.path, func(file *pe.File) error {
+			clr, err := file.CLR()
+			if err != nil || clr == nil {
+				return err
+			}
+			return f(clr)
+		})
+	}}
+}
+
+// codeIn is the assembly of an entry of a bundle.
+func (t *Tree) codeIn(b *image, e pe.BundleEntry) assembly {
+	return assembly{path: b.path, where: e.Path + " in the bundle", code: func(f func(*pe.CLR) error) {
+		t.withPE(b.path, func(file *pe.File) error {
+			in, err := file.OpenEntry(e)
+			if err != nil {
+				return err
+			}
+			clr, err := in.CLR()
+			if err != nil || clr == nil {
+				return err
+			}
+			return f(clr)
+		})
+	}}
+}
+
 // readLibraries follows what Main calls into the assemblies of the application
 // beside it. What is reached there counts as if it stood in the entry assembly;
 // what only stands there, and would show windows or run a service, is kept as
@@ -27,7 +71,40 @@ func (t *Tree) readLibraries(entry *image, tr *traits) {
 	if len(tr.service) > 0 || len(tr.loop) > 0 {
 		return
 	}
-	libraries := t.libraries(entry)
+	tr.follow(t.codeOf(entry), t.libraries(entry))
+}
+
+// readBundled is readLibraries for an entry assembly in a bundle.
+func (t *Tree) readBundled(b *image, entry pe.BundleEntry, refs []pe.Assembly, tr *traits) {
+	if len(tr.service) > 0 || len(tr.loop) > 0 {
+		return
+	}
+	entries := map[string]pe.BundleEntry{}
+	for _, e := range b.host.Bundle.Entries {
+		entries[strings.ToLower(e.Path)] = e
+	}
+	var out []assembly
+	seen := map[string]bool{strings.ToLower(entry.Path): true}
+	for queue := refs; len(queue) > 0 && len(out) < maxLibraries; queue = queue[1:] {
+		name := strings.ToLower(queue[0].Name + ".dll")
+		e, ok := entries[name]
+		if !ok || seen[name] || vendor(queue[0].Name) {
+			continue
+		}
+		seen[name] = true
+		lib := t.codeIn(b, e)
+		out = append(out, lib)
+		lib.code(func(clr *pe.CLR) error {
+			more, err := clr.AssemblyRefs()
+			queue = append(queue, more...)
+			return err
+		})
+	}
+	tr.follow(t.codeIn(b, entry), out)
+}
+
+// follow reads the libraries until no call leads further.
+func (tr *traits) follow(entry assembly, libraries []assembly) {
 	if len(libraries) == 0 {
 		return
 	}
@@ -43,14 +120,14 @@ func (t *Tree) readLibraries(entry *image, tr *traits) {
 				continue
 			}
 			followed[i] = len(called)
-			t.readLibrary(lib, tr, called)
+			tr.readLibrary(lib, called)
 		}
 		if len(called) == before {
 			break
 		}
 	}
 	if len(tr.service) > 0 {
-		t.readFallbacks(slices.Concat([]*image{entry}, libraries), tr, called)
+		tr.readFallbacks(slices.Concat([]assembly{entry}, libraries), called)
 	}
 	if len(tr.service) > 0 || len(tr.window) > 0 {
 		tr.maybe = nil
@@ -59,19 +136,10 @@ func (t *Tree) readLibraries(entry *image, tr *traits) {
 
 // readFallbacks looks in the entry assembly and in the libraries that Main
 // reaches for a fall-back to a console.
-func (t *Tree) readFallbacks(assemblies []*image, tr *traits, called map[string]bool) {
-	code := func(b *image, f func(*pe.CLR) error) {
-		t.withPE(b.path, func(file *pe.File) error {
-			clr, err := file.CLR()
-			if err != nil || clr == nil {
-				return err
-			}
-			return f(clr)
-		})
-	}
-	everywhere := func(member func(string) bool) (all []pe.Call, first error) {
-		for _, b := range assemblies {
-			code(b, func(clr *pe.CLR) error {
+func (tr *traits) readFallbacks(assemblies []assembly, called map[string]bool) {
+	everywhere := func(member func(string) bool) (all []pe.Call, err error) {
+		for _, a := range assemblies {
+			a.code(func(clr *pe.CLR) error {
 				calls, err := clr.CallsFromMembers(member)
 				all = append(all, calls...)
 				return err
@@ -79,8 +147,8 @@ func (t *Tree) readFallbacks(assemblies []*image, tr *traits, called map[string]
 		}
 		return all, nil
 	}
-	for i, b := range assemblies {
-		code(b, func(clr *pe.CLR) error {
+	for i, a := range assemblies {
+		a.code(func(clr *pe.CLR) error {
 			calls, err := tr.calls, error(nil)
 			if i > 0 {
 				calls, err = clr.CallsFromMembers(func(name string) bool { return called[name] })
@@ -88,15 +156,15 @@ func (t *Tree) readFallbacks(assemblies []*image, tr *traits, called map[string]
 			if err != nil {
 				return err
 			}
-			return tr.readFallback(calls, everywhere, func(s pe.Span, detail string) Evidence { return at(b.path, s, detail) })
+			return tr.readFallback(calls, everywhere, a.evidence)
 		})
 	}
 }
 
 // libraries are the assemblies of the application that the entry assembly
 // refers to, directly or not, the nearest first.
-func (t *Tree) libraries(entry *image) []*image {
-	var out []*image
+func (t *Tree) libraries(entry *image) []assembly {
+	var out []assembly
 	seen := map[*image]bool{entry: true}
 	for queue := []*image{entry}; len(queue) > 0 && len(out) < maxLibraries; queue = queue[1:] {
 		for _, r := range queue[0].refs {
@@ -105,7 +173,7 @@ func (t *Tree) libraries(entry *image) []*image {
 				continue
 			}
 			seen[lib] = true
-			out = append(out, lib)
+			out = append(out, t.codeOf(lib))
 			queue = append(queue, lib)
 		}
 	}
@@ -114,13 +182,9 @@ func (t *Tree) libraries(entry *image) []*image {
 
 // readLibrary reads what the called methods of a library reach, and adds what
 // they call.
-func (t *Tree) readLibrary(lib *image, tr *traits, called map[string]bool) {
-	t.withPE(lib.path, func(f *pe.File) error {
-		clr, err := f.CLR()
-		if err != nil || clr == nil {
-			return err
-		}
-		ev := func(s pe.Span, detail string) Evidence { return at(lib.path, s, detail) }
+func (tr *traits) readLibrary(lib assembly, called map[string]bool) {
+	lib.code(func(clr *pe.CLR) error {
+		ev := lib.evidence
 		defs, first := clr.TypeDefs()
 		for _, d := range defs {
 			if _, ok := tr.types[d.Name]; !ok {

@@ -267,7 +267,7 @@ func (tr *traits) serviceOf() *Service {
 	if len(tr.service) == 0 {
 		return nil
 	}
-	s := &Service{Foreground: len(tr.foreground) > 0, Evidence: append(slices.Clone(tr.service), tr.foreground...)}
+	s := &Service{Foreground: len(tr.foreground) > 0, Evidence: mergeEvidence(mergeEvidence(nil, tr.service), tr.foreground)}
 	best := -1
 	for _, n := range tr.names {
 		if len(tr.several) > 0 && n.source == "service-name-set" && n.by != tr.several[0] {
