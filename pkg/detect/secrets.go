@@ -11,7 +11,8 @@ var (
 	secretName = regexp.MustCompile(`(?i)(passw|passphrase|\bpwd|pwd$|secret|api[-_.:]?key|access[-_.:]?key|account[-_.:]?key|auth[-_.:]?key|security[-_.:]?key|jwt[-_.:]?key|shared[-_]?access|private[-_.:]?key|encryption[-_.:]?key|signing[-_.:]?key|(^|[-_.:])token$|(^|[-_.:])(pass|pw)$|accesstoken|authtoken|bearer|credential|connection[-_]?string)`)
 	// camelPass is the end of MailPass and SmtpPass, and not that of Compass.
 	camelPass = regexp.MustCompile(`[a-z0-9]Pass$`)
-	notSecret = regexp.MustCompile(`(?i)(length|url|uri|path|page|policy|regex|expression|required|enabled?|format|minimum|maximum|attempts|expir|timeout|days|hours|minutes|header|publickeytoken|bypass|name$|issuer|audience|file$)`)
+	// notSecret are words by which a setting only speaks about secrets.
+	notSecret = regexp.MustCompile(`(?i)(length|policy|regex|expression|required|enabled?|format|minimum|maximum|attempts|expir|timeout|days|hours|minutes|publickeytoken|bypass|(url|uri|path|page|header|issuer|audience|name|file)s?$)`)
 )
 
 // isSecretName says whether a setting of that name holds a secret, as far as
@@ -19,7 +20,7 @@ var (
 // to change them) do not.
 func isSecretName(name string) bool {
 	low := strings.ToLower(name)
-	return slices.ContainsFunc(stems, func(s string) bool { return strings.Contains(low, s) }) && (secretName.MatchString(name) || camelPass.MatchString(name)) && !notSecret.MatchString(name)
+	return slices.ContainsFunc(stems, func(s string) bool { return strings.Contains(low, s) }) && (secretName.MatchString(name) || camelPass.MatchString(name)) && !notSecret.MatchString(name[strings.LastIndexAny(name, ":.")+1:])
 }
 
 // stems: one of them is in every name that secretName takes, and quickly found
@@ -76,7 +77,7 @@ func maskValue(s string) string { return spoken.ReplaceAllString(mask(s), "${1}"
 func hideKeyed(s string) (masked string, found bool) {
 	masked = keyed.ReplaceAllStringFunc(s, func(part string) string {
 		m := keyed.FindStringSubmatch(part)
-		if m == nil || notSecret.MatchString(lastWord.FindString(m[1])) {
+		if m == nil || notSecret.MatchString(strings.TrimRight(lastWord.FindString(m[1]), " \t=:")) {
 			return part
 		}
 		found = true
