@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -65,6 +66,7 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			b.Progress = shown.event
 			job.Build = b
 			job.Found = func(r report.Report) { printFindings(e, c, r) }
+			debug.SetGCPercent(50) // most of the memory is a list of the app's files, which stays
 			res := pipeline.Run(c.Context, job)
 			shown.close()
 			if res.Image != nil {

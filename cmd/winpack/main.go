@@ -5,15 +5,10 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 )
 
 func main() {
-	// Few garbage collections while little is in use, and never 100 MB.
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(64 << 20)
-
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal ends the work in good order; a second one ends the process.
 	context.AfterFunc(ctx, stop)

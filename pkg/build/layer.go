@@ -70,9 +70,7 @@ func appLayer(plan dockerfile.Plan, app fs.FS, opts layerOptions) (*winlayer.Lay
 	if len(t.entries) == 0 {
 		return nil, nil
 	}
-	entries := t.entries
-	t = nil // its index is as large as the entries
-	return winlayer.New(entries, winlayer.Options{FS: app, Epoch: opts.Epoch, MediaType: opts.MediaType, Progress: opts.Progress})
+	return winlayer.New(t.entries, winlayer.Options{FS: app, Index: t.index, Epoch: opts.Epoch, MediaType: opts.MediaType, Progress: opts.Progress})
 }
 
 // windowsPath turns C:\a\b into a/b.

@@ -298,7 +298,7 @@ func (t *Tree) bareHost(b *image, taken map[string]bool) []Fact {
 			continue
 		}
 		config := strings.TrimSuffix(strings.ToLower(dll.path), ".dll") + runtimeConfigExt
-		if t.byKey[config] != "" {
+		if t.find(config) != "" {
 			return nil // a second host of a program that was found by its configuration
 		}
 		return t.unconfigured(b, dll, self)

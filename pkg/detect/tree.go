@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,7 @@ type Tree struct {
 
 	fsys  fs.FS
 	files []file            // sorted by path
-	byKey map[string]string // lower case → path; the first in order where several differ in case only
+	order []int32           // of files: by key, then by path
 	dirs  map[string]bool   // lower case
 	open  map[string]string // path → path to open, for links inside the folder
 
@@ -62,13 +63,21 @@ func newTree(fsys fs.FS, name string) (*Tree, error) {
 	if len(links) > 0 {
 		t.resolveLinks(links)
 	}
-	t.byKey = make(map[string]string, len(t.files))
-	for _, f := range t.files {
-		if first, ok := t.byKey[f.key]; ok {
-			t.problem(f.path, fmt.Sprintf("differs from %q in case only: Windows keeps one of the two, and which one is not known", first))
+	t.order = make([]int32, len(t.files))
+	for i := range t.order {
+		t.order[i] = int32(i)
+	}
+	slices.SortFunc(t.order, func(a, b int32) int {
+		return cmp.Or(strings.Compare(t.files[a].key, t.files[b].key), cmp.Compare(a, b))
+	})
+	first := ""
+	for i, at := range t.order {
+		f := t.files[at]
+		if i == 0 || t.files[t.order[i-1]].key != f.key {
+			first = f.path
 			continue
 		}
-		t.byKey[f.key] = f.path
+		t.problem(f.path, fmt.Sprintf("differs from %q in case only: Windows keeps one of the two, and which one is not known", first))
 	}
 	return t, nil
 }
@@ -76,9 +85,23 @@ func newTree(fsys fs.FS, name string) (*Tree, error) {
 // folder is one that was read, with those below it.
 type folder struct {
 	path    string
-	entries []fs.DirEntry
+	entries []dirEntry
 	err     error
 	below   map[string]*folder // by name
+}
+
+// dirEntry is what is kept of an fs.DirEntry: those of a large folder add up.
+type dirEntry struct {
+	name string
+	mode fs.FileMode // the type bits
+}
+
+func kept(entries []fs.DirEntry) []dirEntry {
+	out := make([]dirEntry, len(entries))
+	for i, e := range entries {
+		out[i] = dirEntry{e.Name(), e.Type()}
+	}
+	return out
 }
 
 // scan reads all folders on all cores, down to maxDepth and until more than
@@ -94,13 +117,14 @@ func (t *Tree) scan(root string, entries []fs.DirEntry) *folder {
 		}
 		f.below = map[string]*folder{}
 		for _, e := range f.entries {
-			if !e.IsDir() {
+			if !e.mode.IsDir() {
 				continue
 			}
-			sub := &folder{path: path.Join(f.path, e.Name())}
-			f.below[e.Name()] = sub
+			sub := &folder{path: path.Join(f.path, e.name)}
+			f.below[e.name] = sub
 			visit := func() {
-				sub.entries, sub.err = fs.ReadDir(t.fsys, sub.path)
+				entries, err := fs.ReadDir(t.fsys, sub.path)
+				sub.entries, sub.err = kept(entries), err
 				read(sub, depth+1)
 			}
 			select {
@@ -114,7 +138,7 @@ func (t *Tree) scan(root string, entries []fs.DirEntry) *folder {
 			}
 		}
 	}
-	top := &folder{path: root, entries: entries}
+	top := &folder{path: root, entries: kept(entries)}
 	read(top, 0)
 	wg.Wait()
 	return top
@@ -123,14 +147,14 @@ func (t *Tree) scan(root string, entries []fs.DirEntry) *folder {
 func (t *Tree) walk(f *folder, links *[]string) {
 	dir := f.path
 	for _, e := range f.entries {
-		p := e.Name()
+		p := e.name
 		if dir != "." {
 			p = dir + "/" + p
 		}
-		switch mode := e.Type(); {
+		switch mode := e.mode; {
 		case mode.IsDir():
 			t.dirs[strings.ToLower(p)] = true
-			below := f.below[e.Name()]
+			below := f.below[e.name]
 			if below == nil {
 				t.problem(p, fmt.Sprintf("deeper than %d folders or beyond %d files: what lies below was not looked at", maxDepth, maxFiles))
 				continue
@@ -139,6 +163,7 @@ func (t *Tree) walk(f *folder, links *[]string) {
 				t.problem(p, "the folder could not be read: "+reason(below.err)+"; what it holds is unknown")
 			}
 			t.walk(below, links)
+			below.entries = nil
 		case mode&fs.ModeSymlink != 0:
 			*links = append(*links, p)
 		case mode.IsRegular():
@@ -200,7 +225,15 @@ func (t *Tree) problem(p, message string) {
 }
 
 // find returns the path of a file whatever its case, or "".
-func (t *Tree) find(p string) string { return t.byKey[strings.ToLower(path.Clean(p))] }
+// Of several whose names differ in case only it is the first.
+func (t *Tree) find(p string) string {
+	key := strings.ToLower(path.Clean(p))
+	i, ok := slices.BinarySearchFunc(t.order, key, func(at int32, key string) int { return strings.Compare(t.files[at].key, key) })
+	if !ok {
+		return ""
+	}
+	return t.files[t.order[i]].path
+}
 
 func (t *Tree) hasDir(p string) bool { return t.dirs[strings.ToLower(path.Clean(p))] }
 
@@ -313,7 +346,7 @@ func (t *Tree) programDepth() int {
 	for _, b := range t.binaries {
 		program := !b.isDLL && (b.native() && t.helper(b) == "" || !b.native() && b.clr.EntryPoint != 0)
 		if b.isDLL && !b.native() {
-			program = t.byKey[strings.TrimSuffix(strings.ToLower(b.path), ".dll")+runtimeConfigExt] != ""
+			program = t.find(strings.TrimSuffix(b.path, path.Ext(b.path))+runtimeConfigExt) != ""
 		}
 		if program {
 			best = min(best, t.depth(b.dir))

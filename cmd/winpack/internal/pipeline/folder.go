@@ -206,7 +206,7 @@ func (a appFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	entries, err := dir.ReadDir(-1)
 	slices.SortFunc(entries, func(x, y fs.DirEntry) int { return strings.Compare(x.Name(), y.Name()) })
 	for i, e := range entries {
-		entries[i] = rootEntry{e, a.root, filepath.Join(filepath.FromSlash(name), e.Name())}
+		entries[i] = rootEntry{e, a.root, name}
 	}
 	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return a.isOwn(path.Join(name, e.Name())) }), err
 }
@@ -215,10 +215,12 @@ func (a appFS) ReadDir(name string) ([]fs.DirEntry, error) {
 type rootEntry struct {
 	fs.DirEntry
 	root *os.Root
-	name string
+	dir  string // slash-separated
 }
 
-func (e rootEntry) Info() (fs.FileInfo, error) { return e.root.Lstat(e.name) }
+func (e rootEntry) Info() (fs.FileInfo, error) {
+	return e.root.Lstat(filepath.FromSlash(path.Join(e.dir, e.Name())))
+}
 
 // outputsIn lists what a build writes into the app folder, relative to it.
 func (b *Build) outputsIn(app string) ([]string, error) {

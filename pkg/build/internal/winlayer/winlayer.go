@@ -46,6 +46,10 @@ type Options struct {
 	FS fs.FS
 	// Epoch is SOURCE_DATE_EPOCH: no time in the layer is later. Nil means no limit.
 	Epoch *time.Time
+	// Index, where it is not nil, gives the place of each entry by Fold of its path,
+	// every folder above an entry being one too. The entries are then kept and
+	// sorted in place instead of copied, which halves the memory for large apps.
+	Index map[string]int32
 	// MediaType is types.OCILayer (also when empty) or types.DockerLayer.
 	MediaType types.MediaType
 	// Progress is told the bytes of file content read so far, and their total. It
@@ -84,11 +88,19 @@ func New(entries []Entry, opts Options) (*Layer, error) {
 	default:
 		return nil, fmt.Errorf("media type %q is no gzip layer", opts.MediaType)
 	}
-	l := &Layer{opts: opts, sds: map[*sddl.Descriptor]string{}, entries: make([]Entry, 0, len(entries))}
-	seen := make(map[string]int32, len(entries)) // by folded path
-	for _, e := range entries {
-		if err := l.add(seen, e); err != nil {
+	l := &Layer{opts: opts, sds: map[*sddl.Descriptor]string{}}
+	if opts.Index != nil {
+		if err := l.keep(entries, opts.Index); err != nil {
 			return nil, err
+		}
+		l.opts.Index = nil
+	} else {
+		l.entries = make([]Entry, 0, len(entries))
+		seen := make(map[string]int32, len(entries)) // by folded path
+		for _, e := range entries {
+			if err := l.add(seen, e); err != nil {
+				return nil, err
+			}
 		}
 	}
 	slices.SortFunc(l.entries, func(a, b Entry) int { return cmp.Compare(a.Path, b.Path) })
@@ -96,6 +108,41 @@ func New(entries []Entry, opts Options) (*Layer, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// keep takes entries that are complete, after it has checked that they are.
+func (l *Layer) keep(entries []Entry, index map[string]int32) error {
+	if len(index) != len(entries) {
+		return fmt.Errorf("%d entries have %d names", len(entries), len(index))
+	}
+	for i := range entries {
+		e := &entries[i]
+		if err := CheckPath(e.Path, e.Folder); err != nil {
+			return err
+		}
+		if at, ok := index[Fold(e.Path)]; !ok || at != int32(i) {
+			return fmt.Errorf("%q is not where the index has it", e.Path)
+		}
+		if slash := strings.LastIndexByte(e.Path, '/'); slash >= 0 {
+			at, ok := index[Fold(e.Path[:slash])]
+			if !ok || !entries[at].Folder || entries[at].Path != e.Path[:slash] {
+				return fmt.Errorf("%q lies in no folder of the layer", e.Path)
+			}
+		}
+		e.settle()
+		l.total += e.Size
+	}
+	l.entries = entries
+	return nil
+}
+
+// settle takes away what does not belong to an entry of its kind.
+func (e *Entry) settle() {
+	if e.Folder {
+		e.Source, e.Content, e.Size = "", nil, 0
+	} else if e.Source == "" {
+		e.Size = int64(len(e.Content))
+	}
 }
 
 func (l *Layer) add(seen map[string]int32, e Entry) error {
@@ -122,11 +169,7 @@ func (l *Layer) add(seen map[string]int32, e Entry) error {
 		seen[Fold(parent)] = int32(len(l.entries))
 		l.entries = append(l.entries, Entry{Path: parent, Folder: true})
 	}
-	if e.Folder {
-		e.Source, e.Content, e.Size = "", nil, 0
-	} else if e.Source == "" {
-		e.Size = int64(len(e.Content))
-	}
+	e.settle()
 	key := Fold(e.Path)
 	at, ok := seen[key]
 	if !ok {

@@ -377,3 +377,38 @@ func TestSparseFileOf3GBAndSizesAbove8GBWork(t *testing.T) {
 		t.Errorf("a file of 9 GB is read as %v, %v", h, err)
 	}
 }
+
+// With an index entries are taken as they are, so it is checked first.
+func TestIndexThatDoesNotFitItsEntriesIsRefused(t *testing.T) {
+	folder, file := Entry{Path: "app", Folder: true}, Entry{Path: "app/a.txt", Content: []byte("a")}
+	for what, test := range map[string]struct {
+		entries []Entry
+		index   map[string]int32
+	}{
+		"a name twice":        {[]Entry{folder, file, file}, map[string]int32{Fold("app"): 0, Fold("app/a.txt"): 1}},
+		"a wrong place":       {[]Entry{folder, file}, map[string]int32{Fold("app"): 1, Fold("app/a.txt"): 0}},
+		"no parent":           {[]Entry{file}, map[string]int32{Fold("app/a.txt"): 0}},
+		"a file as parent":    {[]Entry{{Path: "app"}, file}, map[string]int32{Fold("app"): 0, Fold("app/a.txt"): 1}},
+		"another spelling":    {[]Entry{{Path: "App", Folder: true}, file}, map[string]int32{Fold("app"): 0, Fold("app/a.txt"): 1}},
+		"a name that is none": {[]Entry{{Path: "a?"}}, map[string]int32{Fold("a?"): 0}},
+	} {
+		if _, err := New(test.entries, Options{Index: test.index}); err == nil {
+			t.Errorf("%s is accepted", what)
+		}
+	}
+	with, err := New([]Entry{folder, file}, Options{Index: map[string]int32{Fold("app"): 0, Fold("app/a.txt"): 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, err := New([]Entry{file}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := with.Hash(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := without.Hash(t.Context()); err != nil || a != b {
+		t.Errorf("with an index the layer is %s, without %s, %v", a, b, err)
+	}
+}
