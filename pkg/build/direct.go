@@ -46,6 +46,7 @@ func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
 		return Image{}, err
 	}
 	j := &job{reg: d.Registry, req: req, wire: newWire(d.Registry.Transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}
+	j.wire.say = func(host, message string) { j.say("wait", host, "%s: %s", host, message) }
 	defer j.wire.close()
 	if err := j.check(); err != nil {
 		return Image{}, err

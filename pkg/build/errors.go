@@ -78,6 +78,9 @@ func registryError(doing, name, host string, err error) error {
 		return err
 	}
 	status := 0
+	if gave := (*gaveUpError)(nil); errors.As(err, &gave) {
+		status, err = gave.status, gave.err
+	}
 	var terr *transport.Error
 	if errors.As(err, &terr) {
 		status = terr.StatusCode
@@ -94,7 +97,7 @@ func registryError(doing, name, host string, err error) error {
 
 // worthRetrying tells faults of the way from those of the request.
 func worthRetrying(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, new(*gaveUpError)) {
 		return false
 	}
 	var terr *transport.Error
