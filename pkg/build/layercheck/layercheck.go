@@ -40,6 +40,7 @@ const (
 	BadType       Rule = "bad-type" // device, pipe, sparse file
 	NoDescriptor  Rule = "missing-descriptor"
 	BadDescriptor Rule = "malformed-descriptor"
+	NotReadable   Rule = "not-readable" // by Users, which containers and app pools run as
 	NoAttributes  Rule = "missing-attributes"
 	BadAttributes Rule = "malformed-attributes" // no number, or a folder bit that the type denies
 	NoTimes       Rule = "missing-times"
@@ -365,5 +366,26 @@ func (l *layer) descriptor(name string, hdr *tar.Header, inFiles bool) {
 		l.bad(BadDescriptor, name, "MSWINDOWS.rawsd has no owner: %s", d)
 	case d.DACL == nil:
 		l.bad(BadDescriptor, name, "MSWINDOWS.rawsd has no access list: %s", d)
+	case !readable(d):
+		l.bad(NotReadable, name, "MSWINDOWS.rawsd lets neither Users nor Everyone read: %s", d)
 	}
+}
+
+// readable says whether every account of a container may read. ContainerUser and
+// the identities of app pools are in Users (S-1-5-32-545), and in Everyone and
+// Authenticated Users as all are. Masks: [MS-DTYP] 2.4.3, FILE_GENERIC_READ.
+func readable(d sddl.Descriptor) bool {
+	const genericRead, genericAll, inheritOnly = 0x80000000, 0x10000000, 0x08
+	for _, ace := range d.DACL {
+		if ace.Deny || ace.Flags&inheritOnly != 0 {
+			continue
+		}
+		switch ace.SID {
+		case "S-1-5-32-545", "S-1-1-0", "S-1-5-11":
+			if ace.Mask&(genericRead|genericAll) != 0 || ace.Mask&0x120089 == 0x120089 {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -121,6 +121,10 @@ func TestEachRuleFlagsExactlyItsBadLayer(t *testing.T) {
 	file := func(name string, change ...func(*tar.Header)) []*tar.Header {
 		return good(t, header(t, name, false, change...))
 	}
+	unreadable, err := sddl.Parse("O:BAG:SYD:(A;;FA;;;BA)(A;;FA;;;SY)(A;OICIIO;GR;;;BU)(A;;0x100020;;;BU)")
+	if err != nil {
+		t.Fatal(err)
+	}
 	noOwner, err := sddl.Parse("D:(A;;FA;;;BA)")
 	if err != nil {
 		t.Fatal(err)
@@ -168,6 +172,7 @@ func TestEachRuleFlagsExactlyItsBadLayer(t *testing.T) {
 		{NoDescriptor, "file", file("Files/b", record("MSWINDOWS.rawsd", ""))},
 		{BadDescriptor, "no base64", file("Files/b", record("MSWINDOWS.rawsd", "!"))},
 		{BadDescriptor, "cut off", file("Files/b", record("MSWINDOWS.rawsd", "AQAEgBQAAAA="))},
+		{NotReadable, "administrators only", file("Files/b", record("MSWINDOWS.rawsd", base64.StdEncoding.EncodeToString(unreadable.Binary())))},
 		{BadDescriptor, "no owner", file("Files/b", record("MSWINDOWS.rawsd", base64.StdEncoding.EncodeToString(noOwner.Binary())))},
 		{BadDescriptor, "no list", file("Files/b", record("MSWINDOWS.rawsd", base64.StdEncoding.EncodeToString(sddl.Descriptor{Owner: "S-1-5-18"}.Binary())))},
 		{BadDescriptor, "older form", file("Files/b", record("MSWINDOWS.rawsd", ""), record("MSWINDOWS.sd", "O:XX"))},
