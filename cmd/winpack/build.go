@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -171,10 +172,8 @@ func pairs(flag string, values []string) (map[string]string, error) {
 			return nil, usagef("--%s %q is not KEY=VALUE", flag, value)
 		}
 		if kind, _, typed := strings.Cut(key, ":"); typed && flag == "annotation" {
-			for _, prefix := range []string{"manifest", "index", "manifest-descriptor", "index-descriptor"} {
-				if kind == prefix || strings.HasPrefix(kind, prefix+"[") {
-					return nil, usagef("--annotation %q: winpack does not take the prefix %s: leave it out", value, kind)
-				}
+			if kind == "index-descriptor" || strings.Contains(kind, "[") {
+				return nil, usagef("--annotation %q: winpack takes the prefixes index, manifest and manifest-descriptor", value)
 			}
 		}
 		if old, twice := table[key]; twice && old != v {
@@ -223,7 +222,10 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
 	for _, r := range image.Releases {
-		line("%s  %s  on %s", release(r.OS, r.OSVersion), r.Digest, report.Safe(r.BaseReference))
+		line("%s  %s  on %s", release(r.OS, r.OSVersion), r.Digest, report.Safe(cmp.Or(r.BaseReference, r.Base)))
+	}
+	for _, o := range image.Omitted {
+		line("%s  left out: %s", o.OS, report.OneLine(o.Why))
 	}
 	where := "built"
 	switch {

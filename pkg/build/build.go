@@ -28,6 +28,9 @@ type Request struct {
 	// Platforms restricts the releases, as "windows(10.0.20348.2966)/amd64" or
 	// "windows/amd64:10.0.20348.2966"; empty means all.
 	Platforms []string
+	// Optional says that nobody asked for these very releases: one for which the
+	// base is not published is left out, and Image.Omitted says so.
+	Optional bool
 	// Epoch is SOURCE_DATE_EPOCH, nil when unset.
 	Epoch *time.Time
 	// DryRun resolves and computes, and writes nothing.
@@ -72,13 +75,15 @@ type Event struct {
 
 // Image is what was built.
 type Image struct {
-	Digest       string    `json:"digest"`
-	MediaType    string    `json:"mediaType"`
-	Size         int64     `json:"size"` // of the index or manifest itself, as in its descriptor
-	References   []string  `json:"references"`
-	Releases     []Release `json:"releases"`
-	BytesRead    int64     `json:"bytesRead"`    // from registries
-	BytesWritten int64     `json:"bytesWritten"` // to registries
+	Digest     string    `json:"digest"`
+	MediaType  string    `json:"mediaType"`
+	Size       int64     `json:"size"` // of the index or manifest itself, as in its descriptor
+	References []string  `json:"references"`
+	Releases   []Release `json:"releases"`
+	// Omitted are optional releases for which the base is not published.
+	Omitted      []dockerfile.Omitted `json:"omitted,omitempty"`
+	BytesRead    int64                `json:"bytesRead"`    // from registries
+	BytesWritten int64                `json:"bytesWritten"` // to registries
 	// Unchanged is true where the tag already held this very image.
 	Unchanged bool          `json:"unchanged"`
 	Durations time.Duration `json:"-"`

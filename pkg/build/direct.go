@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/winpack/winpack/pkg/build/internal/winlayer"
+	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
 // Direct builds images without a daemon: it writes the Windows layer itself and
@@ -28,6 +30,7 @@ type job struct {
 	req     Request
 	refs    []name.Reference
 	sources []source
+	omitted []dockerfile.Omitted
 	layer   *winlayer.Layer // nil where the plan puts nothing into the image
 	app     *blob           // nil until known, or where layer is
 	created time.Time
@@ -83,14 +86,22 @@ func (j *job) check() error {
 		if o.Type != "oci" {
 			return fmt.Errorf("output type %q: the direct builder writes oci", o.Type)
 		}
-		if o.Dest == "" {
-			return errors.New("output type oci needs dest=FILE")
+		if err := o.Check(); err != nil {
+			return err
+		}
+		for _, b := range j.req.Plan.Bases {
+			if dir, ok := strings.CutPrefix(b.Reference, "oci:"); ok && !o.Tar && samePath(dir, o.Dest) {
+				return fmt.Errorf("output %q is the layout of the base image, which it would replace: name another folder", o.Dest)
+			}
 		}
 	}
 	if len(j.req.Plan.Bases) == 0 {
 		return errors.New("the plan has no base image; give one with --base")
 	}
-	_, err := splitAnnotations(j.req.Annotations)
+	notes, err := splitAnnotations(j.req.Annotations)
+	if err == nil && len(notes["index"]) > 0 && len(j.req.Plan.Bases) == 1 {
+		return errors.New("an annotation of the index needs more than one release: the image of one has no index")
+	}
 	return err
 }
 
@@ -100,18 +111,19 @@ func (j *job) run(ctx context.Context) (Image, error) {
 		return Image{}, err
 	}
 	start := time.Now()
-	if j.sources, err = resolve(ctx, j.reg, j.wire, bases); err != nil {
+	if j.sources, j.omitted, err = resolve(ctx, j.reg, j.wire, bases, j.req.Optional); err != nil {
 		return Image{}, err
+	}
+	for _, o := range j.omitted {
+		j.say("resolve", o.OS, "%s is left out: %s", o.OS, o.Why)
 	}
 	start = j.phase("resolve", start)
 	for _, s := range j.sources {
 		j.say("resolve", s.Reference, "%s is Windows %s, %s", s.Reference, s.OSVersion, s.Digest)
 	}
 	j.layer, err = appLayer(j.req.Plan, j.req.App, layerOptions{
-		Epoch: j.req.Epoch,
-		Progress: func(done, total int64) {
-			j.event(Event{Stage: "layer", Name: "app", Done: done, Total: total})
-		},
+		Epoch:    j.req.Epoch,
+		Progress: j.counted("layer", "app"),
 	})
 	if err != nil {
 		return Image{}, err
@@ -177,11 +189,12 @@ func (j *job) finish() (finished, error) {
 }
 
 func (j *job) result(img Image, done finished) Image {
+	img.Omitted = j.omitted
 	img.Digest = done.top.desc.Digest.String()
 	img.MediaType = string(done.top.desc.MediaType)
 	img.Size = done.top.desc.Size
 	for _, ref := range j.refs {
-		img.References = append(img.References, ref.Name())
+		img.References = append(img.References, shownName(ref))
 	}
 	for _, r := range done.releases {
 		out := Release{
@@ -191,7 +204,7 @@ func (j *job) result(img Image, done finished) Image {
 			BaseLayers: len(r.manifest.Layers),
 		}
 		if r.ref != nil {
-			out.BaseReference = r.ref.Name()
+			out.BaseReference = shownName(r.ref)
 		}
 		for _, d := range r.layers {
 			out.Size += d.Size
@@ -227,6 +240,42 @@ func (j *job) event(e Event) {
 	if j.req.Progress != nil {
 		j.req.Progress(e)
 	}
+}
+
+// eventStep is how many bytes pass between two events of progress.
+const eventStep = 1 << 20
+
+// counted returns a function that tells how far something is, not for every byte.
+func (j *job) counted(stage, name string) func(done, total int64) {
+	last := int64(0)
+	return func(done, total int64) {
+		if done-last >= eventStep || done == total {
+			last = done
+			j.event(Event{Stage: stage, Name: name, Done: done, Total: total})
+		}
+	}
+}
+
+// countedReader tells how much of a blob has passed.
+type countedReader struct {
+	io.ReadCloser
+	done, total int64
+	tell        func(done, total int64)
+}
+
+func (r *countedReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	r.done += int64(n)
+	r.tell(r.done, r.total)
+	return n, err
+}
+
+// shownName is a reference as people and other tools write it.
+func shownName(ref name.Reference) string {
+	if rest, ok := strings.CutPrefix(ref.Name(), name.DefaultRegistry+"/"); ok {
+		return "docker.io/" + rest
+	}
+	return ref.Name()
 }
 
 func (j *job) say(stage, name, format string, args ...any) {

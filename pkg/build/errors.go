@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -55,11 +56,16 @@ type RegistryError struct {
 	Name   string
 	Status int // 0 where there was no answer
 	Err    error
+	Host   string
+	// Mirrored is true where a mirror was asked in place of the image's own registry.
+	Mirrored bool
 }
 
 func (e *RegistryError) Error() string {
 	what := fmt.Sprintf("%s %q: ", e.Doing, e.Name)
 	switch {
+	case e.Status == http.StatusNotFound && e.Mirrored:
+		return what + "the mirror has no such image; copy it there, or leave --mirror out"
 	case e.Status == http.StatusNotFound:
 		return what + "the registry has no such image; check the name and the tag"
 	case e.Status == http.StatusTooManyRequests:
@@ -67,7 +73,30 @@ func (e *RegistryError) Error() string {
 	case e.Status >= 500:
 		return what + fmt.Sprintf("the registry answers %d after every retry; try again later", e.Status)
 	}
-	return what + strings.Join(strings.Fields(e.Err.Error()), " ")
+	return what + wayProblem(e.Host, e.Err)
+}
+
+// wayProblem says what is wrong with the way to a registry, and what to do.
+func wayProblem(host string, err error) string {
+	var unknown x509.UnknownAuthorityError
+	var wrong x509.HostnameError
+	var dns *net.DNSError
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	switch {
+	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
+		return fmt.Sprintf("%s speaks plain http: allow that with --insecure-registry %s", host, host)
+	case errors.As(err, &unknown):
+		return fmt.Sprintf("the certificate of %s is signed by nobody whom this machine trusts: add its CA to the system's certificates, or name the file in SSL_CERT_FILE", host)
+	case errors.As(err, &wrong):
+		return fmt.Sprintf("the certificate of %s is for another name: %s", host, strings.Join(strings.Fields(wrong.Error()), " "))
+	case errors.As(err, &dns):
+		return fmt.Sprintf("the host %s is not known: check the name, and the DNS server or HTTPS_PROXY of this machine", dns.Name)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("nothing listens at %s: check host and port, and that the registry runs", host)
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return fmt.Sprintf("%s broke the connection off after every retry: try again, or look at the registry's log", host)
+	}
+	return text
 }
 
 func (e *RegistryError) Unwrap() error { return e.Err }
@@ -92,7 +121,7 @@ func registryError(doing, name, host string, err error) error {
 	if status == http.StatusUnauthorized || status == http.StatusForbidden {
 		return &AuthError{doing, name, host, status}
 	}
-	return &RegistryError{doing, name, status, err}
+	return &RegistryError{Doing: doing, Name: name, Status: status, Err: err, Host: host}
 }
 
 // worthRetrying tells faults of the way from those of the request.

@@ -124,7 +124,7 @@ func (t *tree) copy(s dockerfile.Step) error {
 		}
 		key := winlayer.Fold(target)
 		if other, ok := names[key]; ok {
-			return fmt.Errorf("%q and %q are one name on Windows, which does not tell case apart: rename or exclude one", other, source)
+			return fmt.Errorf("%q and %q are one name on Windows, which does not tell case apart: rename one or take it out of the folder", other, source)
 		}
 		names[key] = source
 		e := winlayer.Entry{Path: target, Folder: info.IsDir()}

@@ -36,10 +36,8 @@ func (j *job) save(ctx context.Context, o Output) (done finished, err error) {
 	fail := func(err error) (finished, error) {
 		return finished{}, fmt.Errorf("writing %q: %w", o.Dest, err)
 	}
-	if !o.Tar {
-		if err := replaceable(o.Dest); err != nil {
-			return fail(err)
-		}
+	if err := o.Check(); err != nil { // again: the build took its time
+		return finished{}, err
 	}
 	dest := filepath.Clean(o.Dest)
 	tmp, err := os.MkdirTemp(filepath.Dir(dest), "."+filepath.Base(dest)+".*")
@@ -88,27 +86,53 @@ func (j *job) save(ctx context.Context, o Output) (done finished, err error) {
 	return done, nil
 }
 
-// replaceable refuses to replace a folder that is no layout.
-func replaceable(dest string) error {
-	entries, err := os.ReadDir(dest)
-	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
+// Check says whether an output can be written where it is wanted, as far as that
+// can be told before it is made.
+func (o Output) Check() error {
+	if o.Dest == "" {
+		return errors.New("output type oci needs dest=FILE")
+	}
+	parent := filepath.Dir(filepath.Clean(o.Dest))
+	if info, err := os.Stat(parent); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("output %q: the folder %q does not exist: make it first", o.Dest, parent)
+	} else if err != nil {
+		return fmt.Errorf("output %q: %w", o.Dest, pathCause(err))
+	} else if !info.IsDir() {
+		return fmt.Errorf("output %q: %q is no folder", o.Dest, parent)
+	}
+	info, err := os.Stat(o.Dest)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("output %q: %w", o.Dest, pathCause(err))
+	case o.Tar && info.IsDir():
+		return fmt.Errorf("output %q is a folder: name a file, or add tar=false", o.Dest)
+	case !o.Tar && !info.IsDir():
+		return fmt.Errorf("output %q is a file: name a folder, or leave tar=false out", o.Dest)
+	case o.Tar:
 		return nil
 	}
+	entries, err := os.ReadDir(o.Dest)
 	if err != nil {
-		return err
+		return fmt.Errorf("output %q: %w", o.Dest, pathCause(err))
 	}
-	if _, err := os.Stat(filepath.Join(dest, "oci-layout")); err != nil {
-		return errors.New("the folder holds something else than an OCI layout; name an empty or a new one")
+	if _, err := os.Stat(filepath.Join(o.Dest, "oci-layout")); len(entries) > 0 && err != nil {
+		return fmt.Errorf("output %q: the folder holds something else than an OCI layout: name an empty or a new one", o.Dest)
 	}
 	return nil
+}
+
+// samePath says whether two names are of one file, whatever links lie between.
+func samePath(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 // replace puts made at dest; a folder that is there already goes to old.
 func replace(made, dest, old string) error {
 	if info, err := os.Stat(dest); err == nil && info.IsDir() {
-		if made, err := os.Stat(made); err == nil && !made.IsDir() {
-			return errors.New("it is a folder; name a file, or add tar=false")
-		}
 		if err := os.Rename(dest, old); err != nil {
 			return err
 		}
@@ -159,7 +183,13 @@ func (j *job) contents(done finished, app *content, sparse bool) ([]content, err
 			if !d.MediaType.IsDistributable() && len(d.URLs) > 0 {
 				continue
 			}
-			out = append(out, content{d, layers[i].Compressed, true})
+			out = append(out, content{d, func() (io.ReadCloser, error) {
+				r, err := layers[i].Compressed()
+				if err != nil {
+					return nil, err
+				}
+				return &countedReader{ReadCloser: r, total: d.Size, tell: j.counted("base", d.Digest.String())}, nil
+			}, true})
 		}
 	}
 	out = append(out, bytesOf(done.top))
@@ -193,7 +223,7 @@ func (j *job) writeLayout(ctx context.Context, w layoutWriter, done finished, co
 	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
 	for _, ref := range j.refs {
 		d := done.top.desc
-		d.Annotations = map[string]string{annotationRefName: ref.Identifier(), annotationImageName: ref.Name()}
+		d.Annotations = map[string]string{annotationRefName: ref.Identifier(), annotationImageName: shownName(ref)}
 		index.Manifests = append(index.Manifests, d)
 	}
 	if len(j.refs) == 0 {

@@ -98,7 +98,7 @@ func (j *job) push(ctx context.Context) (finished, bool, error) {
 		if err := pusher.Put(ctx, ref, done.top); err != nil {
 			return finished{}, false, registryError("pushing", ref.Name(), ref.Context().RegistryStr(), err)
 		}
-		j.say("push", ref.Name(), "%s is %s", ref.Name(), done.top.desc.Digest)
+		j.say("push", shownName(ref), "%s is %s", shownName(ref), done.top.desc.Digest)
 	}
 	unchanged := true
 	for _, ref := range j.refs {
@@ -274,6 +274,7 @@ type baseLayer struct {
 	v1.Layer
 	desc v1.Descriptor
 	open func()
+	tell func(done, total int64)
 }
 
 func (l *baseLayer) MediaType() (types.MediaType, error) { return l.desc.MediaType, nil }
@@ -281,7 +282,11 @@ func (l *baseLayer) Digest() (v1.Hash, error)            { return l.desc.Digest,
 func (l *baseLayer) Size() (int64, error)                { return l.desc.Size, nil }
 func (l *baseLayer) Compressed() (io.ReadCloser, error) {
 	l.open()
-	return l.Layer.Compressed()
+	r, err := l.Layer.Compressed()
+	if err != nil {
+		return nil, err
+	}
+	return &countedReader{ReadCloser: r, total: l.desc.Size, tell: l.tell}, nil
 }
 
 // pushBases brings the base layers: those that are there stay, those that the
@@ -300,7 +305,7 @@ func (j *job) pushBases(ctx context.Context, g *errgroup.Group, pusher *remote.P
 				continue
 			}
 			moves.set(d.Digest, moveMounted)
-			b := &baseLayer{Layer: layers[i], desc: d, open: func() {
+			b := &baseLayer{Layer: layers[i], desc: d, tell: j.counted("base", d.Digest.String()), open: func() {
 				moves.set(d.Digest, moveStreamed)
 				j.say("base", d.Digest.String(), "streaming base layer %s, %s", d.Digest, megabytes(d.Size))
 			}}

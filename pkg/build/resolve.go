@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,43 +33,64 @@ type source struct {
 // Resolve finds the one image that each base means now and returns the bases with
 // Digest (of that image, not of an index) and the full OSVersion set. Where an
 // image index has several revisions of the wanted Windows build, the newest is
-// taken. No layer is read.
-func Resolve(ctx context.Context, reg Registry, bases []dockerfile.Base) ([]dockerfile.Base, error) {
+// taken. Of optional bases those that are not published are left out, as long as
+// one is. No layer is read.
+func Resolve(ctx context.Context, reg Registry, bases []dockerfile.Base, optional bool) ([]dockerfile.Base, []dockerfile.Omitted, error) {
 	w := newWire(reg.Transport)
 	defer w.close()
-	sources, err := resolve(ctx, reg, w, bases)
+	sources, omitted, err := resolve(ctx, reg, w, bases, optional)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out := make([]dockerfile.Base, len(sources))
 	for i, s := range sources {
 		out[i] = s.Base
 	}
-	return out, nil
+	return out, omitted, nil
 }
 
-func resolve(ctx context.Context, reg Registry, w *wire, bases []dockerfile.Base) ([]source, error) {
-	out := make([]source, len(bases))
+// unpublished is a base that a registry lacks for a release.
+type unpublished struct{ error }
+
+func (e *unpublished) Unwrap() error { return e.error }
+
+// resolve finds the image of each base. Of optional ones those that are not
+// published are left out, as long as one is.
+func resolve(ctx context.Context, reg Registry, w *wire, bases []dockerfile.Base, optional bool) ([]source, []dockerfile.Omitted, error) {
+	found, errs := make([]source, len(bases)), make([]error, len(bases))
 	// The images go on to use ctx when their layers are read: it is not the group's.
 	var g errgroup.Group
 	g.SetLimit(4)
 	for i, b := range bases {
-		g.Go(func() (err error) {
-			out[i], err = resolveOne(ctx, reg, w, b)
-			return err
+		g.Go(func() error {
+			found[i], errs[i] = resolveOne(ctx, reg, w, b)
+			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
+	_ = g.Wait() // the errors are in errs
+	var out []source
+	var omitted []dockerfile.Omitted
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			out = append(out, found[i])
+		case optional && errors.As(err, new(*unpublished)):
+			omitted = append(omitted, dockerfile.Omitted{OS: bases[i].OS, Why: err.Error()})
+		default:
+			return nil, nil, err
+		}
+	}
+	if len(out) == 0 && len(errs) > 0 {
+		return nil, nil, errs[0]
 	}
 	seen := map[string]string{}
 	for _, s := range out {
 		if other, ok := seen[s.OSVersion]; ok {
-			return nil, fmt.Errorf("resolving %q: it is Windows build %s, which %q is already; an index holds one image per build", s.Reference, s.OSVersion, other)
+			return nil, nil, fmt.Errorf("resolving %q: it is Windows build %s, which %q is already: an index holds one image per build, so name each release once", s.Reference, s.OSVersion, other)
 		}
 		seen[s.OSVersion] = s.Reference
 	}
-	return out, nil
+	return out, omitted, nil
 }
 
 func resolveOne(ctx context.Context, reg Registry, w *wire, b dockerfile.Base) (source, error) {
@@ -99,7 +121,12 @@ func resolveOne(ctx context.Context, reg Registry, w *wire, b dockerfile.Base) (
 			if full := ref.Name(); !strings.HasSuffix(full, shown) {
 				shown += " (from " + full + ")"
 			}
-			return source{}, registryError("pulling", shown, ref.Context().RegistryStr(), err)
+			err = registryError("pulling", shown, ref.Context().RegistryStr(), err)
+			if reg := (*RegistryError)(nil); errors.As(err, &reg) && reg.Status == http.StatusNotFound {
+				reg.Mirrored = shown != b.Reference
+				err = &unpublished{err}
+			}
+			return source{}, err
 		}
 	}
 	s, err := choose(ctx, b, candidates)
@@ -222,7 +249,8 @@ func choose(ctx context.Context, b dockerfile.Base, candidates []candidate) (sou
 			return fail("it holds no windows/%s image", architecture)
 		}
 		slices.Sort(seen)
-		return fail("it has no windows/%s image of build %s, only %s; choose another --os or --base", architecture, b.OSVersion, strings.Join(slices.Compact(seen), ", "))
+		_, err := fail("it has no windows/%s image of build %s, only %s; choose another --os or --base", architecture, b.OSVersion, strings.Join(slices.Compact(seen), ", "))
+		return source{}, &unpublished{err}
 	}
 	digest, err := best.image.Digest()
 	if err != nil {

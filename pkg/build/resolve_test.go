@@ -39,7 +39,7 @@ func pushIndex(t *testing.T, ref string, versions ...string) {
 
 func resolveOneBase(t *testing.T, ref, version string) (dockerfile.Base, error) {
 	t.Helper()
-	got, err := Resolve(t.Context(), direct("127.0.0.1:1").Registry, []dockerfile.Base{{Reference: ref, OSVersion: version}})
+	got, _, err := Resolve(t.Context(), direct("127.0.0.1:1").Registry, []dockerfile.Base{{Reference: ref, OSVersion: version}}, false)
 	if err != nil {
 		return dockerfile.Base{}, err
 	}

@@ -51,7 +51,7 @@ func (w *walker) visit(rel, source string, info fs.FileInfo, above []string, vis
 	}
 	if !info.IsDir() {
 		if !info.Mode().IsRegular() {
-			return fmt.Errorf("%q is a %s, neither file nor folder: remove or exclude it", source, kindOf(info.Mode()))
+			return fmt.Errorf("%q is a %s, neither file nor folder: take it out of the folder", source, kindOf(info.Mode()))
 		}
 		return visit(rel, source, info)
 	}
@@ -76,7 +76,7 @@ func (w *walker) visit(rel, source string, info fs.FileInfo, above []string, vis
 				return err
 			}
 			if info.IsDir() && slices.ContainsFunc(above, func(a string) bool { return a == next }) {
-				return fmt.Errorf("link %q leads to folder %q, in which it lies: remove or exclude it", name, next)
+				return fmt.Errorf("link %q leads to folder %q, in which it lies: take it out of the folder", name, next)
 			}
 		} else if info, err = d.Info(); err != nil {
 			return fmt.Errorf("reading %q: %w", name, pathCause(err))
@@ -103,7 +103,7 @@ func (w *walker) resolve(name string) (string, fs.FileInfo, error) {
 				continue
 			case "..":
 				if at == "." {
-					return "", nil, fmt.Errorf("link %q leads out of the app folder: remove or exclude it", name)
+					return "", nil, fmt.Errorf("link %q leads out of the app folder: take it out of the folder", name)
 				}
 				at, info = path.Dir(at), nil
 				continue
@@ -113,7 +113,7 @@ func (w *walker) resolve(name string) (string, fs.FileInfo, error) {
 		var err error
 		if info, err = fs.Lstat(w.fsys, at); err != nil {
 			if links > 0 && errors.Is(err, fs.ErrNotExist) {
-				return "", nil, fmt.Errorf("link %q leads to %q, which is not there: remove or exclude it", name, at)
+				return "", nil, fmt.Errorf("link %q leads to %q, which is not there: take it out of the folder", name, at)
 			}
 			return "", nil, fmt.Errorf("reading %q: %w", at, pathCause(err))
 		}
@@ -121,7 +121,7 @@ func (w *walker) resolve(name string) (string, fs.FileInfo, error) {
 			continue
 		}
 		if links++; links > maxLinks {
-			return "", nil, fmt.Errorf("link %q leads into a loop: remove or exclude it", name)
+			return "", nil, fmt.Errorf("link %q leads into a loop: take it out of the folder", name)
 		}
 		target, err := fs.ReadLink(w.fsys, at)
 		if err != nil {
@@ -129,7 +129,7 @@ func (w *walker) resolve(name string) (string, fs.FileInfo, error) {
 		}
 		target = strings.ReplaceAll(target, `\`, "/")
 		if strings.HasPrefix(target, "/") || len(target) > 1 && target[1] == ':' {
-			return "", nil, fmt.Errorf("link %q leads out of the app folder: remove or exclude it", name)
+			return "", nil, fmt.Errorf("link %q leads out of the app folder: take it out of the folder", name)
 		}
 		pending = append(strings.Split(target, "/"), pending...)
 		at, info = path.Dir(at), nil

@@ -45,6 +45,19 @@ func (res *Result) checkBuild(job Job, absolute string) error {
 			return err
 		}
 	}
+	for _, o := range job.Build.Outputs {
+		if err := o.Check(); err != nil {
+			return &UsageError{err}
+		}
+	}
+	for flag, file := range map[string]string{"--iidfile": job.Build.IIDFile, "--metadata-file": job.Build.MetadataFile} {
+		if file == "" {
+			continue
+		}
+		if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
+			return Usagef("%s %q: there is no folder %q: make it first", flag, file, filepath.Dir(file))
+		}
+	}
 	if err := refuseEdited(absolute); err != nil {
 		return err
 	}
@@ -59,7 +72,7 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 	start := time.Now()
 	image, err := build.Direct{Registry: job.registry()}.Build(ctx, build.Request{
 		Plan: *res.Plan, App: app, References: b.References, Push: b.Push, Outputs: b.Outputs,
-		Labels: b.Labels, Annotations: b.Annotations, Platforms: b.Platforms, Epoch: b.Epoch,
+		Labels: b.Labels, Annotations: b.Annotations, Platforms: b.Platforms, Optional: len(job.OS) == 0, Epoch: b.Epoch,
 		DryRun: b.DryRun, Version: b.Version, Progress: b.Progress,
 	})
 	if ctx.Err() != nil {
@@ -98,12 +111,13 @@ func (i Image) metadata() ([]byte, error) {
 		Size      int64  `json:"size"`
 	}
 	type winpack struct {
-		Builder      string             `json:"builder"`
-		Releases     []build.Release    `json:"releases"`
-		BytesRead    int64              `json:"bytesRead"`
-		BytesWritten int64              `json:"bytesWritten"`
-		Unchanged    bool               `json:"unchanged"`
-		Durations    map[string]float64 `json:"durations"` // seconds
+		Builder      string               `json:"builder"`
+		Releases     []build.Release      `json:"releases"`
+		Omitted      []dockerfile.Omitted `json:"omitted,omitempty"`
+		BytesRead    int64                `json:"bytesRead"`
+		BytesWritten int64                `json:"bytesWritten"`
+		Unchanged    bool                 `json:"unchanged"`
+		Durations    map[string]float64   `json:"durations"` // seconds
 	}
 	config := ""
 	if len(i.Releases) > 0 {
@@ -120,7 +134,7 @@ func (i Image) metadata() ([]byte, error) {
 		descriptor{i.MediaType, i.Digest, i.Size},
 		i.Digest,
 		strings.Join(i.References, ","),
-		winpack{i.Builder, i.Releases, i.BytesRead, i.BytesWritten, i.Unchanged, i.durations()},
+		winpack{i.Builder, i.Releases, i.Omitted, i.BytesRead, i.BytesWritten, i.Unchanged, i.durations()},
 	}, "", "  ")
 	return append(data, '\n'), err
 }

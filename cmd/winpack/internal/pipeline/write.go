@@ -60,11 +60,11 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 		options.Cwd = resolve(cwd)
 	}
 	if job.Write.Pin {
-		bases, err := build.Resolve(ctx, job.registry(), res.Plan.Bases)
+		bases, omitted, err := build.Resolve(ctx, job.registry(), res.Plan.Bases, len(job.OS) == 0)
 		if err != nil {
 			return err
 		}
-		res.Plan.Bases = bases
+		res.Plan.Bases, res.Plan.Omitted = bases, append(res.Plan.Omitted, omitted...)
 		joined := report.New(found, *res.Plan, "")
 		res.Report = &joined
 	}

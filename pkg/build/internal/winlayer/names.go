@@ -20,7 +20,7 @@ const (
 // CheckPath says why a path below C:\ cannot be in a layer, nil where it can.
 func CheckPath(path string, folder bool) error {
 	fail := func(format string, args ...any) error {
-		return fmt.Errorf("name %q cannot be in a Windows image: %s: rename or exclude it", path, fmt.Sprintf(format, args...))
+		return fmt.Errorf("name %q cannot be in a Windows image: %s: rename it or take it out of the folder", path, fmt.Sprintf(format, args...))
 	}
 	if !utf8.ValidString(path) {
 		return fail("it is not UTF-8")

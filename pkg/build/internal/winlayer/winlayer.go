@@ -195,7 +195,7 @@ func collision(a, b Entry) error {
 	if a.Path == b.Path {
 		return fmt.Errorf("%q is there twice", a.Path)
 	}
-	return fmt.Errorf("%q and %q are one name on Windows, which does not tell case apart: rename or exclude one", name(a), name(b))
+	return fmt.Errorf("%q and %q are one name on Windows, which does not tell case apart: rename one or take it out of the folder", name(a), name(b))
 }
 
 func name(e Entry) string { return cmp.Or(e.Source, e.Path) }
