@@ -17,6 +17,7 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/pkg/build"
 )
 
 func buildCommand(e env) *cli.Command {
@@ -128,8 +129,8 @@ func buildOf(c *cli.Context, e env) (*pipeline.Build, error) {
 	}
 	for _, value := range c.StringSlice("platform") {
 		for platform := range strings.SplitSeq(value, ",") { // a list, as in buildx
-			if _, err := pipeline.ParsePlatform(platform); err != nil {
-				return nil, err
+			if _, err := build.ParsePlatform(platform); err != nil {
+				return nil, usagef("--%w", err)
 			}
 			b.Platforms = append(b.Platforms, platform)
 		}

@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -265,70 +264,6 @@ func TestUnchangedFolderUploadsNoBlob(t *testing.T) {
 	}
 }
 
-func TestFaultsOfTheRegistryAreOvercome(t *testing.T) {
-	for name, f := range map[string]registry.Fault{
-		"429":                   {Method: "POST", Times: 2, Status: 429, RetryAfter: "1"},
-		"429 on upload":         {Method: "PATCH", Times: 1, Status: 429},
-		"500":                   {Method: "PUT", Times: 2, Status: 500},
-		"reset in the blob":     {Method: "PATCH", Times: 1, Reset: true, After: 100_000},
-		"reset of a manifest":   {Method: "PUT", Path: "/manifests/", Times: 1, Reset: true},
-		"reset while resolving": {Method: "GET", Path: "/manifests/", Times: 1, Reset: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := registry.NewProxy(t, bases(t, standin.Options{}))
-			p.Inject(f)
-			img := mustBuild(t, direct(p.Host), request(p.Host))
-			idx, err := remote.Index(parse(t, p.Host+"/team/shop:1"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d, _ := idx.Digest(); d.String() != img.Digest {
-				t.Errorf("pushed %s, said %s", d, img.Digest)
-			}
-		})
-	}
-}
-
-func TestBaseThatBreaksOffIsReadAgain(t *testing.T) {
-	from := registry.NewProxy(t, bases(t, standin.Options{LayerSize: 1 << 20}))
-	from.Inject(registry.Fault{Method: "GET", Path: "/blobs/", Skip: 2, Times: 1, Reset: true, After: 300_000})
-	to := registry.Start(t)
-	mustBuild(t, direct(from.Host), request(to))
-}
-
-func TestMissingLoginNamesTheCure(t *testing.T) {
-	from := bases(t, standin.Options{})
-	to := registry.StartAuth(t)
-	_, err := direct(from).Build(t.Context(), request(to))
-	var auth *AuthError
-	if !errors.As(err, &auth) || !strings.Contains(err.Error(), "docker login "+to) || strings.Contains(err.Error(), "\n") {
-		t.Fatalf("got %v", err)
-	}
-	dir := t.TempDir()
-	config := fmt.Sprintf(`{"auths":{%q:{"username":%q,"password":%q}}}`, to, registry.User, registry.Password)
-	if err := os.MkdirAll(filepath.Join(dir, "containers"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("HOME", dir)
-	t.Setenv("XDG_RUNTIME_DIR", dir)
-	t.Setenv("XDG_CONFIG_HOME", "")
-	t.Setenv("DOCKER_CONFIG", dir)
-	d := direct(from)
-	d.Registry.Keychain = nil
-	for _, file := range []string{"config.json", "containers/auth.json"} {
-		// Docker's file is there in both turns; in the second it knows nothing.
-		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte("{}"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, file), []byte(config), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := d.Build(t.Context(), request(to)); err != nil {
-			t.Errorf("login in %s: %v", file, err)
-		}
-	}
-}
-
 func TestLayoutAndPushAreTheSameImage(t *testing.T) {
 	host := bases(t, standin.Options{})
 	pushed := mustBuild(t, direct(host), request(host))
@@ -404,26 +339,6 @@ func (b brokenFS) Open(name string) (fs.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
 	}
 	return b.FS.Open(name)
-}
-
-func TestFileThatCannotBeReadIsNamedAndNothingIsLeft(t *testing.T) {
-	host := bases(t, standin.Options{})
-	dir := t.TempDir()
-	for _, push := range []bool{true, false} {
-		req := request(host)
-		req.App, req.Push = brokenFS{shopFiles()}, push
-		req.Outputs = []Output{{Type: "oci", Dest: filepath.Join(dir, "x.tar"), Tar: true}}
-		_, err := direct(host).Build(t.Context(), req)
-		if err == nil || !strings.Contains(err.Error(), "bin/Shop.dll") {
-			t.Errorf("push %v: %v", push, err)
-		}
-	}
-	if left, _ := os.ReadDir(dir); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
-	}
-	if _, err := remote.Head(parse(t, host+"/team/shop:1")); err == nil {
-		t.Error("a tag was pushed")
-	}
 }
 
 func TestDryRunWritesNothing(t *testing.T) {

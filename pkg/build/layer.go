@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/v1/types"
-
 	"github.com/winpack/winpack/pkg/build/internal/sddl"
 	"github.com/winpack/winpack/pkg/build/internal/winlayer"
 	"github.com/winpack/winpack/pkg/dockerfile"
@@ -21,8 +19,7 @@ const modify = 0x1301bf
 
 // layerOptions are what appLayer needs beside the plan.
 type layerOptions struct {
-	Epoch     *time.Time
-	MediaType types.MediaType // of the base's family; empty means OCI
+	Epoch *time.Time
 	// Progress is told bytes of file content, as they are read.
 	Progress func(done, total int64)
 }
@@ -70,7 +67,7 @@ func appLayer(plan dockerfile.Plan, app fs.FS, opts layerOptions) (*winlayer.Lay
 	if len(t.entries) == 0 {
 		return nil, nil
 	}
-	return winlayer.New(t.entries, winlayer.Options{FS: app, Index: t.index, Epoch: opts.Epoch, MediaType: opts.MediaType, Progress: opts.Progress})
+	return winlayer.New(t.entries, winlayer.Options{FS: app, Index: t.index, Epoch: opts.Epoch, Progress: opts.Progress})
 }
 
 // windowsPath turns C:\a\b into a/b.

@@ -176,30 +176,6 @@ func TestMirrorTakesTheHostsPlace(t *testing.T) {
 	}
 }
 
-func TestPlatformsRestrictTheReleases(t *testing.T) {
-	bases := shopPlan("ltsc2022", "ltsc2025").Bases
-	for p, want := range map[string]string{
-		"windows(10.0.20348.2966)/amd64": "10.0.20348.2966",
-		"windows/amd64:10.0.20348.2966":  "10.0.20348.2966",
-		"windows/amd64:10.0.26100":       "10.0.26100",
-		"windows/amd64":                  "10.0.20348 10.0.26100",
-	} {
-		got, err := wanted(bases, []string{p})
-		var versions []string
-		for _, b := range got {
-			versions = append(versions, b.OSVersion)
-		}
-		if err != nil || strings.Join(versions, " ") != want {
-			t.Errorf("%s: %v, %v, want %s", p, versions, err, want)
-		}
-	}
-	for _, p := range []string{"linux/amd64", "windows/arm64", "windows/amd64:10.0.17763", "windows(10.0.20348/amd64"} {
-		if got, err := wanted(bases, []string{p}); err == nil {
-			t.Errorf("%s: took %v", p, got)
-		}
-	}
-}
-
 func TestEndedContextStopsThePushAndLeavesNothing(t *testing.T) {
 	from := bases(t, standin.Options{})
 	to := registry.NewProxy(t, registry.Start(t))

@@ -348,14 +348,6 @@ func (c Catalog) Release(id string) (ReleaseRow, bool) {
 	return c.Releases[i], true
 }
 
-func (c Catalog) dotnet(version string) (DotNetRow, bool) {
-	i := slices.IndexFunc(c.DotNet, func(r DotNetRow) bool { return r.Version == version })
-	if i < 0 {
-		return DotNetRow{}, false
-	}
-	return c.DotNet[i], true
-}
-
 // RetiredReference says whether nobody builds what a reference names any more.
 func (c Catalog) RetiredReference(ref string) (RetiredRow, bool) {
 	for _, r := range c.Retired {

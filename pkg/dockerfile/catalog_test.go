@@ -173,3 +173,11 @@ func TestNoImageBuildOrDateStandsInGoCode(t *testing.T) {
 		t.Fatalf("scanned %d files: %v", files, err)
 	}
 }
+
+func (c Catalog) dotnet(version string) (DotNetRow, bool) {
+	i := slices.IndexFunc(c.DotNet, func(r DotNetRow) bool { return r.Version == version })
+	if i < 0 {
+		return DotNetRow{}, false
+	}
+	return c.DotNet[i], true
+}

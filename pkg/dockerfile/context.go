@@ -89,7 +89,7 @@ func ignoreFile(l layout, opt RenderOptions, hasScript bool, names []string) []b
 
 // ownFile says whether a name in DIR is one that winpack writes.
 func ownFile(name string) bool {
-	return name == scriptFile || name == recordFile || name == ".dockerignore" || name == "Dockerfile" || strings.HasPrefix(name, "Dockerfile.ltsc")
+	return name == scriptFile || name == recordFile || name == ".dockerignore" || name == "Dockerfile" || name == "Dockerfile.dockerignore" || strings.HasPrefix(name, "Dockerfile.ltsc")
 }
 
 func ignorePath(slash string) string {

@@ -37,7 +37,7 @@ type Record struct {
 const RecordFile = recordFile
 
 // OwnFiles are the names of the files that a record lists, and its own, sorted.
-// What is no record has none, and a name that leads elsewhere is none.
+// What is no record has none, and a name that winpack never writes is none.
 func OwnFiles(record []byte) []string {
 	var r Record
 	if json.Unmarshal(record, &r) != nil || r.Schema != recordSchema {
@@ -45,7 +45,8 @@ func OwnFiles(record []byte) []string {
 	}
 	names := []string{recordFile}
 	for name := range r.Files {
-		if plainName(name) && name != recordFile {
+		// The record may be anybody's: it claims nothing that winpack does not write.
+		if ownFile(name) && name != recordFile {
 			names = append(names, name)
 		}
 	}

@@ -247,7 +247,7 @@ func TestFilesOfAnotherAppAreNotOverwritten(t *testing.T) {
 
 // A record in an app's folder is input like any other file there.
 func TestRecordClaimsNothingOutsideItsFolder(t *testing.T) {
-	got := OwnFiles([]byte(`{"schema":"winpack/record/v1","files":{"start.cmd":"","../x":"","a/b":"","a\\\\b":"",".":"","..":"","":"","/etc":"","Dockerfile":""}}`))
+	got := OwnFiles([]byte(`{"schema":"winpack/record/v1","files":{"start.cmd":"","index.html":"","Web.config":"","start.cmd.bak":"","../x":"","a/b":"","a\\\\b":"",".":"","..":"","":"","/etc":"","Dockerfile":""}}`))
 	if want := []string{recordFile, "Dockerfile", scriptFile}; !slices.Equal(got, want) {
 		t.Errorf("claims %q, want %q", got, want)
 	}

@@ -41,8 +41,8 @@ type Image struct {
 // checkBuild refuses what can't be built, before anything else is decided.
 func (res *Result) checkBuild(job Job, absolute string) error {
 	if res.Plan != nil {
-		if err := matchPlatforms(job.Build.Platforms, res.Plan.Bases); err != nil {
-			return err
+		if err := build.CheckPlatforms(res.Plan.Bases, job.Build.Platforms); err != nil {
+			return Usagef("--%w", err)
 		}
 	}
 	for _, o := range job.Build.Outputs {
@@ -163,64 +163,4 @@ func writeFile(path string, data []byte) error {
 		os.Remove(file.Name())
 	}
 	return err
-}
-
-// ParsePlatform reads the Windows build of a platform, in the spelling of
-// containerd, windows(10.0.20348.2966)/amd64, or of buildx,
-// windows/amd64:10.0.20348.2966. version is empty where none is given.
-func ParsePlatform(platform string) (version string, err error) {
-	rest, ok := strings.CutPrefix(platform, "windows")
-	if !ok {
-		return "", Usagef("--platform %q: winpack builds for windows/amd64", platform)
-	}
-	if inner, after, ok := strings.Cut(rest, ")"); ok && strings.HasPrefix(inner, "(") {
-		version, rest = inner[1:], after
-	}
-	arch, after, colon := strings.Cut(strings.TrimPrefix(rest, "/"), ":")
-	if colon {
-		if version != "" {
-			return "", Usagef("--platform %q names the Windows build twice", platform)
-		}
-		version = after
-	}
-	if !strings.HasPrefix(rest, "/") || arch != "amd64" {
-		return "", Usagef("--platform %q: winpack builds for windows/amd64", platform)
-	}
-	if (colon || strings.Contains(platform, "(")) && !isVersion(version) {
-		return "", Usagef("--platform %q: %q is not a Windows build like 10.0.BUILD.REVISION", platform, version)
-	}
-	return version, nil
-}
-
-func isVersion(s string) bool {
-	parts := strings.Split(s, ".")
-	for _, p := range parts {
-		if p == "" || len(p) > 9 || strings.Trim(p, "0123456789") != "" {
-			return false
-		}
-	}
-	return len(parts) == 3 || len(parts) == 4
-}
-
-// matchPlatforms refuses platforms that none of the planned releases has.
-func matchPlatforms(platforms []string, bases []dockerfile.Base) error {
-	for _, platform := range platforms {
-		version, err := ParsePlatform(platform)
-		if err != nil {
-			return err
-		}
-		found := version == ""
-		var have []string
-		for _, base := range bases {
-			have = append(have, fmt.Sprintf("%s (%s)", base.OS, base.OSVersion))
-			a, b := version+".", base.OSVersion+"."
-			if base.OSVersion == "" || strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
-				found = true
-			}
-		}
-		if !found {
-			return Usagef("--platform %q is none of the releases that are built, %s: choose them with --os", platform, strings.Join(have, ", "))
-		}
-	}
-	return nil
 }

@@ -81,25 +81,6 @@ func TestAppNameIsMadeSafe(t *testing.T) {
 	}
 }
 
-func TestPlatformSpellings(t *testing.T) {
-	for platform, want := range map[string]string{
-		"windows/amd64": "", "windows/amd64:10.0.20348": "10.0.20348", "windows/amd64:10.0.20348.2966": "10.0.20348.2966",
-		"windows(10.0.20348.2966)/amd64": "10.0.20348.2966", "windows(10.0.20348)/amd64": "10.0.20348",
-	} {
-		if got, err := ParsePlatform(platform); err != nil || got != want {
-			t.Errorf("%s is %q, %v; want %q", platform, got, err, want)
-		}
-	}
-	for _, platform := range []string{
-		"", "linux/amd64", "windows", "windows/", "windows/arm64", "windowsx/amd64", "windows/amd64:", "windows()/amd64", "windows(10.0.20348/amd64",
-		"windows(10.0.20348)/amd64:10.0.20348", "windows/amd64:20348", "windows(ltsc2022)/amd64", "windows/amd64/v2",
-	} {
-		if version, err := ParsePlatform(platform); !isUsage(err) {
-			t.Errorf("%q gives %q, %v", platform, version, err)
-		}
-	}
-}
-
 func TestAFileIsWrittenWholeOrNotAtAll(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "id")

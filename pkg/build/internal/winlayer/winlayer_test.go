@@ -229,40 +229,6 @@ func listed(t testing.TB, dir, name string) Entry {
 	return Entry{Path: name, Source: name, Size: info.Size(), ModTime: info.ModTime()}
 }
 
-func TestFileThatChangesFailsByItsName(t *testing.T) {
-	for what, change := range map[string]func(path string) error{
-		"grows":       func(p string) error { return os.WriteFile(p, []byte("longer content"), 0o644) },
-		"shrinks":     func(p string) error { return os.Truncate(p, 1) },
-		"is touched":  func(p string) error { return os.Chtimes(p, when, when.Add(time.Nanosecond*100)) },
-		"goes away":   os.Remove,
-		"is a folder": func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o755)) },
-	} {
-		dir := t.TempDir()
-		path := filepath.Join(dir, "data.bin")
-		if err := os.WriteFile(path, []byte("content"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(path, when, when); err != nil {
-			t.Fatal(err)
-		}
-		l, err := New([]Entry{listed(t, dir, "data.bin")}, Options{FS: os.DirFS(dir)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := change(path); err != nil {
-			t.Fatal(err)
-		}
-		rc, _ := l.Compressed()
-		if _, err := io.ReadAll(rc); err == nil || !strings.Contains(err.Error(), `"data.bin"`) || strings.Contains(err.Error(), dir) {
-			t.Errorf("a file that %s: %v", what, err)
-		}
-		rc.Close()
-		if _, err := l.Digest(); err == nil {
-			t.Errorf("a file that %s: the layer has a digest", what)
-		}
-	}
-}
-
 // growing is a file that is written to while it is read.
 type growing struct {
 	fs.File
@@ -286,33 +252,6 @@ type growingFS struct {
 func (g growingFS) Open(name string) (fs.File, error) {
 	f, err := g.FS.Open(name)
 	return growing{f, filepath.Join(g.dir, name)}, err
-}
-
-func TestFileThatGrowsWhileItIsReadFails(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "log"), []byte("line"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	l, err := New([]Entry{listed(t, dir, "log")}, Options{FS: growingFS{os.DirFS(dir), dir}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.Hash(context.Background()); err == nil || !strings.Contains(err.Error(), `"log" changed`) {
-		t.Errorf("error is %v", err)
-	}
-}
-
-func TestSameSizeAndTimeWithOtherContentFailsTheSecondReading(t *testing.T) {
-	fsys := fstest.MapFS{"a": {Data: []byte("one"), ModTime: when}}
-	l, err := New(sourced(fsys), Options{FS: fsys})
-	if err != nil {
-		t.Fatal(err)
-	}
-	read(t, l)
-	fsys["a"].Data = []byte("two")
-	if _, err := l.Hash(context.Background()); err == nil {
-		t.Error("other content gives no error")
-	}
 }
 
 func TestEndOfContextAndEarlyCloseStopEverything(t *testing.T) {
