@@ -57,6 +57,7 @@ type CLR struct {
 
 // metadata is where the metadata streams stand.
 type metadata struct {
+	sorted  uint64 // bit mask of the tables that are sorted
 	src     *source
 	strings Span
 	blobs   Span
@@ -235,12 +236,24 @@ func (c *CLR) readIdentity() error {
 	if c.Name, err = c.md.str(r.col(7)); err != nil {
 		return err
 	}
-	for i := range c.md.tables[tCustomAttribute].rows {
+	// The table is sorted by what the attributes are of (ECMA-335 II.22.10), which
+	// the header says too; where it does not, all of it is looked at.
+	rows, first := c.md.tables[tCustomAttribute].rows, uint32(0)
+	sorted := c.md.sorted>>tCustomAttribute&1 != 0
+	if sorted {
+		if first, err = c.md.search(tCustomAttribute, assemblyParent); err != nil {
+			return err
+		}
+	}
+	for i := first; i < rows; i++ {
 		r, err := c.md.row(tCustomAttribute, i+1)
 		if err != nil {
 			return err
 		}
-		if tab, n, ok := coded(hasCustomAttribute, r.col(0)); !ok || tab != tAssembly || n != 1 {
+		if r.col(0) != assemblyParent {
+			if sorted {
+				break
+			}
 			continue
 		}
 		tab, n, ok := coded(customAttributeType, r.col(1))
@@ -262,6 +275,29 @@ func (c *CLR) readIdentity() error {
 		}
 	}
 	return nil
+}
+
+// assemblyParent is the coded index of the assembly as the parent of a custom
+// attribute: row 1, tag 14 of five bits (ECMA-335 II.24.2.6).
+const assemblyParent = 1<<5 | 14
+
+// search returns how many rows of a table that is sorted by its first column come
+// before the first one with v or more.
+func (m *metadata) search(table int, v uint32) (uint32, error) {
+	low, high := uint32(0), m.tables[table].rows
+	for low < high {
+		mid := low + (high-low)/2
+		r, err := m.row(table, mid+1)
+		if err != nil {
+			return 0, err
+		}
+		if r.col(0) < v {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low, nil
 }
 
 // str returns a string of the #Strings heap.

@@ -154,6 +154,7 @@ func (m *metadata) readTables(stream Span) error {
 	}
 	heaps := head[6]
 	valid := binary.LittleEndian.Uint64(head[8:])
+	m.sorted = binary.LittleEndian.Uint64(head[16:])
 	at := stream.Offset + 24
 	if valid>>tableCount != 0 {
 		return broken(stream.Offset+8, "metadata tables 0x%x, some of which ECMA-335 does not know", valid)
