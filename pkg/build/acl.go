@@ -88,26 +88,3 @@ func parseACLs(text string) ([]aclRow, error) {
 	}
 	return t.Row, nil
 }
-
-// baseFolder returns the row of a folder itself, nil where there is none.
-func baseFolder(rows []aclRow, path string) *aclRow {
-	for i := range rows {
-		if winlayer.Fold(rows[i].path) == winlayer.Fold(path) {
-			return &rows[i]
-		}
-	}
-	return nil
-}
-
-// above returns the closest row of the folders that path lies in, nil where it
-// lies in none.
-func above(rows []aclRow, path string) *aclRow {
-	var best *aclRow
-	for i := range rows {
-		r := &rows[i]
-		if winlayer.Below(path, r.path) && winlayer.Fold(path) != winlayer.Fold(r.path) && (best == nil || len(r.path) > len(best.path)) {
-			best = r
-		}
-	}
-	return best
-}

@@ -121,7 +121,7 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	for _, s := range j.sources {
 		j.say("resolve", s.Reference, "%s is Windows %s, %s", s.Reference, s.OSVersion, s.Digest)
 	}
-	j.layer, err = appLayer(j.req.Plan, j.req.App, layerOptions{
+	j.layer, err = appLayer(ctx, j.req.Plan, j.req.App, layerOptions{
 		Epoch:    j.req.Epoch,
 		Progress: j.counted("layer", "app"),
 	})

@@ -1,11 +1,11 @@
 package build
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,12 +32,12 @@ type layerOptions struct {
 // A later copy of the same name wins over an earlier one; two names of one copy
 // that differ only in case are an error. The app folder's own times, modes and
 // owners, and those of folders in it, are not read.
-func appLayer(plan dockerfile.Plan, app fs.FS, opts layerOptions) (*winlayer.Layer, error) {
+func appLayer(ctx context.Context, plan dockerfile.Plan, app fs.FS, opts layerOptions) (*winlayer.Layer, error) {
 	rows, err := folderACLs()
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{app: app, rows: rows, index: map[string]int32{}}
+	t := &tree{app: app, rows: rows, root: &place{}}
 	for _, s := range plan.Steps {
 		switch s.Kind {
 		case dockerfile.StepCopy:
@@ -53,9 +53,8 @@ func appLayer(plan dockerfile.Plan, app fs.FS, opts layerOptions) (*winlayer.Lay
 		if err != nil {
 			return nil, err
 		}
-		if err := t.put(winlayer.Entry{Path: to, Content: content}, false); err != nil {
-			return nil, err
-		}
+		at := t.place(path.Dir(to))
+		at.parts = append(at.parts, part{step: t.next(), file: path.Base(to), content: content})
 	}
 	for _, s := range plan.Steps {
 		if s.Kind == dockerfile.StepGrant {
@@ -64,10 +63,11 @@ func appLayer(plan dockerfile.Plan, app fs.FS, opts layerOptions) (*winlayer.Lay
 			}
 		}
 	}
-	if len(t.entries) == 0 {
-		return nil, nil
+	l, err := winlayer.New(ctx, t.walk, winlayer.Options{FS: app, Epoch: opts.Epoch, Progress: opts.Progress})
+	if err != nil || l.Len() == 0 {
+		return nil, err
 	}
-	return winlayer.New(t.entries, winlayer.Options{FS: app, Index: t.index, Epoch: opts.Epoch, Progress: opts.Progress})
+	return l, nil
 }
 
 // windowsPath turns C:\a\b into a/b.
@@ -83,21 +83,60 @@ func windowsPath(name string) (string, error) {
 	return rest, nil
 }
 
-// tree gathers the entries of a layer.
+// tree is what the steps of a plan put into an image. It holds no list of the
+// app's files: each walk reads their folders, so that memory does not depend on
+// how many there are.
 type tree struct {
-	app     fs.FS
-	rows    []aclRow
-	entries []winlayer.Entry
-	index   map[string]int32 // into entries, by folded path
+	app    fs.FS
+	rows   []aclRow
+	root   *place // C:\
+	grants []sddl.SID
+	steps  int
 }
 
-// find returns the entry of a path, nil where there is none. It holds until the
-// next entry is added.
-func (t *tree) find(path string) *winlayer.Entry {
-	if i, ok := t.index[winlayer.Fold(path)]; ok {
-		return &t.entries[i]
+// place is a folder of the image that a step names. Places and parts are kept in
+// the order of steps, of which earlier ones decide how a name is spelled.
+type place struct {
+	name   string
+	step   int
+	below  []*place
+	parts  []part
+	grants []int // into tree.grants: what starts here and reaches all below
+}
+
+// part is what one step puts into a folder: what a folder of the app holds, or a file.
+type part struct {
+	step    int
+	dir     origin // of the app
+	file    string // the name of a file, and
+	content []byte // its content, nil where it is dir.name
+}
+
+func (t *tree) next() int {
+	t.steps++
+	return t.steps
+}
+
+// place returns the place of a path below C:\, which is made where there is none.
+func (t *tree) place(to string) *place {
+	at := t.root
+	if to == "" || to == "." {
+		return at
 	}
-	return nil
+	step := t.next()
+names:
+	for name := range strings.SplitSeq(to, "/") {
+		for _, p := range at.below {
+			if winlayer.Fold(p.name) == winlayer.Fold(name) {
+				at = p
+				continue names
+			}
+		}
+		p := &place{name: name, step: step}
+		at.below = append(at.below, p)
+		at = p
+	}
+	return at
 }
 
 // copy adds what a copy step names.
@@ -106,100 +145,28 @@ func (t *tree) copy(s dockerfile.Step) error {
 	if err != nil {
 		return err
 	}
-	w := &walker{fsys: t.app, root: s.From}
-	for _, x := range s.Exclude {
-		w.exclude = append(w.exclude, winlayer.Fold(x))
+	if !fs.ValidPath(s.From) {
+		return fmt.Errorf("%q is no path below the app folder", s.From)
 	}
-	names := map[string]string{} // of this step, by folded target
-	return w.walk(func(rel, source string, info fs.FileInfo) error {
-		target := path.Join(to, rel)
-		if rel == "" && !info.IsDir() { // From is a file
-			target = path.Join(to, path.Base(s.From))
-		}
-		if target == "" || target == "." {
-			return nil
-		}
-		key := winlayer.Fold(target)
-		if other, ok := names[key]; ok {
-			return fmt.Errorf("%q and %q are one name on Windows, which does not tell case apart: rename one or take it out of the folder", other, source)
-		}
-		names[key] = source
-		e := winlayer.Entry{Path: target, Folder: info.IsDir()}
-		if !e.Folder {
-			e.Source, e.Size, e.ModTime = source, info.Size(), info.ModTime()
-			if strings.HasSuffix(e.Path, source) {
-				e.Source = e.Path[len(e.Path)-len(source):] // one string for both
-			}
-		}
-		return t.put(e, true)
-	})
-}
-
-// put adds an entry and the folders above it. Names of folders and files that are
-// there already keep their spelling, as on Windows.
-func (t *tree) put(e winlayer.Entry, replace bool) error {
-	if err := winlayer.CheckPath(e.Path, e.Folder); err != nil {
-		if e.Source != "" {
-			return fmt.Errorf("%q: %w", e.Source, err)
-		}
+	name, mode, err := follow(t.app, s.From)
+	if err != nil {
 		return err
 	}
-	if dir := path.Dir(e.Path); dir != "." {
-		if err := t.put(winlayer.Entry{Path: dir, Folder: true}, true); err != nil {
-			return err
+	p := part{dir: origin{name: name}}
+	switch {
+	case mode.IsDir():
+		for _, x := range s.Exclude {
+			p.dir.exclude = append(p.dir.exclude, winlayer.Fold(x))
 		}
-		if parent := t.find(dir).Path; !strings.HasPrefix(e.Path, parent+"/") { // the folder is there in another spelling
-			e.Path = parent + "/" + path.Base(e.Path)
-		}
+	case mode.IsRegular():
+		p.file = path.Base(s.From)
+	default:
+		return fmt.Errorf("%q is a %s, neither file nor folder: take it out of the folder", s.From, kindOf(mode))
 	}
-	if old := t.find(e.Path); old != nil {
-		if old.Folder != e.Folder || !replace {
-			return fmt.Errorf("%q is put into the image twice", `C:\`+strings.ReplaceAll(e.Path, "/", `\`))
-		}
-		if !e.Folder {
-			e.Path, e.Descriptor = old.Path, old.Descriptor
-			*old = e
-		}
-		return nil
-	}
-	if err := t.describe(&e); err != nil {
-		return err
-	}
-	t.index[winlayer.Fold(e.Path)] = int32(len(t.entries))
-	t.entries = append(t.entries, e)
+	at := t.place(to)
+	p.step = t.next()
+	at.parts = append(at.parts, p)
 	return nil
-}
-
-// describe gives an entry the descriptor that its place asks for.
-func (t *tree) describe(e *winlayer.Entry) error {
-	row := above(t.rows, e.Path)
-	if own := baseFolder(t.rows, e.Path); own != nil {
-		e.Path = own.path
-		if own.SDDL == "" || !e.Folder {
-			return unknownFolder(e.Path)
-		}
-		e.Descriptor = &own.self
-		return nil
-	}
-	if row == nil {
-		e.Descriptor = winlayer.Default(e.Folder)
-		return nil
-	}
-	if row.Closed {
-		return unknownFolder(e.Path)
-	}
-	e.Descriptor = winlayer.Default(e.Folder)
-	if e.Folder && row.BelowFolder != "" {
-		e.Descriptor = &row.belowFolder
-	}
-	if !e.Folder && row.BelowFile != "" {
-		e.Descriptor = &row.belowFile
-	}
-	return nil
-}
-
-func unknownFolder(p string) error {
-	return fmt.Errorf("%q belongs to the base image, and which access list it has there is not known: put the app into a folder of its own", `C:\`+strings.ReplaceAll(p, "/", `\`))
 }
 
 // grant lets a trustee modify a folder, what is made in it later, and every file
@@ -216,31 +183,8 @@ func (t *tree) grant(s dockerfile.Step) error {
 	if err != nil {
 		return fmt.Errorf("granting write access to %q: %w", s.To, err)
 	}
-	if t.find(to) == nil {
-		if err := t.put(winlayer.Entry{Path: to, Folder: true}, true); err != nil {
-			return err
-		}
-	}
-	granted := map[*sddl.Descriptor]*sddl.Descriptor{}
-	for i := range t.entries {
-		e := &t.entries[i]
-		if !winlayer.Below(e.Path, to) {
-			continue
-		}
-		// A descriptor is that of files or that of folders, never of both.
-		if granted[e.Descriptor] == nil {
-			ace := sddl.ACE{Mask: modify, SID: sid}
-			if e.Folder {
-				ace.Flags = sddl.ObjectInherit | sddl.ContainerInherit
-			}
-			d := e.Descriptor
-			if !slices.Contains(d.DACL, ace) {
-				more := d.Allow(ace)
-				d = &more
-			}
-			granted[e.Descriptor] = d
-		}
-		e.Descriptor = granted[e.Descriptor]
-	}
+	at := t.place(to)
+	at.grants = append(at.grants, len(t.grants))
+	t.grants = append(t.grants, sid)
 	return nil
 }

@@ -78,7 +78,7 @@ func unpack(t testing.TB, l *winlayer.Layer) (files map[string][]byte, lists map
 
 func build(t testing.TB, app fs.FS, steps ...dockerfile.Step) *winlayer.Layer {
 	t.Helper()
-	l, err := appLayer(dockerfile.Plan{Steps: steps}, app, layerOptions{})
+	l, err := appLayer(t.Context(), dockerfile.Plan{Steps: steps}, app, layerOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func build(t testing.TB, app fs.FS, steps ...dockerfile.Step) *winlayer.Layer {
 
 func refused(t testing.TB, app fs.FS, steps ...dockerfile.Step) string {
 	t.Helper()
-	_, err := appLayer(dockerfile.Plan{Steps: steps}, app, layerOptions{})
+	_, err := appLayer(t.Context(), dockerfile.Plan{Steps: steps}, app, layerOptions{})
 	if err == nil {
 		t.Errorf("%+v gives a layer instead of an error", steps)
 		return ""
@@ -116,7 +116,8 @@ func TestFoldersOfTheBaseKeepTheirLists(t *testing.T) {
 	}
 	_, lists := unpack(t, build(t, fstest.MapFS{"a.txt": {}, "sub/b.txt": {}}, copyStep(`C:\INETPUB\WWWROOT`), copyStep(`C:\app`), copyStep(`C:\Program Files\shop`)))
 	for _, path := range []string{"inetpub", "inetpub/wwwroot", "Program Files"} {
-		if want := baseFolder(rows, path).self.String(); lists[path] != want {
+		at := slices.IndexFunc(rows, func(r aclRow) bool { return r.path == path })
+		if want := rows[at].self.String(); lists[path] != want {
 			t.Errorf("%s has %s, want %s", path, lists[path], want)
 		}
 	}
@@ -179,7 +180,7 @@ func TestStartScriptIsInTheLayerWithoutGrants(t *testing.T) {
 	if !ok {
 		t.Fatal("the plan has no script")
 	}
-	l, err := appLayer(plan, fstest.MapFS{"a": {Data: []byte("x"), ModTime: layerTime}}, layerOptions{})
+	l, err := appLayer(t.Context(), plan, fstest.MapFS{"a": {Data: []byte("x"), ModTime: layerTime}}, layerOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,6 +225,61 @@ func TestLaterCopyWins(t *testing.T) {
 		dockerfile.Step{Kind: dockerfile.StepCopy, From: "a", To: `C:\app`}, dockerfile.Step{Kind: dockerfile.StepCopy, From: "b", To: `C:\APP`}))
 	if string(files["app/x.txt"]) != "second" || len(files) != 2 {
 		t.Errorf("the layer holds %q", files)
+	}
+}
+
+func TestCopiesThatMeetInAFolderBecomeOne(t *testing.T) {
+	app := fstest.MapFS{
+		"Site/Bin/a.dll": {Data: []byte("a")}, "Site/readme.txt": {Data: []byte("site")},
+		"more/b.dll": {Data: []byte("b")}, "more/A.DLL": {Data: []byte("newer")}, "more/deep/x": {Data: []byte("x")}, "tool.exe": {Data: []byte("tool")},
+	}
+	files, lists := unpack(t, build(t, app,
+		dockerfile.Step{Kind: dockerfile.StepCopy, From: "Site", To: `C:\app`},
+		dockerfile.Step{Kind: dockerfile.StepCopy, From: "more", To: `C:\App\bin`},
+		dockerfile.Step{Kind: dockerfile.StepCopy, From: "tool.exe", To: `C:\app\Tools`},
+		grantStep(`C:\app\BIN\a.dll`, "S-1-5-32-545"), grantStep(`C:\app\tools\logs`, "S-1-5-32-545")))
+	want := map[string]string{"app/Bin/a.dll": "newer", "app/Bin/b.dll": "b", "app/Bin/deep/x": "x", "app/readme.txt": "site", "app/Tools/tool.exe": "tool"}
+	for name, content := range want {
+		if string(files[name]) != content {
+			t.Errorf("%s is %q, want %q", name, files[name], content)
+		}
+	}
+	if len(files) != len(want)+5 { // app, bin, deep, Tools, logs
+		t.Errorf("the layer holds %d names: %q", len(files), files)
+	}
+	if !strings.Contains(lists["app/Bin/a.dll"], "(A;;0x1301bf;;;BU)") || strings.Contains(lists["app/Bin/b.dll"], "0x1301bf") {
+		t.Errorf("the grant on a file gives %s and beside it %s", lists["app/Bin/a.dll"], lists["app/Bin/b.dll"])
+	}
+	if !strings.Contains(lists["app/Tools/logs"], "(A;OICI;0x1301bf;;;BU)") || strings.Contains(lists["app/Tools"], "0x1301bf") {
+		t.Errorf("the grant on a new folder gives %s and above it %s", lists["app/Tools/logs"], lists["app/Tools"])
+	}
+	msg := refused(t, fstest.MapFS{"a/x": {}, "b/X/y": {}},
+		dockerfile.Step{Kind: dockerfile.StepCopy, From: "a", To: `C:\app`}, dockerfile.Step{Kind: dockerfile.StepCopy, From: "b", To: `C:\app`})
+	if !strings.Contains(msg, `"C:\app\x" is put into the image twice`) {
+		t.Error(msg)
+	}
+	// Names of one copy stay an error beside another copy.
+	msg = refused(t, fstest.MapFS{"a/é": {}, "a/É": {}, "b/z": {}},
+		dockerfile.Step{Kind: dockerfile.StepCopy, From: "b", To: `C:\app`}, dockerfile.Step{Kind: dockerfile.StepCopy, From: "a", To: `C:\app`})
+	if !strings.Contains(msg, `"a/É" and "a/é" are one name`) {
+		t.Error(msg)
+	}
+}
+
+func TestFileThatComesOrGoesBetweenTwoReadingsFailsTheBuild(t *testing.T) {
+	for what, change := range map[string]func(app fstest.MapFS){
+		"comes":        func(app fstest.MapFS) { app["b/new"] = &fstest.MapFile{} },
+		"comes last":   func(app fstest.MapFS) { app["z"] = &fstest.MapFile{} },
+		"goes":         func(app fstest.MapFS) { delete(app, "b/x") },
+		"goes at last": func(app fstest.MapFS) { delete(app, "c") },
+		"is a folder":  func(app fstest.MapFS) { delete(app, "c"); app["c/d"] = &fstest.MapFile{} },
+	} {
+		app := fstest.MapFS{"a": {}, "b/x": {}, "c": {}}
+		l := build(t, app, copyStep(`C:\app`))
+		change(app)
+		if _, err := l.Hash(t.Context()); err == nil || !strings.Contains(err.Error(), "build again when nothing writes to") {
+			t.Errorf("a file %s: %v", what, err)
+		}
 	}
 }
 

@@ -18,78 +18,64 @@ const maxLinks = 40
 // maxEntries bounds what folder links that lead to folders with links can blow up.
 const maxEntries = 4_000_000
 
-// walker lists an app folder for a copy. Symbolic links are followed where they
-// stay inside the app folder, and what they lead to is copied under the link's
+// origin is a file or folder of the app on its way into the image.
+type origin struct {
+	name    string // in the file system, after links
+	rel     string // below what the step copies, "" for that itself
+	exclude []string
+	above   []string // the folders that it was reached through
+}
+
+// found is one name that a folder holds.
+type found struct {
+	name   string
+	folder bool
+	origin
+}
+
+// list gives what a folder of the app holds. Symbolic links are followed where
+// they stay inside the app folder, and what they lead to stands under the link's
 // name: a link in a layer is a reparse point, which many programs and importers
 // treat differently from a file. A link that leads out, nowhere or into a loop is
 // an error.
-type walker struct {
-	fsys    fs.FS
-	root    string   // slash-separated, "." for all
-	exclude []string // folded, below root
-	seen    int
-}
-
-type visitFunc func(rel, source string, info fs.FileInfo) error
-
-// walk calls visit with each file and folder: its path below root ("" for root
-// itself), its real name in the file system, and what it is.
-func (w *walker) walk(visit visitFunc) error {
-	if !fs.ValidPath(w.root) {
-		return fmt.Errorf("%q is no path below the app folder", w.root)
-	}
-	source, info, err := w.resolve(w.root)
+func list(fsys fs.FS, dir origin) ([]found, error) {
+	entries, err := fs.ReadDir(fsys, dir.name)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("reading folder %q: %w", dir.name, pathCause(err))
 	}
-	return w.visit("", source, info, nil, visit)
-}
-
-func (w *walker) visit(rel, source string, info fs.FileInfo, above []string, visit visitFunc) error {
-	if w.seen++; w.seen > maxEntries {
-		return fmt.Errorf("the app folder has more than %d files, at %q", maxEntries, source)
-	}
-	if !info.IsDir() {
-		if !info.Mode().IsRegular() {
-			return fmt.Errorf("%q is a %s, neither file nor folder: take it out of the folder", source, kindOf(info.Mode()))
-		}
-		return visit(rel, source, info)
-	}
-	if err := visit(rel, source, info); err != nil {
-		return err
-	}
-	above = append(above, source)
-	entries, err := fs.ReadDir(w.fsys, source)
-	if err != nil {
-		return fmt.Errorf("reading folder %q: %w", source, pathCause(err))
-	}
+	above := append(slices.Clip(dir.above), dir.name)
+	all := make([]found, 0, len(entries))
 	for _, d := range entries {
-		below := path.Join(rel, d.Name())
-		if slices.Contains(w.exclude, winlayer.Fold(below)) {
+		f := found{name: d.Name(), origin: origin{name: path.Join(dir.name, d.Name()), above: above}}
+		mode := d.Type()
+		if mode&fs.ModeSymlink == 0 && !mode.IsDir() && len(dir.exclude) == 0 && mode.IsRegular() {
+			all = append(all, f) // nearly all of them
 			continue
 		}
-		name := path.Join(source, d.Name())
-		next := name
-		var info fs.FileInfo
-		if d.Type()&fs.ModeSymlink != 0 {
-			if next, info, err = w.resolve(name); err != nil {
-				return err
-			}
-			if info.IsDir() && slices.ContainsFunc(above, func(a string) bool { return a == next }) {
-				return fmt.Errorf("link %q leads to folder %q, in which it lies: take it out of the folder", name, next)
-			}
-		} else if info, err = d.Info(); err != nil {
-			return fmt.Errorf("reading %q: %w", name, pathCause(err))
+		f.rel, f.exclude = path.Join(dir.rel, d.Name()), dir.exclude
+		if slices.Contains(f.exclude, winlayer.Fold(f.rel)) {
+			continue
 		}
-		if err := w.visit(below, next, info, above[:len(above):len(above)], visit); err != nil {
-			return err
+		if mode&fs.ModeSymlink != 0 {
+			link := f.origin.name
+			if f.origin.name, mode, err = follow(fsys, link); err != nil {
+				return nil, err
+			}
+			if mode.IsDir() && slices.Contains(above, f.origin.name) {
+				return nil, fmt.Errorf("link %q leads to folder %q, in which it lies: take it out of the folder", link, f.origin.name)
+			}
 		}
+		if f.folder = mode.IsDir(); !f.folder && !mode.IsRegular() {
+			return nil, fmt.Errorf("%q is a %s, neither file nor folder: take it out of the folder", f.origin.name, kindOf(mode))
+		}
+		all = append(all, f)
 	}
-	return nil
+	return all, nil
 }
 
-// resolve follows the links of a name inside the app folder.
-func (w *walker) resolve(name string) (string, fs.FileInfo, error) {
+// follow resolves the links of a name inside the app folder, and says what kind
+// of file it leads to.
+func follow(fsys fs.FS, name string) (string, fs.FileMode, error) {
 	pending := strings.Split(name, "/")
 	at := "."
 	links := 0
@@ -103,7 +89,7 @@ func (w *walker) resolve(name string) (string, fs.FileInfo, error) {
 				continue
 			case "..":
 				if at == "." {
-					return "", nil, fmt.Errorf("link %q leads out of the app folder: take it out of the folder", name)
+					return "", 0, fmt.Errorf("link %q leads out of the app folder: take it out of the folder", name)
 				}
 				at, info = path.Dir(at), nil
 				continue
@@ -111,30 +97,30 @@ func (w *walker) resolve(name string) (string, fs.FileInfo, error) {
 			at = path.Join(at, part)
 		}
 		var err error
-		if info, err = fs.Lstat(w.fsys, at); err != nil {
+		if info, err = fs.Lstat(fsys, at); err != nil {
 			if links > 0 && errors.Is(err, fs.ErrNotExist) {
-				return "", nil, fmt.Errorf("link %q leads to %q, which is not there: take it out of the folder", name, at)
+				return "", 0, fmt.Errorf("link %q leads to %q, which is not there: take it out of the folder", name, at)
 			}
-			return "", nil, fmt.Errorf("reading %q: %w", at, pathCause(err))
+			return "", 0, fmt.Errorf("reading %q: %w", at, pathCause(err))
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
 			continue
 		}
 		if links++; links > maxLinks {
-			return "", nil, fmt.Errorf("link %q leads into a loop: take it out of the folder", name)
+			return "", 0, fmt.Errorf("link %q leads into a loop: take it out of the folder", name)
 		}
-		target, err := fs.ReadLink(w.fsys, at)
+		target, err := fs.ReadLink(fsys, at)
 		if err != nil {
-			return "", nil, fmt.Errorf("reading link %q: %w", at, pathCause(err))
+			return "", 0, fmt.Errorf("reading link %q: %w", at, pathCause(err))
 		}
 		target = strings.ReplaceAll(target, `\`, "/")
 		if strings.HasPrefix(target, "/") || len(target) > 1 && target[1] == ':' {
-			return "", nil, fmt.Errorf("link %q leads out of the app folder: take it out of the folder", name)
+			return "", 0, fmt.Errorf("link %q leads out of the app folder: take it out of the folder", name)
 		}
 		pending = append(strings.Split(target, "/"), pending...)
 		at, info = path.Dir(at), nil
 	}
-	return at, info, nil
+	return at, info.Mode(), nil
 }
 
 func kindOf(m fs.FileMode) string {

@@ -28,10 +28,7 @@ func TestFileThatChangesFailsByItsName(t *testing.T) {
 		if err := os.Chtimes(path, when, when); err != nil {
 			t.Fatal(err)
 		}
-		l, err := New([]Entry{listed(t, dir, "data.bin")}, Options{FS: os.DirFS(dir)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := layer(t, Options{FS: os.DirFS(dir)}, Entry{Path: "data.bin", Source: "data.bin"})
 		if err := change(path); err != nil {
 			t.Fatal(err)
 		}
@@ -51,10 +48,7 @@ func TestFileThatGrowsWhileItIsReadFails(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "log"), []byte("line"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	l, err := New([]Entry{listed(t, dir, "log")}, Options{FS: growingFS{os.DirFS(dir), dir}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := layer(t, Options{FS: growingFS{os.DirFS(dir), dir}}, Entry{Path: "log", Source: "log"})
 	if _, err := l.Hash(context.Background()); err == nil || !strings.Contains(err.Error(), `"log" changed`) {
 		t.Errorf("error is %v", err)
 	}
@@ -62,10 +56,7 @@ func TestFileThatGrowsWhileItIsReadFails(t *testing.T) {
 
 func TestSameSizeAndTimeWithOtherContentFailsTheSecondReading(t *testing.T) {
 	fsys := fstest.MapFS{"a": {Data: []byte("one"), ModTime: when}}
-	l, err := New(sourced(fsys), Options{FS: fsys})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := layer(t, Options{FS: fsys}, sourced(fsys)...)
 	read(t, l)
 	fsys["a"].Data = []byte("two")
 	if _, err := l.Hash(context.Background()); err == nil {

@@ -2,6 +2,7 @@ package winlayer
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"io/fs"
 	"strconv"
 	"time"
+
+	"github.com/winpack/winpack/pkg/build/internal/sddl"
 )
 
 // FILE_ATTRIBUTE_DIRECTORY and FILE_ATTRIBUTE_ARCHIVE, [MS-FSCC] 2.6.
@@ -31,40 +34,78 @@ const copyChunk = 1 << 20
 func (l *Layer) writeTar(ctx context.Context, w io.Writer) error {
 	tw := tar.NewWriter(w)
 	for _, root := range []string{"Hives", "Files"} {
-		if err := tw.WriteHeader(l.header(root, true, 0, l.newest, "")); err != nil {
+		if err := tw.WriteHeader(header(root, true, 0, l.newest, "")); err != nil {
 			return fmt.Errorf("writing %q: %w", root, err)
 		}
 	}
-	buf := make([]byte, copyChunk)
-	done := int64(0)
-	for _, e := range l.entries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		hdr := l.header("Files/"+e.Path, e.Folder, e.Size, l.fileTime(e), l.descriptor(e))
-		if err := tw.WriteHeader(hdr); err != nil {
-			return fmt.Errorf("writing %q: %w", e.Path, err)
-		}
-		var err error
-		switch {
-		case e.Folder:
-		case e.Source == "":
-			_, err = tw.Write(e.Content)
-		default:
-			err = l.copyFile(ctx, tw, e, buf, done)
-		}
-		if err != nil {
-			return err
-		}
-		done += e.Size
-		if l.opts.Progress != nil && !e.Folder {
-			l.opts.Progress(done, l.total)
-		}
+	c := copier{Layer: l, ctx: ctx, tw: tw, buf: make([]byte, copyChunk), sds: map[*sddl.Descriptor]string{}}
+	if err := l.walk(c.entry); err != nil {
+		return err
+	}
+	if c.at != len(l.marks) {
+		return errNotSame
 	}
 	return tw.Close()
 }
 
-func (l *Layer) header(name string, folder bool, size int64, t time.Time, rawsd string) *tar.Header {
+// copier is one writing of a layer.
+type copier struct {
+	*Layer
+	ctx  context.Context
+	tw   *tar.Writer
+	buf  []byte
+	sds  map[*sddl.Descriptor]string // encoded
+	at   int                         // in marks
+	done int64                       // bytes of content
+}
+
+// entry writes one entry, which must be what New saw in its place.
+func (c *copier) entry(e Entry) error {
+	if err := c.ctx.Err(); err != nil {
+		return err
+	}
+	if c.at == len(c.marks) || c.marks[c.at].path != c.pathMark(e) {
+		return fmt.Errorf("files were added or removed near %q while the app was read: build again when nothing writes to it", cmp.Or(e.Source, e.Path))
+	}
+	was := c.marks[c.at].state
+	c.at++
+	if !e.Folder && e.Source != "" {
+		return c.file(e, was)
+	}
+	if err := c.header(e, int64(len(e.Content)), c.newest); err != nil {
+		return err
+	}
+	if _, err := c.tw.Write(e.Content); err != nil {
+		return fmt.Errorf("writing %q: %w", e.Path, err)
+	}
+	c.progress(int64(len(e.Content)))
+	return nil
+}
+
+func (c *copier) header(e Entry, size int64, t time.Time) error {
+	d := e.Descriptor
+	if d == nil {
+		d = Default(e.Folder)
+	}
+	raw, ok := c.sds[d]
+	if !ok {
+		raw = base64.StdEncoding.EncodeToString(d.Binary())
+		c.sds[d] = raw
+	}
+	if err := c.tw.WriteHeader(header("Files/"+e.Path, e.Folder, size, t, raw)); err != nil {
+		return fmt.Errorf("writing %q: %w", e.Path, err)
+	}
+	return nil
+}
+
+func (c *copier) progress(more int64) {
+	c.done += more
+	if c.opts.Progress != nil && more > 0 {
+		c.opts.Progress(c.done, c.total)
+	}
+}
+
+func header(name string, folder bool, size int64, t time.Time, rawsd string) *tar.Header {
 	attr, mode, flag := attrArchive, int64(modeFile|0o644), byte(tar.TypeReg)
 	if folder {
 		attr, mode, flag = attrDirectory, modeDir|0o755, tar.TypeDir
@@ -84,29 +125,14 @@ func (l *Layer) header(name string, folder bool, size int64, t time.Time, rawsd 
 	return hdr
 }
 
-// descriptor returns an entry's descriptor as it stands in the header.
-func (l *Layer) descriptor(e Entry) string {
-	d := e.Descriptor
-	if d == nil {
-		d = Default(e.Folder)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	text, ok := l.sds[d]
-	if !ok {
-		text = base64.StdEncoding.EncodeToString(d.Binary())
-		l.sds[d] = text
-	}
-	return text
-}
-
 func changed(name string) error {
 	return fmt.Errorf("%q changed while it was read: build again when nothing writes to it", name)
 }
 
-// copyFile writes exactly the bytes that were announced, or fails by the file's name.
-func (l *Layer) copyFile(ctx context.Context, w io.Writer, e Entry, buf []byte, done int64) (err error) {
-	f, err := l.opts.FS.Open(e.Source)
+// file writes a file as it was when New saw it and is when it was read, or fails by
+// its name.
+func (c *copier) file(e Entry, was uint32) error {
+	f, err := c.opts.FS.Open(e.Source)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("reading %q: it was there and is gone: build again when nothing writes to it", e.Source)
@@ -114,33 +140,34 @@ func (l *Layer) copyFile(ctx context.Context, w io.Writer, e Entry, buf []byte, 
 		return fmt.Errorf("reading %q: %w", e.Source, cause(err))
 	}
 	defer f.Close()
-	same := func() error {
+	state := func() (fs.FileInfo, error) {
 		info, err := f.Stat()
 		if err != nil {
-			return fmt.Errorf("reading %q: %w", e.Source, cause(err))
+			return nil, fmt.Errorf("reading %q: %w", e.Source, cause(err))
 		}
-		if !info.Mode().IsRegular() || info.Size() != e.Size || !info.ModTime().Equal(e.ModTime) {
-			return changed(e.Source)
+		if !info.Mode().IsRegular() || c.stateMark(info) != was {
+			return nil, changed(e.Source)
 		}
-		return nil
+		return info, nil
 	}
-	if err := same(); err != nil {
+	info, err := state()
+	if err != nil {
 		return err
 	}
-	left := e.Size
-	for left > 0 {
-		if err := ctx.Err(); err != nil {
+	if err := c.header(e, info.Size(), c.fileTime(info.ModTime())); err != nil {
+		return err
+	}
+	for left := info.Size(); left > 0; {
+		if err := c.ctx.Err(); err != nil {
 			return err
 		}
-		n, err := f.Read(buf[:min(left, int64(len(buf)))])
+		n, err := f.Read(c.buf[:min(left, int64(len(c.buf)))])
 		if n > 0 {
-			if _, err := w.Write(buf[:n]); err != nil {
+			if _, err := c.tw.Write(c.buf[:n]); err != nil {
 				return fmt.Errorf("writing %q: %w", e.Source, err)
 			}
 			left -= int64(n)
-			if l.opts.Progress != nil && left > 0 {
-				l.opts.Progress(done+e.Size-left, l.total)
-			}
+			c.progress(int64(n))
 		}
 		if err == io.EOF && left > 0 {
 			return changed(e.Source)
@@ -149,7 +176,8 @@ func (l *Layer) copyFile(ctx context.Context, w io.Writer, e Entry, buf []byte, 
 			return fmt.Errorf("reading %q: %w", e.Source, cause(err))
 		}
 	}
-	return same()
+	_, err = state()
+	return err
 }
 
 // cause takes the path off an error that is about to be named by its path below

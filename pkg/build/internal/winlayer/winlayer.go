@@ -9,9 +9,10 @@ package winlayer
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,18 +28,22 @@ type Entry struct {
 	// Path is the Windows path below C:\, slash-separated: "inetpub/wwwroot/a.txt".
 	Path   string
 	Folder bool
-	// Source is the file's name in Options.FS. Where it is empty, Content is the
-	// file, and the file carries the newest time of the layer's sourced files.
+	// Source is the file's name in Options.FS; of a folder it only stands in errors.
+	// Where a file has none, Content is the file, and it carries the newest time of
+	// the layer's sourced files.
 	Source  string
 	Content []byte
-	// Size in bytes and ModTime are those of Source when it was listed; a source
-	// that differs from them when it is read fails the layer.
-	Size    int64
-	ModTime time.Time
 	// Descriptor is the security descriptor, which entries may share and nobody
-	// changes. Nil stands for DefaultFolder or DefaultFile.
+	// changes. Nil stands for that of Default.
 	Descriptor *sddl.Descriptor
 }
+
+// Walk calls visit with each entry of a layer: a folder before what lies in it, all
+// of that before the next name, and the names in a folder in ascending order of
+// their bytes. It ends with visit's first error. It is called each time the layer
+// is read, from several goroutines at once if they read, and gives the same each
+// time unless the app has changed.
+type Walk func(visit func(Entry) error) error
 
 // Options of a layer.
 type Options struct {
@@ -46,10 +51,6 @@ type Options struct {
 	FS fs.FS
 	// Epoch is SOURCE_DATE_EPOCH: no time in the layer is later. Nil means no limit.
 	Epoch *time.Time
-	// Index, where it is not nil, gives the place of each entry by Fold of its path,
-	// every folder above an entry being one too. The entries are then kept and
-	// sorted in place instead of copied, which halves the memory for large apps.
-	Index map[string]int32
 	// MediaType is types.OCILayer (also when empty) or types.DockerLayer.
 	MediaType types.MediaType
 	// Progress is told the bytes of file content read so far, and their total. It
@@ -61,12 +62,15 @@ type Options struct {
 // v1.Layer; Digest and Size are stream.ErrNotComputed until it was read to its
 // end once, DiffID until then or until Hash. Two reads give the same bytes or an
 // error. It is safe for use from several goroutines.
+//
+// It keeps eight bytes for each entry, so that an app of any size can be written.
 type Layer struct {
-	entries []Entry
-	opts    Options
-	total   int64
-	newest  time.Time
-	sds     map[*sddl.Descriptor]string // encoded descriptors
+	walk   Walk
+	opts   Options
+	total  int64 // bytes of content
+	newest time.Time
+	marks  []mark // in the order of walk
+	seed   maphash.Seed
 
 	mu     sync.Mutex
 	diffID *v1.Hash
@@ -74,13 +78,17 @@ type Layer struct {
 	size   int64
 }
 
+// mark is what is remembered of an entry, to see whether it has changed.
+type mark struct{ path, state uint32 }
+
 // FallbackTime is the time of a layer without sourced files or epoch, and of
 // files whose file system knows no times.
 var FallbackTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// New checks every name, adds the folders that are missing above the entries and
-// sorts. Folders may be listed twice when they are the same in everything.
-func New(entries []Entry, opts Options) (*Layer, error) {
+// New walks the layer once: it checks names and order, and asks for the state of
+// every file. The error is that of the first name that cannot be in a layer, or of
+// reading.
+func New(ctx context.Context, walk Walk, opts Options) (*Layer, error) {
 	switch opts.MediaType {
 	case "":
 		opts.MediaType = types.OCILayer
@@ -88,153 +96,124 @@ func New(entries []Entry, opts Options) (*Layer, error) {
 	default:
 		return nil, fmt.Errorf("media type %q is no gzip layer", opts.MediaType)
 	}
-	l := &Layer{opts: opts, sds: map[*sddl.Descriptor]string{}}
-	if opts.Index != nil {
-		if err := l.keep(entries, opts.Index); err != nil {
-			return nil, err
+	l := &Layer{walk: walk, opts: opts, seed: maphash.MakeSeed()}
+	var names order
+	found := false
+	err := walk(func(e Entry) error {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		l.opts.Index = nil
-	} else {
-		l.entries = make([]Entry, 0, len(entries))
-		seen := make(map[string]int32, len(entries)) // by folded path
-		for _, e := range entries {
-			if err := l.add(seen, e); err != nil {
-				return nil, err
+		if err := names.next(e); err != nil {
+			return err
+		}
+		m := mark{path: l.pathMark(e)}
+		switch {
+		case e.Folder:
+		case e.Source == "":
+			l.total += int64(len(e.Content))
+		default:
+			info, err := fs.Lstat(opts.FS, e.Source)
+			if err != nil {
+				return fmt.Errorf("reading %q: %w", e.Source, cause(err))
 			}
+			if !info.Mode().IsRegular() {
+				return changed(e.Source)
+			}
+			t := l.fileTime(info.ModTime())
+			if y := t.Year(); y < firstYear || y > lastYear {
+				return fmt.Errorf("%q is dated %d, which no Windows file can be", e.Source, y)
+			}
+			if !found || t.After(l.newest) {
+				l.newest, found = t, true
+			}
+			l.total += info.Size()
+			m.state = l.stateMark(info)
 		}
-	}
-	slices.SortFunc(l.entries, func(a, b Entry) int { return cmp.Compare(a.Path, b.Path) })
-	if err := l.setTimes(); err != nil {
+		l.marks = append(l.marks, m)
+		return nil
+	})
+	if err != nil {
 		return nil, err
+	}
+	if !found {
+		l.newest = FallbackTime
+		if opts.Epoch != nil {
+			l.newest = time.Unix(opts.Epoch.Unix(), 0).UTC()
+		}
 	}
 	return l, nil
 }
 
-// keep takes entries that are complete, after it has checked that they are.
-func (l *Layer) keep(entries []Entry, index map[string]int32) error {
-	if len(index) != len(entries) {
-		return fmt.Errorf("%d entries have %d names", len(entries), len(index))
-	}
-	for i := range entries {
-		e := &entries[i]
-		if err := CheckPath(e.Path, e.Folder); err != nil {
-			return err
-		}
-		if at, ok := index[Fold(e.Path)]; !ok || at != int32(i) {
-			return fmt.Errorf("%q is not where the index has it", e.Path)
-		}
-		if slash := strings.LastIndexByte(e.Path, '/'); slash >= 0 {
-			at, ok := index[Fold(e.Path[:slash])]
-			if !ok || !entries[at].Folder || entries[at].Path != e.Path[:slash] {
-				return fmt.Errorf("%q lies in no folder of the layer", e.Path)
-			}
-		}
-		e.settle()
-		l.total += e.Size
-	}
-	l.entries = entries
-	return nil
-}
+// Len is the number of files and folders.
+func (l *Layer) Len() int { return len(l.marks) }
 
-// settle takes away what does not belong to an entry of its kind.
-func (e *Entry) settle() {
+func (l *Layer) pathMark(e Entry) uint32 {
+	h := maphash.String(l.seed, e.Path)
 	if e.Folder {
-		e.Source, e.Content, e.Size = "", nil, 0
-	} else if e.Source == "" {
-		e.Size = int64(len(e.Content))
+		h++
 	}
+	return uint32(h)
 }
 
-func (l *Layer) add(seen map[string]int32, e Entry) error {
+func (l *Layer) stateMark(info fs.FileInfo) uint32 {
+	return uint32(maphash.Comparable(l.seed, [2]int64{info.Size(), info.ModTime().UnixNano()}))
+}
+
+// order checks the entries of a walk, one after the other.
+type order struct {
+	levels []level
+}
+
+// level is a folder that the walk is in, the first one being C:\.
+type level struct {
+	path  string
+	last  string
+	names map[string]string // what was there, by folded name: what errors call it
+}
+
+func (o *order) next(e Entry) error {
 	if err := CheckPath(e.Path, e.Folder); err != nil {
+		if e.Source != "" {
+			return fmt.Errorf("%q: %w", e.Source, err)
+		}
 		return err
 	}
-	for i, c := range e.Path {
-		if c != '/' {
-			continue
-		}
-		parent := e.Path[:i]
-		if at, ok := seen[Fold(parent)]; ok {
-			if l.entries[at].Path != parent {
-				return collision(l.entries[at], Entry{Path: parent, Folder: true})
-			}
-			if !l.entries[at].Folder {
-				return fmt.Errorf("%q is a file, and %q lies below it", parent, e.Path)
-			}
-			continue
-		}
-		if err := CheckPath(parent, true); err != nil {
-			return err
-		}
-		seen[Fold(parent)] = int32(len(l.entries))
-		l.entries = append(l.entries, Entry{Path: parent, Folder: true})
+	if o.levels == nil {
+		o.levels = []level{{names: map[string]string{}}}
 	}
-	e.settle()
-	key := Fold(e.Path)
-	at, ok := seen[key]
-	if !ok {
-		seen[key] = int32(len(l.entries))
-		l.entries = append(l.entries, e)
-		l.total += e.Size
-		return nil
+	slash := strings.LastIndexByte(e.Path, '/')
+	above, base := e.Path[:max(slash, 0)], e.Path[slash+1:]
+	for len(o.levels) > 1 && o.levels[len(o.levels)-1].path != above {
+		o.levels = o.levels[:len(o.levels)-1]
 	}
-	old := &l.entries[at]
-	if old.Path != e.Path || !old.Folder || !e.Folder {
-		return collision(*old, e)
+	at := &o.levels[len(o.levels)-1]
+	if at.path != above {
+		return fmt.Errorf("%q lies in no folder of the layer", e.Path)
 	}
-	if e.Descriptor != nil {
-		if old.Descriptor != nil && old.Descriptor.String() != e.Descriptor.String() {
-			return fmt.Errorf("folder %q is given two descriptors", e.Path)
+	shown := cmp.Or(e.Source, e.Path)
+	key := Fold(base)
+	if other, ok := at.names[key]; ok {
+		if base == at.last {
+			return fmt.Errorf("%q is there twice", shown)
 		}
-		old.Descriptor = e.Descriptor
+		return fmt.Errorf("%q and %q are one name on Windows, which does not tell case apart: rename one or take it out of the folder", other, shown)
+	}
+	if base < at.last {
+		return fmt.Errorf("%q comes after %q", e.Path, at.last)
+	}
+	at.names[key], at.last = shown, base
+	if e.Folder {
+		o.levels = append(o.levels, level{path: e.Path, names: map[string]string{}})
 	}
 	return nil
 }
-
-func collision(a, b Entry) error {
-	if a.Path == b.Path {
-		return fmt.Errorf("%q is there twice", a.Path)
-	}
-	return fmt.Errorf("%q and %q are one name on Windows, which does not tell case apart: rename one or take it out of the folder", name(a), name(b))
-}
-
-func name(e Entry) string { return cmp.Or(e.Source, e.Path) }
 
 // The FILETIMEs that go-winio makes come from time.Time.UnixNano, which is
 // defined for these years.
 const firstYear, lastYear = 1678, 2261
 
-// setTimes cuts the files' times to whole seconds, not after the epoch, and finds
-// the newest.
-func (l *Layer) setTimes() error {
-	found := false
-	for i := range l.entries {
-		e := &l.entries[i]
-		if e.Source == "" {
-			continue
-		}
-		t := l.fileTime(*e)
-		if y := t.UTC().Year(); y < firstYear || y > lastYear {
-			return fmt.Errorf("%q is dated %d, which no Windows file can be", e.Source, y)
-		}
-		if !found || t.After(l.newest) {
-			l.newest, found = t, true
-		}
-	}
-	if !found {
-		l.newest = FallbackTime
-		if l.opts.Epoch != nil {
-			l.newest = time.Unix(l.opts.Epoch.Unix(), 0).UTC()
-		}
-	}
-	return nil
-}
-
-func (l *Layer) fileTime(e Entry) time.Time {
-	if e.Source == "" {
-		return l.newest
-	}
-	t := e.ModTime
+// fileTime cuts a file's time to whole seconds, not after the epoch.
+func (l *Layer) fileTime(t time.Time) time.Time {
 	if t.IsZero() {
 		t = FallbackTime
 	}
@@ -276,11 +255,4 @@ func mustParse(text string) *sddl.Descriptor {
 		panic(err) // a constant of this file, which a test reads
 	}
 	return &d
-}
-
-// Below says whether path is folder or lies below it, as Windows compares names.
-// Both are slash-separated and below C:\.
-func Below(path, folder string) bool {
-	path, folder = Fold(path), Fold(folder)
-	return path == folder || strings.HasPrefix(path, folder+"/")
 }

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -56,10 +58,46 @@ func plain(t testing.TB, blob []byte) []byte {
 
 func sourced(fsys fstest.MapFS) []Entry {
 	var entries []Entry
-	for name, f := range fsys {
-		entries = append(entries, Entry{Path: "app/" + name, Source: name, Size: int64(len(f.Data)), ModTime: f.ModTime})
+	for name := range fsys {
+		entries = append(entries, Entry{Path: "app/" + name, Source: name})
 	}
 	return entries
+}
+
+// listed walks entries in the order that a layer has, with the folders above them.
+func listed(entries ...Entry) Walk {
+	all := map[string]Entry{}
+	for _, e := range entries {
+		for i, c := range e.Path {
+			if above := e.Path[:i]; c == '/' && i > 0 && all[above].Path == "" {
+				all[above] = Entry{Path: above, Folder: true}
+			}
+		}
+		all[e.Path] = e
+	}
+	key := func(e Entry) string { return strings.ReplaceAll(e.Path, "/", "\x00") }
+	return exactly(slices.SortedFunc(maps.Values(all), func(a, b Entry) int { return strings.Compare(key(a), key(b)) })...)
+}
+
+func exactly(entries ...Entry) Walk {
+	return func(visit func(Entry) error) error {
+		for _, e := range entries {
+			if err := visit(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// layer is one of entries in any order.
+func layer(t testing.TB, opts Options, entries ...Entry) *Layer {
+	t.Helper()
+	l, err := New(t.Context(), listed(entries...), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 func sample() fstest.MapFS {
@@ -73,10 +111,7 @@ func sample() fstest.MapFS {
 
 func TestHeadersHoldWhatWindowsReads(t *testing.T) {
 	epoch := when.Add(-30 * time.Minute)
-	l, err := New(append(sourced(sample()), Entry{Path: "start.cmd", Content: []byte("x")}), Options{FS: sample(), Epoch: &epoch})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := layer(t, Options{FS: sample(), Epoch: &epoch}, append(sourced(sample()), Entry{Path: "start.cmd", Content: []byte("x")})...)
 	content := plain(t, read(t, l))
 	for _, p := range layercheck.CheckLayer(bytes.NewReader(content)) {
 		t.Error(p)
@@ -132,25 +167,19 @@ func TestLayerWithoutFilesTakesEpochOr1980(t *testing.T) {
 		epoch *time.Time
 		want  time.Time
 	}{{nil, FallbackTime}, {&epoch, when.Truncate(time.Second)}} {
-		l, err := New([]Entry{{Path: "data", Folder: true}}, Options{Epoch: c.epoch})
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := layer(t, Options{Epoch: c.epoch}, Entry{Path: "data", Folder: true})
 		if !l.Time().Equal(c.want) {
 			t.Errorf("time is %v, want %v", l.Time(), c.want)
 		}
 	}
 }
 
-func TestBytesDoNotDependOnCoresOrderOrFormerRuns(t *testing.T) {
+func TestBytesDoNotDependOnCoresOrFormerRuns(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	var first []byte
 	for _, cores := range []int{2, 1, 8, 1} {
 		runtime.GOMAXPROCS(cores)
-		l, err := New(sourced(sample()), Options{FS: sample()}) // map order differs each time
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := layer(t, Options{FS: sample()}, sourced(sample())...)
 		blob := read(t, l)
 		if first == nil {
 			first = blob
@@ -162,10 +191,7 @@ func TestBytesDoNotDependOnCoresOrderOrFormerRuns(t *testing.T) {
 }
 
 func TestDigestsAreKnownOnceRead(t *testing.T) {
-	l, err := New(sourced(sample()), Options{FS: sample()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := layer(t, Options{FS: sample()}, sourced(sample())...)
 	if _, err := l.Digest(); !errors.Is(err, stream.ErrNotComputed) {
 		t.Errorf("digest before reading: %v", err)
 	}
@@ -197,36 +223,52 @@ func TestNamesThatWindowsRefusesFail(t *testing.T) {
 		"LPT¹", "nul .txt", "conin$", "dot.", "space ", "\xff", ".wh.a", "x/.wh..wh..opq", "a.$WCIDIRS$", strings.Repeat("n", 256), strings.Repeat("d", 246) + "/f",
 		strings.Repeat("𝒳", 128), strings.Repeat("abcdefgh/", 3642) + "f",
 	} {
-		if l, err := New([]Entry{{Path: name}}, Options{}); err == nil {
-			t.Errorf("%.60q is accepted: %d entries", name, len(l.entries))
+		if _, err := New(t.Context(), listed(Entry{Path: name}), Options{}); err == nil {
+			t.Errorf("%.60q is accepted", name)
 		}
 	}
 	for _, name := range []string{"con1", "com0", "com10", "console.txt", "a b", ".hidden", "ß", "a~1", strings.Repeat("é", 255), strings.Repeat("d", 245) + "/f"} {
-		if _, err := New([]Entry{{Path: name}}, Options{}); err != nil {
+		if _, err := New(t.Context(), listed(Entry{Path: name}), Options{}); err != nil {
 			t.Errorf("%.60q is refused: %v", name, err)
 		}
 	}
 }
 
 func TestNamesThatAreOneOnWindowsFail(t *testing.T) {
-	for _, pair := range [][2]string{{"a", "A"}, {"é.txt", "É.TXT"}, {"Bin/a", "bin/b"}, {"a", "a"}, {"ж", "Ж"}, {"a", "a/b"}, {"a/b", "a"}} {
-		if _, err := New([]Entry{{Path: pair[0]}, {Path: pair[1]}}, Options{}); err == nil {
-			t.Errorf("%q and %q are accepted", pair[0], pair[1])
+	folder := func(path string) Entry { return Entry{Path: path, Folder: true} }
+	for _, pair := range [][]Entry{
+		{{Path: "A"}, {Path: "a"}}, {{Path: "É.TXT"}, {Path: "é.txt"}}, {folder("Bin"), {Path: "Bin/a"}, folder("bin"), {Path: "bin/b"}},
+		{{Path: "a"}, {Path: "a"}}, {{Path: "Ж"}, {Path: "ж"}}, {folder("A"), {Path: "a"}}, {{Path: "A"}, {Path: "B"}, {Path: "a"}},
+	} {
+		if _, err := New(t.Context(), exactly(pair...), Options{}); err == nil || !strings.Contains(err.Error(), "one name") && !strings.Contains(err.Error(), "twice") {
+			t.Errorf("%v: %v", pair, err)
 		}
 	}
-	for _, pair := range [][2]string{{"ß", "SS"}, {"i", "ı"}, {"e\u0301", "é"}} {
-		if _, err := New([]Entry{{Path: pair[0]}, {Path: pair[1]}}, Options{}); err != nil {
+	for _, pair := range [][2]string{{"SS", "ß"}, {"i", "ı"}, {"e\u0301", "é"}} {
+		if _, err := New(t.Context(), exactly(Entry{Path: pair[0]}, Entry{Path: pair[1]}), Options{}); err != nil {
 			t.Errorf("%q and %q: %v", pair[0], pair[1], err)
 		}
 	}
 }
 
-func listed(t testing.TB, dir, name string) Entry {
-	info, err := os.Stat(filepath.Join(dir, name))
-	if err != nil {
-		t.Fatal(err)
+func TestWalkThatIsInNoOrderFails(t *testing.T) {
+	folder, file := Entry{Path: "app", Folder: true}, Entry{Path: "app/a.txt", Content: []byte("a")}
+	for what, entries := range map[string][]Entry{
+		"a name twice":       {folder, file, file},
+		"a folder too late":  {file, folder},
+		"no folder":          {file},
+		"a file as folder":   {{Path: "app"}, file},
+		"another spelling":   {{Path: "App", Folder: true}, file},
+		"a name too late":    {{Path: "b"}, {Path: "a"}},
+		"a folder once left": {folder, {Path: "b"}, file},
+	} {
+		if _, err := New(t.Context(), exactly(entries...), Options{}); err == nil {
+			t.Errorf("%s is accepted", what)
+		}
 	}
-	return Entry{Path: name, Source: name, Size: info.Size(), ModTime: info.ModTime()}
+	if l, err := New(t.Context(), exactly(folder, file, Entry{Path: "app-2", Folder: true}, Entry{Path: "b"}), Options{}); err != nil || l.Len() != 4 {
+		t.Errorf("a walk in order: %v", err)
+	}
 }
 
 // growing is a file that is written to while it is read.
@@ -259,10 +301,7 @@ func TestEndOfContextAndEarlyCloseStopEverything(t *testing.T) {
 	noise := make([]byte, 32<<20) // does not fit into the buffers, compressed or not
 	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
 	big := fstest.MapFS{"big": {Data: noise, ModTime: when}}
-	l, err := New(sourced(big), Options{FS: big})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := layer(t, Options{FS: big}, sourced(big)...)
 	ctx, cancel := context.WithCancel(context.Background())
 	rc := l.Stream(ctx)
 	cancel()
@@ -300,54 +339,16 @@ func TestSparseFileOf3GBAndSizesAbove8GBWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	l, err := New([]Entry{listed(t, dir, "big.dll")}, Options{FS: os.DirFS(dir)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := layer(t, Options{FS: os.DirFS(dir)}, Entry{Path: "big.dll", Source: "big.dll"})
 	if _, err := l.Hash(context.Background()); err != nil {
 		t.Error(err)
 	}
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	if err := w.WriteHeader(l.header("Files/huge", false, 9<<30, when, "")); err != nil {
+	if err := w.WriteHeader(header("Files/huge", false, 9<<30, when, "")); err != nil {
 		t.Fatal(err)
 	}
 	if h, err := tar.NewReader(&b).Next(); err != nil || h.Size != 9<<30 {
 		t.Errorf("a file of 9 GB is read as %v, %v", h, err)
-	}
-}
-
-// With an index entries are taken as they are, so it is checked first.
-func TestIndexThatDoesNotFitItsEntriesIsRefused(t *testing.T) {
-	folder, file := Entry{Path: "app", Folder: true}, Entry{Path: "app/a.txt", Content: []byte("a")}
-	for what, test := range map[string]struct {
-		entries []Entry
-		index   map[string]int32
-	}{
-		"a name twice":        {[]Entry{folder, file, file}, map[string]int32{Fold("app"): 0, Fold("app/a.txt"): 1}},
-		"a wrong place":       {[]Entry{folder, file}, map[string]int32{Fold("app"): 1, Fold("app/a.txt"): 0}},
-		"no parent":           {[]Entry{file}, map[string]int32{Fold("app/a.txt"): 0}},
-		"a file as parent":    {[]Entry{{Path: "app"}, file}, map[string]int32{Fold("app"): 0, Fold("app/a.txt"): 1}},
-		"another spelling":    {[]Entry{{Path: "App", Folder: true}, file}, map[string]int32{Fold("app"): 0, Fold("app/a.txt"): 1}},
-		"a name that is none": {[]Entry{{Path: "a?"}}, map[string]int32{Fold("a?"): 0}},
-	} {
-		if _, err := New(test.entries, Options{Index: test.index}); err == nil {
-			t.Errorf("%s is accepted", what)
-		}
-	}
-	with, err := New([]Entry{folder, file}, Options{Index: map[string]int32{Fold("app"): 0, Fold("app/a.txt"): 1}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	without, err := New([]Entry{file}, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := with.Hash(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b, err := without.Hash(t.Context()); err != nil || a != b {
-		t.Errorf("with an index the layer is %s, without %s, %v", a, b, err)
 	}
 }
