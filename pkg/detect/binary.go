@@ -6,8 +6,10 @@ import (
 	"io"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/winpack/winpack/pkg/detect/internal/pe"
 )
@@ -72,21 +74,21 @@ func (b *image) ref(name string) *pe.Assembly {
 // readBinaries reads all .exe and .dll files on all cores. The result does not
 // depend on the order in which they were read.
 func (t *Tree) readBinaries() {
-	files := t.withExt(".exe", ".dll")
+	var files []string
+	for f := range t.withExt(".exe", ".dll") {
+		files = append(files, f.path())
+	}
+	slices.Sort(files)
 	found := make([]*image, len(files))
-	next := make(chan int)
+	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), max(len(files), 1)) {
+	for range min(runtime.GOMAXPROCS(0), len(files)) {
 		wg.Go(func() {
-			for i := range next {
-				found[i] = t.readBinary(files[i].path)
+			for i := next.Add(1) - 1; i < int64(len(files)); i = next.Add(1) - 1 {
+				found[i] = t.readBinary(files[i])
 			}
 		})
 	}
-	for i := range files {
-		next <- i
-	}
-	close(next)
 	wg.Wait()
 	t.byName = map[string]*image{}
 	for _, b := range found {
@@ -119,8 +121,9 @@ func (t *Tree) withPE(p string, f func(*pe.File) error) {
 		}
 		r, size = strings.NewReader(string(data)), int64(len(data))
 	}
-	img, err := pe.Open(r, size)
+	img, err := t.pages.Open(r, size)
 	if err == nil {
+		defer img.Close()
 		if n := len(img.Defects); n > 0 {
 			more := ""
 			if n > 1 {

@@ -16,32 +16,34 @@ const configUnknown = "connection strings, secrets and paths in it are unknown"
 // machine: databases, secrets, paths, ports, folders that it writes to.
 func detectConfig(t *Tree) []Fact {
 	var facts []Fact
-	for _, f := range t.withExt(".config") {
-		if b := path.Base(f.key); b == "packages.config" || b == "nuget.config" {
+	for f := range t.withExt(".config") {
+		if f.base == "packages.config" || f.base == "nuget.config" {
 			continue
 		}
-		sections(t.readXML(f.path, configUnknown), func(section string, e *element) {
-			facts = append(facts, configElement(t, f.path, section, e)...)
+		p := f.path()
+		sections(t.readXML(p, configUnknown), func(section string, e *element) {
+			facts = append(facts, configElement(t, p, section, e)...)
 		})
 	}
-	for _, f := range t.withExt(".json") {
-		if b := path.Base(f.key); !strings.HasPrefix(b, "appsettings") && b != "secrets.json" && b != "connectionstrings.json" {
+	for f := range t.withExt(".json") {
+		if !strings.HasPrefix(f.base, "appsettings") && f.base != "secrets.json" && f.base != "connectionstrings.json" {
 			continue
 		}
-		environment := strings.Trim(strings.TrimPrefix(strings.TrimSuffix(path.Base(f.key), ".json"), "appsettings"), ".")
-		t.readJSON(f.path, configUnknown).each("", func(key string, n *node) {
-			ev := []Evidence{{Path: f.path, Line: n.line, Detail: mask(key)}}
+		environment := strings.Trim(strings.TrimPrefix(strings.TrimSuffix(f.base, ".json"), "appsettings"), ".")
+		p := f.path()
+		t.readJSON(p, configUnknown).each("", func(key string, n *node) {
+			ev := []Evidence{{Path: p, Line: n.line, Detail: mask(key)}}
 			facts = append(facts, setting(t, key, n.text, ev)...)
-			if strings.HasPrefix(path.Base(f.key), "appsettings") {
+			if strings.HasPrefix(f.base, "appsettings") {
 				facts = append(facts, listening(key, n.text, environment, ev)...)
 			}
 		})
 	}
 	if t.hasDir("App_Data") {
 		ev := Evidence{Path: "App_Data", Detail: "a folder of the application"}
-		for _, f := range t.files { // a place that holds a file says more
-			if strings.HasPrefix(f.key, "app_data/") {
-				ev = Evidence{Path: f.path, Detail: "lies in App_Data"}
+		for f := range t.files() { // a place that holds a file says more
+			if f.dir.key == "app_data" || strings.HasPrefix(f.dir.key, "app_data/") {
+				ev = Evidence{Path: f.path(), Detail: "lies in App_Data"}
 				break
 			}
 		}

@@ -17,9 +17,9 @@ const (
 func detectDotNet(t *Tree) []Fact {
 	var facts []Fact
 	taken := map[string]bool{} // DLLs and hosts that a program was made of
-	for _, f := range t.files {
-		if strings.HasSuffix(f.key, runtimeConfigExt) {
-			facts = append(facts, t.configuredProgram(f.path, taken)...)
+	for f := range t.files() {
+		if strings.HasSuffix(f.base, runtimeConfigExt) {
+			facts = append(facts, t.configuredProgram(f.path(), taken)...)
 		}
 	}
 	for _, b := range t.binaries {

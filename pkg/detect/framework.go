@@ -2,7 +2,6 @@ package detect
 
 import (
 	"fmt"
-	"path"
 	"regexp"
 	"strings"
 
@@ -219,8 +218,8 @@ func (t *Tree) siteAssemblies() []Fact {
 	var highest *image
 	var top Framework
 	var pages bool
-	for _, f := range t.files {
-		if path.Ext(f.key) == ".cshtml" || path.Ext(f.key) == ".vbhtml" {
+	for f := range t.files() {
+		if f.ext() == ".cshtml" || f.ext() == ".vbhtml" {
 			pages = true
 			break
 		}

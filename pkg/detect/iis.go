@@ -45,9 +45,9 @@ const webConfigUnknown = "what the site asks of IIS and ASP.NET is unknown"
 // webConfigs are the web.config files of the folder, that of the root first.
 func (t *Tree) webConfigs() []string {
 	var found []string
-	for _, f := range t.files {
-		if path.Base(f.key) == "web.config" {
-			found = append(found, f.path)
+	for f := range t.files() {
+		if f.base == "web.config" {
+			found = append(found, f.path())
 		}
 	}
 	slices.SortStableFunc(found, func(a, b string) int { return strings.Count(a, "/") - strings.Count(b, "/") })
@@ -314,16 +314,17 @@ func detectPages(t *Tree) []Fact {
 	var facts []Fact
 	counts := map[string]int{}
 	below := !t.siteRoot()
-	for _, f := range t.files {
-		flavor, ok := pageTypes[path.Ext(f.key)]
+	for f := range t.files() {
+		flavor, ok := pageTypes[f.ext()]
 		if !ok || counts[flavor] >= 3 { // three of a kind prove enough
 			continue
 		}
-		head := t.head(f.path, headBytes)
+		p := f.path()
+		head := t.head(p, headBytes)
 		m := directive.FindSubmatchIndex(head)
 		if m == nil {
-			facts = append(facts, Fact{Key: "sign", Value: fmt.Sprintf("%s has no directive", f.path),
-				Evidence: []Evidence{{Path: f.path, Line: 1, Detail: "no <%@ ... %> in the first bytes"}}})
+			facts = append(facts, Fact{Key: "sign", Value: fmt.Sprintf("%s has no directive", p),
+				Evidence: []Evidence{{Path: p, Line: 1, Detail: "no <%@ ... %> in the first bytes"}}})
 			continue
 		}
 		counts[flavor]++
@@ -331,18 +332,18 @@ func detectPages(t *Tree) []Fact {
 		for _, a := range dirAttr.FindAllStringSubmatch(string(head[m[4]:m[5]]), -1) {
 			attrs[strings.ToLower(a[1])] = a[2]
 		}
-		ev := []Evidence{{Path: f.path, Line: lineAt(head, int64(m[0])), Detail: mask("directive " + kind)}}
+		ev := []Evidence{{Path: p, Line: lineAt(head, int64(m[0])), Detail: mask("directive " + kind)}}
 		if flavor == "web-forms" && strings.Contains(attrs["inherits"], "System.Web.Mvc.") {
 			flavor = "mvc"
 		}
 		facts = append(facts, Fact{Key: "flavor", Value: flavor, Evidence: ev})
 		behind := attrs["codebehind"]
-		if behind != "" && t.find(path.Join(path.Dir(f.path), behind)) != "" && !t.hasDLLs("bin") {
-			facts = append(facts, Fact{Key: "sign", Value: "uncompiled " + f.path + " with its code in " + clean(behind), Evidence: ev, source: "source"})
+		if behind != "" && t.find(path.Join(f.dir.path, behind)) != "" && !t.hasDLLs("bin") {
+			facts = append(facts, Fact{Key: "sign", Value: "uncompiled " + p + " with its code in " + clean(behind), Evidence: ev, source: "source"})
 			continue
 		}
 		if below {
-			facts = append(facts, Fact{Key: "sign", Value: "a site below the folder: " + path.Dir(f.path), Evidence: ev})
+			facts = append(facts, Fact{Key: "sign", Value: "a site below the folder: " + f.dir.path, Evidence: ev})
 			continue
 		}
 		facts = append(facts, Fact{Key: "site", Value: flavor, Evidence: ev})
@@ -356,8 +357,8 @@ func (t *Tree) siteRoot() bool {
 	if t.find("web.config") != "" || t.find("Global.asax") != "" || t.hasDLLs("bin") {
 		return true
 	}
-	for _, f := range t.files {
-		if _, ok := pageTypes[path.Ext(f.key)]; ok && !strings.Contains(f.key, "/") {
+	for f := range t.files() {
+		if _, ok := pageTypes[f.ext()]; ok && f.top() {
 			return true
 		}
 	}

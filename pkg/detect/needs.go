@@ -239,7 +239,12 @@ func few(names []string) string {
 
 // anywhere says whether a file of that name lies anywhere in the folder.
 func (t *Tree) anywhere(name string) bool {
-	return slices.ContainsFunc(t.files, func(f file) bool { return path.Base(f.key) == name })
+	for _, d := range t.dirs {
+		if _, ok := d.search(name); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // newer compares versions of numbers separated by dots.

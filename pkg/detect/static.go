@@ -2,7 +2,6 @@ package detect
 
 import (
 	"net/url"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -99,12 +98,12 @@ func (t *Tree) downloads() []Fact {
 func (t *Tree) links() map[string]Evidence {
 	found := map[string]Evidence{}
 	pages := 0
-	for _, f := range t.withExt(".html", ".htm") {
-		if strings.Contains(f.path, "/") || pages == maxPages {
+	for f := range t.withExt(".html", ".htm") {
+		if !f.top() || pages == maxPages {
 			continue
 		}
 		pages++
-		text := t.head(f.path, pageBytes)
+		text := t.head(f.name, pageBytes)
 		for _, m := range link.FindAllSubmatchIndex(text, -1) {
 			target, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(string(text[m[2]:m[3]]), "/"), "./"), "?")
 			if unescaped, err := url.PathUnescape(target); err == nil {
@@ -112,7 +111,7 @@ func (t *Tree) links() map[string]Evidence {
 			}
 			target = strings.ToLower(target)
 			if _, ok := found[target]; !ok && t.find(target) != "" {
-				found[target] = Evidence{Path: f.path, Line: lineAt(text, int64(m[2])), Detail: "links to " + clean(t.find(target))}
+				found[target] = Evidence{Path: f.name, Line: lineAt(text, int64(m[2])), Detail: "links to " + clean(t.find(target))}
 			}
 		}
 	}
@@ -173,27 +172,26 @@ func (t *Tree) signs() []Fact {
 	var links map[string]Evidence
 	source := ""
 	deep := t.programDepth() > 0 && t.programDepth() < maxDepth // a program far from the root may be a tool of the build
-	for _, f := range t.files {
-		ext := path.Ext(f.key)
-		top := !strings.Contains(f.key, "/")
+	for f := range t.files() {
+		ext, top := f.ext(), f.top()
 		if source == "" && (slices.Contains(sourceExts, ext) && (top || deep) || deep && slices.Contains(codeExts, ext)) {
-			source = f.path
+			source = f.path()
 		}
 		if i, ok := byExt[ext]; ok && !seen[i] && (top || otherStacks[i].deep) {
 			if otherStacks[i].what == installer {
 				if links == nil {
 					links = t.links()
 				}
-				if _, offered := links[f.key]; offered {
+				if _, offered := links[strings.ToLower(f.path())]; offered {
 					continue // it is for those who visit the site
 				}
 			}
 			seen[i] = true
-			sign(f.path, otherStacks[i].what, "other-stack")
+			sign(f.path(), otherStacks[i].what, "other-stack")
 		}
 		if ext == ".asp" && !asp { // beside ASP.NET, which decides the kind
 			asp = true
-			ev := []Evidence{{Path: f.path, Line: 1, Detail: "a page of classic ASP"}}
+			ev := []Evidence{{Path: f.path(), Line: 1, Detail: "a page of classic ASP"}}
 			facts = append(facts, Fact{Key: "iis-feature", Value: "asp", Evidence: ev, item: Need{ID: "asp", Why: "pages of classic ASP need the Windows feature", Evidence: ev}})
 		}
 	}

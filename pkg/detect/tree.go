@@ -1,17 +1,17 @@
 package detect
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
+
+	"github.com/winpack/winpack/pkg/detect/internal/pe"
 )
 
 // Bounds of what is read of one folder. An application beyond them is reported
@@ -28,11 +28,11 @@ type Tree struct {
 	Name string // of the application
 
 	fsys  fs.FS
-	files []file            // sorted by path
-	order []int32           // of files: by key, then by path
-	dirs  map[string]bool   // lower case
+	dirs  []*dir            // each before those below it, by name
+	byKey map[string][]*dir // by path in lower case
 	open  map[string]string // path → path to open, for links inside the folder
 
+	pages    pe.Pages // for binaries
 	mu       sync.Mutex
 	problems []Problem
 	xml      map[string]*element
@@ -41,173 +41,110 @@ type Tree struct {
 	byName   map[string]*image
 }
 
-type file struct {
-	path string
-	key  string // path in lower case
-}
-
 // newTree indexes the folder. The error is that of reading its root.
 func newTree(fsys fs.FS, name string) (*Tree, error) {
 	t := &Tree{
 		Name: name, fsys: fsys,
-		dirs: map[string]bool{".": true}, open: map[string]string{},
+		byKey: map[string][]*dir{}, open: map[string]string{},
 		xml: map[string]*element{}, json: map[string]*node{},
 	}
 	root, err := fs.ReadDir(fsys, ".")
 	if err != nil {
 		return nil, fmt.Errorf("reading the app folder: %w", err)
 	}
-	var links []string
-	t.walk(t.scan(".", root), &links)
-	slices.SortFunc(t.files, func(a, b file) int { return strings.Compare(a.path, b.path) })
-	if len(links) > 0 {
-		t.resolveLinks(links)
-	}
-	t.order = make([]int32, len(t.files))
-	for i := range t.order {
-		t.order[i] = int32(i)
-	}
-	slices.SortFunc(t.order, func(a, b int32) int {
-		return cmp.Or(strings.Compare(t.files[a].key, t.files[b].key), cmp.Compare(a, b))
-	})
-	first := ""
-	for i, at := range t.order {
-		f := t.files[at]
-		if i == 0 || t.files[t.order[i-1]].key != f.key {
-			first = f.path
-			continue
-		}
-		t.problem(f.path, fmt.Sprintf("differs from %q in case only: Windows keeps one of the two, and which one is not known", first))
+	t.collect(scan(fsys, root))
+	t.resolveLinks()
+	for _, d := range t.dirs {
+		t.twice(d)
 	}
 	return t, nil
 }
 
-// folder is one that was read, with those below it.
-type folder struct {
-	path    string
-	entries []dirEntry
-	err     error
-	below   map[string]*folder // by name
-}
-
-// dirEntry is what is kept of an fs.DirEntry: those of a large folder add up.
-type dirEntry struct {
-	name string
-	mode fs.FileMode // the type bits
-}
-
-func kept(entries []fs.DirEntry) []dirEntry {
-	out := make([]dirEntry, len(entries))
-	for i, e := range entries {
-		out[i] = dirEntry{e.Name(), e.Type()}
+// collect takes what scan found, up to maxFiles files.
+func (t *Tree) collect(top *dir) {
+	files, full := 0, false
+	var take func(d *dir)
+	take = func(d *dir) {
+		t.dirs = append(t.dirs, d)
+		t.byKey[d.key] = append(t.byKey[d.key], d)
+		switch {
+		case d.unread:
+			t.problem(d.path, fmt.Sprintf("deeper than %d folders or beyond %d files: what lies below was not looked at", maxDepth, maxFiles))
+		case d.err != nil:
+			t.problem(d.path, "the folder could not be read: "+reason(d.err)+"; what it holds is unknown")
+		}
+		for _, name := range d.odd {
+			t.problem(d.in(name), "is neither a file nor a folder, so it was not read")
+		}
+		if more := files + len(d.files) - maxFiles; more > 0 {
+			if !full {
+				full = true
+				t.problem(d.in(d.files[len(d.files)-more].name), fmt.Sprintf("more than %d files: this one and later ones were not looked at", maxFiles))
+			}
+			d.files = d.files[:len(d.files)-more]
+		}
+		files += len(d.files)
+		for _, sub := range d.below {
+			take(sub)
+		}
+		d.below, d.odd = nil, nil
 	}
-	return out
-}
-
-// scan reads all folders on all cores, down to maxDepth and until more than
-// maxFiles entries were seen.
-func (t *Tree) scan(root string, entries []fs.DirEntry) *folder {
-	var seen atomic.Int64
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	var read func(f *folder, depth int)
-	read = func(f *folder, depth int) {
-		if seen.Add(int64(len(f.entries))) > 2*maxFiles || depth >= maxDepth {
-			return
-		}
-		f.below = map[string]*folder{}
-		for _, e := range f.entries {
-			if !e.mode.IsDir() {
-				continue
-			}
-			sub := &folder{path: path.Join(f.path, e.name)}
-			f.below[e.name] = sub
-			visit := func() {
-				entries, err := fs.ReadDir(t.fsys, sub.path)
-				sub.entries, sub.err = kept(entries), err
-				read(sub, depth+1)
-			}
-			select {
-			case slots <- struct{}{}:
-				wg.Go(func() {
-					visit()
-					<-slots
-				})
-			default:
-				visit()
-			}
-		}
-	}
-	top := &folder{path: root, entries: kept(entries)}
-	read(top, 0)
-	wg.Wait()
-	return top
-}
-
-func (t *Tree) walk(f *folder, links *[]string) {
-	dir := f.path
-	for _, e := range f.entries {
-		p := e.name
-		if dir != "." {
-			p = dir + "/" + p
-		}
-		switch mode := e.mode; {
-		case mode.IsDir():
-			t.dirs[strings.ToLower(p)] = true
-			below := f.below[e.name]
-			if below == nil {
-				t.problem(p, fmt.Sprintf("deeper than %d folders or beyond %d files: what lies below was not looked at", maxDepth, maxFiles))
-				continue
-			}
-			if below.err != nil {
-				t.problem(p, "the folder could not be read: "+reason(below.err)+"; what it holds is unknown")
-			}
-			t.walk(below, links)
-			below.entries = nil
-		case mode&fs.ModeSymlink != 0:
-			*links = append(*links, p)
-		case mode.IsRegular():
-			if len(t.files) == maxFiles {
-				t.problem(p, fmt.Sprintf("more than %d files: this one and later ones were not looked at", maxFiles))
-			}
-			if len(t.files) > maxFiles-1 {
-				return
-			}
-			t.files = append(t.files, file{p, strings.ToLower(p)})
-		default:
-			t.problem(p, "is neither a file nor a folder, so it was not read")
-		}
-	}
+	take(top)
 }
 
 // resolveLinks keeps links to files that were indexed, and names the others.
 // Opening such a target passes no link, so it cannot leave the folder.
-func (t *Tree) resolveLinks(links []string) {
-	real := make(map[string]bool, len(t.files))
-	for _, f := range t.files {
-		real[f.path] = true
+func (t *Tree) resolveLinks() {
+	type link struct {
+		dir  *dir
+		name string
 	}
-	for _, l := range links {
-		target, err := fs.ReadLink(t.fsys, l)
-		if err != nil {
-			t.problem(l, "the link could not be read: "+reason(err)+"; where it leads is unknown")
-			continue
+	var kept []link
+	for _, d := range t.dirs {
+		for _, name := range d.links {
+			l := d.in(name)
+			target, err := fs.ReadLink(t.fsys, l)
+			if err != nil {
+				t.problem(l, "the link could not be read: "+reason(err)+"; where it leads is unknown")
+				continue
+			}
+			target = strings.ReplaceAll(target, `\`, "/")
+			to := path.Join(d.path, target)
+			switch {
+			case path.IsAbs(target) || (len(target) > 1 && target[1] == ':') || !fs.ValidPath(to):
+				t.problem(l, "is a link out of the app folder: it was not followed, and what the application finds there is unknown")
+			case t.holds(to):
+				t.open[l] = to
+				kept = append(kept, link{d, name})
+			case t.hasDir(to):
+				t.problem(l, "is a link to a folder: it was not followed; copy the folder in its place")
+			default:
+				t.problem(l, "is a link that leads to no file of the app folder (broken, or in a loop): it was not followed")
+			}
 		}
-		target = strings.ReplaceAll(target, `\`, "/")
-		to := path.Join(path.Dir(l), target)
-		switch {
-		case path.IsAbs(target) || (len(target) > 1 && target[1] == ':') || !fs.ValidPath(to):
-			t.problem(l, "is a link out of the app folder: it was not followed, and what the application finds there is unknown")
-		case real[to]:
-			t.open[l] = to
-			t.files = append(t.files, file{l, strings.ToLower(l)})
-		case t.dirs[strings.ToLower(to)]:
-			t.problem(l, "is a link to a folder: it was not followed; copy the folder in its place")
-		default:
-			t.problem(l, "is a link that leads to no file of the app folder (broken, or in a loop): it was not followed")
+		d.links = nil
+	}
+	for _, l := range kept { // only now: a link to a link is none to a file
+		l.dir.add(l.name)
+		l.dir.sort()
+	}
+}
+
+// twice names what lies in a folder, or in one that is the same on Windows, under
+// a name that differs in case only.
+func (t *Tree) twice(d *dir) {
+	same := t.byKey[d.key]
+	report := func(p, first string) {
+		t.problem(p, fmt.Sprintf("differs from %q in case only: Windows keeps one of the two, and which one is not known", first))
+	}
+	if same[0] != d {
+		report(d.path, same[0].path)
+	}
+	for i, f := range d.files {
+		if first := t.find(d.in(f.name)); (i > 0 && d.files[i-1].key == f.key || same[0] != d) && first != d.in(f.name) {
+			report(d.in(f.name), first)
 		}
 	}
-	slices.SortFunc(t.files, func(a, b file) int { return strings.Compare(a.path, b.path) })
 }
 
 // reason is the cause without the path, which the Problem names already.
@@ -227,25 +164,50 @@ func (t *Tree) problem(p, message string) {
 // find returns the path of a file whatever its case, or "".
 // Of several whose names differ in case only it is the first.
 func (t *Tree) find(p string) string {
-	key := strings.ToLower(path.Clean(p))
-	i, ok := slices.BinarySearchFunc(t.order, key, func(at int32, key string) int { return strings.Compare(t.files[at].key, key) })
-	if !ok {
-		return ""
-	}
-	return t.files[t.order[i]].path
-}
-
-func (t *Tree) hasDir(p string) bool { return t.dirs[strings.ToLower(path.Clean(p))] }
-
-// withExt yields the files whose names end in one of the lower-case extensions.
-func (t *Tree) withExt(exts ...string) []file {
-	var found []file
-	for _, f := range t.files {
-		if slices.Contains(exts, path.Ext(f.key)) {
-			found = append(found, f)
+	dir, base := split(strings.ToLower(path.Clean(p)))
+	for _, d := range t.byKey[dir] {
+		if i, ok := d.search(base); ok {
+			return d.in(d.files[i].name)
 		}
 	}
-	return found
+	return ""
+}
+
+// holds says whether there is a file that is spelled so.
+func (t *Tree) holds(p string) bool {
+	dir, base := split(p)
+	for _, d := range t.byKey[strings.ToLower(dir)] {
+		if d.path == dir && slices.ContainsFunc(d.files, func(f leaf) bool { return f.name == base }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Tree) hasDir(p string) bool { return t.byKey[strings.ToLower(path.Clean(p))] != nil }
+
+// files yields all files: those of a folder by name, then those below it.
+func (t *Tree) files() iter.Seq[file] {
+	return func(yield func(file) bool) {
+		for _, d := range t.dirs {
+			for _, f := range d.files {
+				if !yield(file{d, f.name, f.key}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// withExt yields the files whose names end in one of the lower-case extensions.
+func (t *Tree) withExt(exts ...string) iter.Seq[file] {
+	return func(yield func(file) bool) {
+		for f := range t.files() {
+			if slices.Contains(exts, f.ext()) && !yield(f) {
+				return
+			}
+		}
+	}
 }
 
 func (t *Tree) openFile(p string) (fs.File, int64, error) {

@@ -113,6 +113,9 @@ func (r *records) in(dir string) []string {
 	return names
 }
 
+// none notes that a folder has no record, which spares looking for one.
+func (r *records) none(dir string) { r.dirs.LoadOrStore(dir, []string(nil)) }
+
 func (r *records) read(dir string) []string {
 	name := filepath.Join(filepath.FromSlash(dir), dockerfile.RecordFile)
 	if info, err := r.root.Lstat(name); err != nil || !info.Mode().IsRegular() || info.Size() > maxRecord {
@@ -140,20 +143,32 @@ func (r *records) paths() []string {
 
 func (a appFS) isOwn(name string) bool {
 	dir, base := path.Split(name)
-	if name == ConfigName {
-		return true
-	}
-	if _, own := slices.BinarySearch(a.written.in(path.Clean(dir)), base); own {
-		return true
+	return a.owned(path.Clean(dir))(base)
+}
+
+// owned says which names in a folder are winpack's own.
+func (a appFS) owned(dir string) func(base string) bool {
+	recorded := a.written.in(dir)
+	var outputs []string
+	above := dir + "/"
+	if dir == "." {
+		above = ""
 	}
 	for _, out := range a.outputs {
-		// Until it is whole a file has a name like .NAME.123 beside its own.
-		dir, base := path.Split(out)
-		if name == out || strings.HasPrefix(name, out+"/") || strings.HasPrefix(name, dir+"."+base+".") {
-			return true
+		switch rest, below := strings.CutPrefix(out, above); {
+		case below && !strings.Contains(rest, "/"):
+			outputs = append(outputs, rest)
+		case strings.HasPrefix(above, out+"/"):
+			return func(string) bool { return true }
 		}
 	}
-	return false
+	return func(base string) bool {
+		if _, own := slices.BinarySearch(recorded, base); own || dir == "." && base == ConfigName {
+			return true
+		}
+		// Until it is whole a file has a name like .NAME.123 beside its own.
+		return slices.ContainsFunc(outputs, func(out string) bool { return base == out || strings.HasPrefix(base, "."+out+".") })
+	}
 }
 
 func (a appFS) hidden(op, name string) error {
@@ -205,10 +220,17 @@ func (a appFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	defer dir.Close()
 	entries, err := dir.ReadDir(-1)
 	slices.SortFunc(entries, func(x, y fs.DirEntry) int { return strings.Compare(x.Name(), y.Name()) })
-	for i, e := range entries {
-		entries[i] = rootEntry{e, a.root, name}
+	if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == dockerfile.RecordFile }) {
+		a.written.none(name)
 	}
-	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return a.isOwn(path.Join(name, e.Name())) }), err
+	own := a.owned(name)
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return own(e.Name()) })
+	wrapped := make([]rootEntry, len(entries)) // in one piece: there are many
+	for i, e := range entries {
+		wrapped[i] = rootEntry{e, a.root, name}
+		entries[i] = &wrapped[i]
+	}
+	return entries, err
 }
 
 // rootEntry asks for its state through the root.
@@ -218,7 +240,7 @@ type rootEntry struct {
 	dir  string // slash-separated
 }
 
-func (e rootEntry) Info() (fs.FileInfo, error) {
+func (e *rootEntry) Info() (fs.FileInfo, error) {
 	return e.root.Lstat(filepath.FromSlash(path.Join(e.dir, e.Name())))
 }
 

@@ -107,13 +107,21 @@ type directory struct {
 
 // Open reads the headers of a file of size bytes. The error is ErrNotPE for a
 // file of another format and a *FormatError for a broken one.
-func Open(r io.ReaderAt, size int64) (*File, error) {
-	f := &File{src: newSource(r, size)}
+func Open(r io.ReaderAt, size int64) (*File, error) { return (*Pages)(nil).Open(r, size) }
+
+// Open is Open with memory out of p, to which Close gives it back.
+func (p *Pages) Open(r io.ReaderAt, size int64) (*File, error) {
+	f := &File{src: newSource(r, size, p)}
 	if err := f.readHeaders(); err != nil {
+		f.Close()
 		return nil, err
 	}
 	return f, nil
 }
+
+// Close ends the reading of the file. What was read stays good; what is read
+// after it is an error.
+func (f *File) Close() { f.src.close() }
 
 // IsDLL says whether the file is marked as a library.
 func (f *File) IsDLL() bool { return f.Characteristics&characteristicDLL != 0 }

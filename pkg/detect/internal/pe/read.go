@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // Span is a place in the file, for evidence.
@@ -35,18 +36,61 @@ const (
 	readBudget = 32 << 20
 )
 
+// Pages is memory that files take and give back when they are closed: to get it
+// anew for each was half of the time of reading a folder. It is safe for use from
+// several goroutines; the zero value is empty.
+type Pages struct {
+	mu   sync.Mutex
+	free [][]byte
+}
+
+// maxFree bounds what is kept: 4 MB.
+const maxFree = 4 << 20 / pageSize
+
+func (p *Pages) take() []byte {
+	if p != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if n := len(p.free); n > 0 {
+			page := p.free[n-1]
+			p.free = p.free[:n-1]
+			return page
+		}
+	}
+	return make([]byte, pageSize)
+}
+
+func (p *Pages) give(pages map[int64][]byte) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, page := range pages {
+		if len(p.free) < maxFree {
+			p.free = append(p.free, page[:pageSize])
+		}
+	}
+}
+
 // source gives bytes of the file out of a cache of pages.
 type source struct {
 	r     io.ReaderAt
 	size  int64
+	from  *Pages
 	pages map[int64][]byte
 	left  int64
 	lastN int64
 	last  []byte
 }
 
-func newSource(r io.ReaderAt, size int64) *source {
-	return &source{r: r, size: size, pages: map[int64][]byte{}, left: readBudget, lastN: -1}
+func newSource(r io.ReaderAt, size int64, from *Pages) *source {
+	return &source{r: r, size: size, from: from, pages: map[int64][]byte{}, left: readBudget, lastN: -1}
+}
+
+func (s *source) close() {
+	s.from.give(s.pages)
+	s.pages, s.last, s.lastN, s.left = nil, nil, -1, 0
 }
 
 // at returns n bytes at off. The caller must not change them.
@@ -110,8 +154,9 @@ func (s *source) page(n int64) ([]byte, error) {
 		if want > s.left {
 			return nil, s.overBudget(off)
 		}
-		p = make([]byte, want)
+		p = s.from.take()[:want]
 		if got, err := s.r.ReadAt(p, off); got < len(p) {
+			s.from.give(map[int64][]byte{0: p})
 			if err == nil || errors.Is(err, io.EOF) {
 				return nil, broken(off+int64(got), "the file ends here, before the size it was opened with")
 			}
