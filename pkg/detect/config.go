@@ -41,9 +41,9 @@ func detectConfig(t *Tree) []Fact {
 	}
 	if t.hasDir("App_Data") {
 		ev := Evidence{Path: "App_Data", Detail: "a folder of the application"}
-		for f := range t.files() { // a place that holds a file says more
-			if f.dir.key == "app_data" || strings.HasPrefix(f.dir.key, "app_data/") {
-				ev = Evidence{Path: f.path(), Detail: "lies in App_Data"}
+		for _, d := range t.dirs { // a place that holds a file says more
+			if (d.key == "app_data" || strings.HasPrefix(d.key, "app_data/")) && len(d.files) > 0 {
+				ev = Evidence{Path: d.in(d.files[0].name), Detail: "lies in App_Data"}
 				break
 			}
 		}

@@ -37,6 +37,7 @@ func detectors() []Detector {
 // reading the root of fsys; whatever else cannot be read is a Problem in the
 // report. An empty folder is of kind unknown.
 func Inspect(fsys fs.FS, opt Options) (Report, error) {
+	go load() // while folders are read
 	t, err := newTree(fsys, opt.Name)
 	if err != nil {
 		return Report{}, err

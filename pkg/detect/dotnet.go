@@ -17,7 +17,7 @@ const (
 func detectDotNet(t *Tree) []Fact {
 	var facts []Fact
 	taken := map[string]bool{} // DLLs and hosts that a program was made of
-	for f := range t.files() {
+	for f := range t.withExt(".json") {
 		if strings.HasSuffix(f.base, runtimeConfigExt) {
 			facts = append(facts, t.configuredProgram(f.path(), taken)...)
 		}

@@ -218,11 +218,9 @@ func (t *Tree) siteAssemblies() []Fact {
 	var highest *image
 	var top Framework
 	var pages bool
-	for f := range t.files() {
-		if f.ext() == ".cshtml" || f.ext() == ".vbhtml" {
-			pages = true
-			break
-		}
+	for range t.withExt(".cshtml", ".vbhtml") {
+		pages = true
+		break
 	}
 	for _, b := range t.binaries {
 		if !strings.EqualFold(b.dir, "bin") || !b.isDLL || b.clr == nil {

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -45,9 +46,9 @@ const webConfigUnknown = "what the site asks of IIS and ASP.NET is unknown"
 // webConfigs are the web.config files of the folder, that of the root first.
 func (t *Tree) webConfigs() []string {
 	var found []string
-	for f := range t.files() {
-		if f.base == "web.config" {
-			found = append(found, f.path())
+	for _, d := range t.dirs {
+		if i, ok := d.search("web.config"); ok {
+			found = append(found, d.in(d.files[i].name))
 		}
 	}
 	slices.SortStableFunc(found, func(a, b string) int { return strings.Count(a, "/") - strings.Count(b, "/") })
@@ -306,6 +307,8 @@ var pageTypes = map[string]string{
 	".asmx": "asmx", ".ashx": "handlers", ".svc": "wcf", ".xamlx": "wcf",
 }
 
+func pageExts() []string { return slices.Collect(maps.Keys(pageTypes)) }
+
 const headBytes = 4 << 10
 
 // detectPages reads the directives of pages and services: an extension alone is
@@ -314,9 +317,9 @@ func detectPages(t *Tree) []Fact {
 	var facts []Fact
 	counts := map[string]int{}
 	below := !t.siteRoot()
-	for f := range t.files() {
-		flavor, ok := pageTypes[f.ext()]
-		if !ok || counts[flavor] >= 3 { // three of a kind prove enough
+	for f := range t.withExt(pageExts()...) {
+		flavor := pageTypes[f.ext()]
+		if counts[flavor] >= 3 { // three of a kind prove enough
 			continue
 		}
 		p := f.path()
@@ -357,10 +360,8 @@ func (t *Tree) siteRoot() bool {
 	if t.find("web.config") != "" || t.find("Global.asax") != "" || t.hasDLLs("bin") {
 		return true
 	}
-	for f := range t.files() {
-		if _, ok := pageTypes[f.ext()]; ok && f.top() {
-			return true
-		}
+	for f := range t.withExt(pageExts()...) {
+		return f.top() // which come first
 	}
 	return false
 }

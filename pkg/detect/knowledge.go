@@ -179,6 +179,15 @@ func parse[T any](name, text string) (*T, error) {
 	return v, nil
 }
 
+// load parses all tables, which takes as long as looking at a small app.
+func load() {
+	frameworkData()
+	iisData()
+	dllData()
+	precedenceData()
+	ruleData()
+}
+
 // must is for tables that are part of the program and that a test parses.
 func must[T any](v *T, err error) *T {
 	if err != nil {

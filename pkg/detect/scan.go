@@ -14,8 +14,9 @@ import (
 // dir is a folder of the app. Of large apps it is most of what is kept, so a file
 // is no more than its name.
 type dir struct {
-	path, key string // "." for the app folder itself; key is path in lower case
-	files     []leaf // sorted by key, then by name
+	path, key string   // "." for the app folder itself; key is path in lower case
+	files     []leaf   // sorted by key, then by name
+	exts      []string // of the files, in lower case; nil where there are more than maxExts
 
 	// Until they were looked at.
 	below      []*dir
@@ -46,7 +47,24 @@ func (d *dir) in(name string) string {
 	return d.path + "/" + name
 }
 
-func (d *dir) add(name string) { d.files = append(d.files, leaf{name, strings.ToLower(name)}) }
+// maxExts is how many different ones a folder has at most for it to be worth while
+// to look at them first.
+const maxExts = 16
+
+func (d *dir) add(name string) {
+	f := leaf{name, strings.ToLower(name)}
+	if ext := path.Ext(f.key); (d.exts != nil || len(d.files) == 0) && !slices.Contains(d.exts, ext) {
+		if d.exts = append(d.exts, ext); len(d.exts) > maxExts {
+			d.exts = nil
+		}
+	}
+	d.files = append(d.files, f)
+}
+
+// has says whether there may be files of one of the extensions.
+func (d *dir) has(exts []string) bool {
+	return d.exts == nil || slices.ContainsFunc(d.exts, func(ext string) bool { return slices.Contains(exts, ext) })
+}
 
 func (d *dir) sort() {
 	slices.SortFunc(d.files, func(a, b leaf) int { return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.name, b.name)) })

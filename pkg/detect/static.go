@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -172,7 +173,7 @@ func (t *Tree) signs() []Fact {
 	var links map[string]Evidence
 	source := ""
 	deep := t.programDepth() > 0 && t.programDepth() < maxDepth // a program far from the root may be a tool of the build
-	for f := range t.files() {
+	for f := range t.withExt(slices.Concat([]string{".asp"}, sourceExts, codeExts, slices.Collect(maps.Keys(byExt)))...) {
 		ext, top := f.ext(), f.top()
 		if source == "" && (slices.Contains(sourceExts, ext) && (top || deep) || deep && slices.Contains(codeExts, ext)) {
 			source = f.path()

@@ -186,25 +186,18 @@ func (t *Tree) holds(p string) bool {
 
 func (t *Tree) hasDir(p string) bool { return t.byKey[strings.ToLower(path.Clean(p))] != nil }
 
-// files yields all files: those of a folder by name, then those below it.
-func (t *Tree) files() iter.Seq[file] {
-	return func(yield func(file) bool) {
-		for _, d := range t.dirs {
-			for _, f := range d.files {
-				if !yield(file{d, f.name, f.key}) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// withExt yields the files whose names end in one of the lower-case extensions.
+// withExt yields the files whose names end in one of the lower-case extensions:
+// those of a folder by name, then those below it.
 func (t *Tree) withExt(exts ...string) iter.Seq[file] {
 	return func(yield func(file) bool) {
-		for f := range t.files() {
-			if slices.Contains(exts, f.ext()) && !yield(f) {
-				return
+		for _, d := range t.dirs {
+			if !d.has(exts) {
+				continue
+			}
+			for _, f := range d.files {
+				if slices.Contains(exts, path.Ext(f.key)) && !yield(file{d, f.name, f.key}) {
+					return
+				}
 			}
 		}
 	}

@@ -74,6 +74,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 			return err
 		}
 	}
+	go dockerfile.LoadCatalog() // parses meanwhile what makePlan asks for
 	found, err := detect.Inspect(ctxFS{ctx, app}, detect.Options{Name: appName(absolute)})
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -214,12 +214,8 @@ func (c *CLR) readRoot() error {
 }
 
 func cut(b []byte) string {
-	for i, ch := range b {
-		if ch == 0 {
-			return string(b[:i])
-		}
-	}
-	return string(b)
+	text, _, _ := bytes.Cut(b, []byte{0})
+	return string(text)
 }
 
 // readIdentity reads the assembly's name and the attributes that say what it

@@ -1,6 +1,7 @@
 package pe
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -194,10 +195,8 @@ func (s *source) cstring(off int64, limit int) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		for i, c := range b {
-			if c == 0 {
-				return string(b[:i]), nil
-			}
+		if i := bytes.IndexByte(b, 0); i >= 0 {
+			return string(b[:i]), nil
 		}
 		if len(b) < n {
 			return "", broken(off, "a name runs over the end of the file")
