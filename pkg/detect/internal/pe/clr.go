@@ -3,7 +3,6 @@ package pe
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"unicode/utf16"
 )
 
@@ -217,65 +216,6 @@ func cut(b []byte) string {
 	text, _, _ := bytes.Cut(b, []byte{0})
 	return string(text)
 }
-
-// readIdentity reads the assembly's name and the attributes that say what it
-// was compiled for.
-func (c *CLR) readIdentity() error {
-	if c.md.tables[tAssembly].rows == 0 {
-		return nil
-	}
-	r, err := c.md.row(tAssembly, 1)
-	if err != nil {
-		return err
-	}
-	c.Version = fmt.Sprintf("%d.%d.%d.%d", r.col(1), r.col(2), r.col(3), r.col(4))
-	if c.Name, err = c.md.str(r.col(7)); err != nil {
-		return err
-	}
-	// The table is sorted by what the attributes are of (ECMA-335 II.22.10), which
-	// the header says too; where it does not, all of it is looked at.
-	rows, first := c.md.tables[tCustomAttribute].rows, uint32(0)
-	sorted := c.md.sorted>>tCustomAttribute&1 != 0
-	if sorted {
-		if first, err = c.md.search(tCustomAttribute, assemblyParent); err != nil {
-			return err
-		}
-	}
-	for i := first; i < rows; i++ {
-		r, err := c.md.row(tCustomAttribute, i+1)
-		if err != nil {
-			return err
-		}
-		if r.col(0) != assemblyParent {
-			if sorted {
-				break
-			}
-			continue
-		}
-		tab, n, ok := coded(customAttributeType, r.col(1))
-		if !ok || tab != tMemberRef {
-			continue
-		}
-		name, err := c.memberName(token(tab, n))
-		if err != nil {
-			return err
-		}
-		switch name {
-		case "System.Runtime.Versioning.TargetFrameworkAttribute::.ctor":
-			c.TargetFramework, err = c.md.attribute(r.col(2))
-		case "System.Runtime.Versioning.TargetPlatformAttribute::.ctor":
-			c.TargetPlatform, err = c.md.attribute(r.col(2))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// assemblyParent is the coded index of the assembly as the parent of a custom
-// attribute: row 1, tag 14 of five bits (ECMA-335 II.24.2.6).
-const assemblyParent = 1<<5 | 14
 
 // search returns how many rows of a table that is sorted by its first column come
 // before the first one with v or more.
