@@ -32,8 +32,8 @@ findings, each with the place where it was seen. Nothing is written, and no regi
 				return err
 			}
 			// The process ends soon, and collecting took a tenth of its time.
-			debug.SetGCPercent(400)
-			debug.SetMemoryLimit(64 << 20)
+			debug.SetGCPercent(1000)
+			debug.SetMemoryLimit(80 << 20)
 			res := pipeline.Run(c.Context, job)
 			if res.Report != nil {
 				if err := printReport(e, c, format, job, *res.Report); err != nil {

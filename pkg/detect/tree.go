@@ -139,10 +139,19 @@ func (t *Tree) twice(d *dir) {
 	}
 	if same[0] != d {
 		report(d.path, same[0].path)
+		for _, f := range d.files {
+			if first := t.find(d.in(f.name)); first != d.in(f.name) {
+				report(d.in(f.name), first)
+			}
+		}
+		return
 	}
+	first := 0 // of the names before, that one which this one is equal to
 	for i, f := range d.files {
-		if first := t.find(d.in(f.name)); (i > 0 && d.files[i-1].key == f.key || same[0] != d) && first != d.in(f.name) {
-			report(d.in(f.name), first)
+		if f.key != d.files[first].key {
+			first = i
+		} else if i > first {
+			report(d.in(f.name), d.in(d.files[first].name))
 		}
 	}
 }
