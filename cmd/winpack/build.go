@@ -49,20 +49,21 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			if err != nil {
 				return err
 			}
+			settings, err := configure(&job, time.Now(), e.stderr)
+			if err != nil {
+				return err
+			}
 			if dir, local := strings.CutPrefix(job.Base, "oci:"); local {
 				if _, err := layout.ImageIndexFromPath(dir); err != nil {
 					return usagef("--base %q is no OCI layout, a folder with oci-layout and index.json: %w", job.Base, err)
 				}
 			}
-			b, err := buildOf(c, e)
+			b, err := buildOf(c, e, settings)
 			if err != nil {
 				return err
 			}
 			shown, err := newProgress(c, e)
 			if err != nil {
-				return err
-			}
-			if err := readConfig(&job); err != nil {
 				return err
 			}
 			b.Progress = shown.event
@@ -83,7 +84,7 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 }
 
 // buildOf reads the flags that are build's own and refuses what makes no sense.
-func buildOf(c *cli.Context, e env) (*pipeline.Build, error) {
+func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, error) {
 	b := &pipeline.Build{
 		DryRun:       c.Bool("dry-run"),
 		IIDFile:      c.String("iidfile"),
@@ -95,6 +96,9 @@ func buildOf(c *cli.Context, e env) (*pipeline.Build, error) {
 		return nil, err
 	}
 	if b.Outputs, b.Push, err = parseOutputs(c.StringSlice("output"), c.Bool("push")); err != nil {
+		return nil, err
+	}
+	if err := settings.build(b); err != nil {
 		return nil, err
 	}
 	switch {

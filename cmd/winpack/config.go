@@ -7,11 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+	"time"
 
 	"github.com/BurntSushi/toml"
-	"github.com/moby/buildkit/util/suggest"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 )
@@ -24,55 +22,146 @@ const maxConfig = 1 << 20
 
 // config is winpack.toml.
 type config struct {
-	catalogFile string // catalog.file: more rows for the catalog of base images
+	OS         texts             `toml:"os"`
+	Base       string            `toml:"base"`
+	Entrypoint []string          `toml:"entrypoint"`
+	Cmd        []string          `toml:"cmd"`
+	Workdir    string            `toml:"workdir"`
+	User       string            `toml:"user"`
+	Ports      []int64           `toml:"ports"`
+	Ignore     texts             `toml:"ignore"`
+	Write      texts             `toml:"write"`
+	Mirror     texts             `toml:"mirror"`
+	Insecure   texts             `toml:"insecure-registry"`
+	FailOn     string            `toml:"fail-on"`
+	Env        map[string]string `toml:"env"`
+	Labels     map[string]string `toml:"labels"`
+	Health     *struct {
+		Cmd         commandLineOrList `toml:"cmd"`
+		Interval    string            `toml:"interval"`
+		Timeout     string            `toml:"timeout"`
+		StartPeriod string            `toml:"start-period"`
+		Retries     int               `toml:"retries"`
+	} `toml:"health-check"`
+	Build struct {
+		Tags    texts  `toml:"tags"`
+		Builder string `toml:"builder"`
+		Output  texts  `toml:"output"`
+	} `toml:"build"`
+	Catalog struct {
+		File string `toml:"file"`
+	} `toml:"catalog"`
+	Files []struct {
+		From string `toml:"from"`
+		To   string `toml:"to"`
+	} `toml:"files"`
+	Accept []struct {
+		Rule   string `toml:"rule"`
+		Reason string `toml:"reason"`
+		Until  date   `toml:"until"`
+	} `toml:"accept"`
 }
 
-// laterKeys are the keys that this version can't honour, with what to use
-// instead. They are refused: a setting is never passed over.
-var laterKeys = map[string]string{
-	"os": "use --os", "base": "use --base", "mirror": "use --mirror", "insecure-registry": "use --insecure-registry",
-	"fail-on": "use --fail-on", "entrypoint": "", "cmd": "", "workdir": "", "user": "", "ports": "", "ignore": "",
-	"write": "", "env": "", "labels": "use build --label", "health-check": "", "build": "use the flags of build",
-	"files": "", "accept": "",
+// texts are a text or a list of them.
+type texts []string
+
+func (t *texts) UnmarshalTOML(v any) error {
+	*t = nil
+	switch v := v.(type) {
+	case string:
+		*t = texts{v}
+	case []any:
+		for _, item := range v {
+			s, _ := item.(string)
+			*t = append(*t, s)
+		}
+	}
+	return nil
 }
 
-// readConfig reads winpack.toml and what it names into the job. Paths in it are
-// relative to its own folder; the one in APP may name paths inside APP only.
-func readConfig(job *pipeline.Job) error {
-	if job.Config != "" {
-		dir := filepath.Dir(job.Config)
-		open := func(name string) (io.ReadCloser, error) {
+// commandLineOrList is a line for the shell, or a program with its arguments.
+type commandLineOrList []string
+
+func (c *commandLineOrList) UnmarshalTOML(v any) error {
+	var list texts
+	err := list.UnmarshalTOML(v)
+	*c = append(commandLineOrList{"CMD"}, list...)
+	if _, line := v.(string); line {
+		(*c)[0] = "CMD-SHELL"
+	}
+	return err
+}
+
+// date is a day, written with quotes or without.
+type date struct{ time.Time }
+
+func (d *date) UnmarshalTOML(v any) (err error) {
+	switch v := v.(type) {
+	case time.Time:
+		d.Time = time.Date(v.Year(), v.Month(), v.Day(), 0, 0, 0, 0, time.UTC)
+	case string:
+		d.Time, err = time.Parse(time.DateOnly, v)
+	}
+	return err
+}
+
+// settingsFile is a winpack.toml and where the paths in it lead.
+type settingsFile struct {
+	document
+	config
+	dir  string // absolute, where relative paths begin
+	app  bool   // it lies in APP, and may name paths inside it only
+	open func(string) (io.ReadCloser, error)
+}
+
+// readConfig finds winpack.toml, --config or the one in APP, and reads it. Without
+// one the result is nil.
+func readConfig(configFlag, app string) (*settingsFile, error) {
+	if configFlag != "" {
+		dir, err := filepath.Abs(filepath.Dir(configFlag))
+		if err != nil {
+			return nil, usagef("--config %q: %w", configFlag, err)
+		}
+		file, err := os.Open(configFlag)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, usagef("--config %q does not exist", configFlag)
+		} else if err != nil {
+			return nil, fmt.Errorf("reading the configuration: %w", err)
+		}
+		return parseSettings(configFlag, file, settingsFile{dir: dir, open: func(name string) (io.ReadCloser, error) {
 			if !filepath.IsAbs(name) {
 				name = filepath.Join(dir, name)
 			}
 			return os.Open(name)
-		}
-		file, err := os.Open(job.Config)
-		if errors.Is(err, fs.ErrNotExist) {
-			return usagef("--config %q does not exist", job.Config)
-		} else if err != nil {
-			return fmt.Errorf("reading the configuration: %w", err)
-		}
-		return applyConfig(job, job.Config, file, open)
+		}})
 	}
-	root, err := os.OpenRoot(job.App)
+	root, err := os.OpenRoot(app)
 	if err != nil {
-		return nil // pipeline says what is wrong with APP
+		return nil, nil // pipeline says what is wrong with APP
 	}
 	defer root.Close()
-	name := filepath.Join(job.App, configName)
+	name := filepath.Join(app, configName)
 	file, err := openRegular(root, configName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	} else if err != nil {
-		return fmt.Errorf("reading the configuration %q: %w", name, err)
+		return nil, fmt.Errorf("reading the configuration %q: %w", name, err)
 	}
-	return applyConfig(job, name, file, func(path string) (io.ReadCloser, error) {
+	dir, err := filepath.Abs(app)
+	if err != nil {
+		return nil, usagef("APP %q: %w", app, err)
+	}
+	return parseSettings(name, file, settingsFile{dir: dir, app: true, open: func(path string) (io.ReadCloser, error) {
+		root, err := os.OpenRoot(app)
+		if err != nil {
+			return nil, err
+		}
+		defer root.Close()
 		if !filepath.IsLocal(filepath.FromSlash(path)) {
 			return nil, errors.New("a winpack.toml in APP may name paths inside APP only; --config FILE may name others")
 		}
 		return openRegular(root, filepath.FromSlash(path))
-	})
+	}})
 }
 
 // openRegular opens a file of an app folder, where a pipe would block forever.
@@ -87,87 +176,37 @@ func openRegular(root *os.Root, path string) (*os.File, error) {
 	return root.Open(path)
 }
 
-func applyConfig(job *pipeline.Job, name string, file io.ReadCloser, open func(string) (io.ReadCloser, error)) error {
+func parseSettings(name string, file io.ReadCloser, s settingsFile) (*settingsFile, error) {
 	text, err := readBounded(file)
 	if err != nil {
-		return fmt.Errorf("reading the configuration %q: %w", name, err)
+		return nil, fmt.Errorf("reading the configuration %q: %w", name, err)
 	}
-	c, err := parseConfig(name, text)
-	if err != nil || c.catalogFile == "" {
-		return err
-	}
-	at := position(name, text, toml.Key{"catalog", "file"})
-	catalog, err := open(c.catalogFile)
+	s.document = document{name, text}
+	s.config, err = parseConfig(name, text)
 	if err != nil {
-		return usagef("%s: catalog.file %q: %w", at, c.catalogFile, err)
+		return nil, err
 	}
-	data, err := readBounded(catalog)
-	if err != nil {
-		return usagef("%s: reading catalog.file %q: %w", at, c.catalogFile, err)
-	}
-	job.CatalogFile, job.CatalogData = c.catalogFile, []byte(data)
-	return nil
+	return &s, nil
 }
 
 // parseConfig decodes winpack.toml strictly.
 func parseConfig(file, text string) (config, error) {
 	var c config
 	var values map[string]any
-	meta, err := toml.Decode(text, &values)
+	_, err := toml.Decode(text, &values)
 	if parse := (toml.ParseError{}); errors.As(err, &parse) {
 		return c, usagef("%s:%d:%d: %s", file, max(parse.Position.Line, 1), max(parse.Position.Col, 1), parse.Message)
 	} else if err != nil {
 		return c, usagef("%s:1:1: %w", file, err)
 	}
-	for _, key := range meta.Keys() {
-		wrong := ""
-		switch key.String() {
-		case "catalog":
-			if _, ok := values["catalog"].(map[string]any); !ok {
-				wrong = "catalog is a table: write [catalog]"
-			}
-		case "catalog.file":
-			var ok bool
-			c.catalogFile, ok = values["catalog"].(map[string]any)["file"].(string)
-			if !ok || c.catalogFile == "" {
-				wrong = "catalog.file is the name of a file, in quotes"
-			}
-		default:
-			wrong = unknownKey(key)
-		}
-		if wrong != "" {
-			return c, usagef("%s: %s", position(file, text, key), wrong)
-		}
+	doc := document{file, text}
+	if err := checkKeys(doc, values); err != nil {
+		return c, err
+	}
+	if _, err := toml.Decode(text, &c); err != nil {
+		return c, usagef("%s:1:1: %w", file, err) // checkKeys has seen to it that this is none of types
 	}
 	return c, nil
-}
-
-func unknownKey(key toml.Key) string {
-	if instead, later := laterKeys[key[0]]; later {
-		text := fmt.Sprintf("this version of winpack does not take %q from winpack.toml", key[0])
-		if instead != "" {
-			text += ": " + instead
-		}
-		return text
-	}
-	known := []string{"catalog"}
-	prefix := ""
-	if key[0] == "catalog" {
-		known, prefix = []string{"file"}, "catalog."
-	} else {
-		for k := range laterKeys {
-			known = append(known, k)
-		}
-		slices.Sort(known)
-	}
-	last := key[len(key)-1]
-	if prefix == "" {
-		last = key[0]
-	}
-	if near, ok := suggest.Search(last, known, true); ok {
-		return fmt.Sprintf("unknown key %q: did you mean %q?", key.String(), prefix+near)
-	}
-	return fmt.Sprintf("unknown key %q: the keys are %s", key.String(), prefix+strings.Join(known, ", "))
 }
 
 func readBounded(r io.ReadCloser) (string, error) {

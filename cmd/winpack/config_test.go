@@ -11,16 +11,29 @@ func TestConfigErrorsSayWhereAndWhatInstead(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"[catalog]\nfil = 'x'\n", `w.toml:2:1: unknown key "catalog.fil": did you mean "catalog.file"?`},
 		{"catalog = { fil = 'x' }\n", `w.toml:1:13: unknown key "catalog.fil": did you mean "catalog.file"?`},
-		{"# catlog\n\n[catlog]\nfile = 'x'\n", `w.toml:3:2: unknown key "catlog`},
+		{"# catlog\n\n[catlog]\nfile = 'x'\n", `w.toml:3:2: unknown key "catlog": did you mean "catalog"?`},
 		{"catalog.file = '''\n[bad]\nwrong = 1\n'''\n  wrong = 2\n", `w.toml:5:3: unknown key "wrong"`},
 		{"x = [ { \"a]b\" = 1 }, \"# no\" ] # c\n'os' = []\n", `w.toml:1:1: unknown key "x`},
-		{"[catalog]\nfile = 'rows.toml'\n\n[labels]\na = 1\n", `w.toml:4:2: this version of winpack does not take "labels" from winpack.toml: use build --label`},
-		{"os = ['ltsc2022']\n", `w.toml:1:1: this version of winpack does not take "os" from winpack.toml: use --os`},
-		{"[catalog]\nfile = 3\n", "w.toml:2:1: catalog.file is the name of a file"},
+		{"zzzzzz = 1\naa = 2\n", `w.toml:1:1: unknown key "zzzzzz": the keys are accept, base, build,`},
+		{"[catalog]\nfile = 3\n", "w.toml:2:1: catalog.file is a text"},
 		{"catalog = 3\n", "w.toml:1:1: catalog is a table"},
 		{"[[catalog]]\nfile = 'x'\n", "w.toml:1:3: catalog is a table"},
 		{"[catalog\n", "w.toml:2:"},
 		{"a = 1\na = 2\n", "w.toml:2:"},
+		{"os = 3\n", "w.toml:1:1: os is a text, or a list of texts"},
+		{"os = ['ltsc2022', 3]\n", "w.toml:1:1: os is a text, or a list of texts"},
+		{"entrypoint = 'app.exe -v'\n", "w.toml:1:1: entrypoint is a list of texts"},
+		{"ports = ['80']\n", "w.toml:1:1: ports is a list of numbers"},
+		{"[env]\nA = 'x'\nB = 1\n", "w.toml:1:2: env is a table of texts"},
+		{"labels = 'a=b'\n", "w.toml:1:1: labels is a table of texts"},
+		{"[health-check]\ncmd = 'x'\ninterval = 30\n", `w.toml:3:1: health-check.interval is a time like "30s"`},
+		{"[health-check]\nretries = 0\n", "w.toml:2:1: health-check.retries is a number from 1 on"},
+		{"[health-check]\nintervall = '3s'\n", `w.toml:2:1: unknown key "health-check.intervall": did you mean "health-check.interval"?`},
+		{"[files]\nfrom = 'x'\n", "w.toml:1:2: files is a list of tables: write [[files]]"},
+		{"[[files]]\nfrom = 'x'\nto = 'y'\n[[files]]\nfrom = 'x'\nfor = 1\n", `w.toml:6:1: unknown key "files.for": did you mean "files.from"?`},
+		{"files = [{from = 'x', to = 'y'}, {from = 3}]\n", "w.toml:1:35: files.from is a text"},
+		{"files = ['x']\n", "w.toml:1:1: files is a list of tables"},
+		{"[[accept]]\nrule = 'WP1001'\nreason = 'x'\nuntil = 'soon'\n", "w.toml:4:1: accept.until is a date"},
 	} {
 		_, err := parseConfig("w.toml", test.text)
 		if err == nil {
@@ -32,7 +45,7 @@ func TestConfigErrorsSayWhereAndWhatInstead(t *testing.T) {
 		}
 	}
 	c, err := parseConfig("w.toml", "[catalog]\nfile = 'rows.toml'\n")
-	if err != nil || c.catalogFile != "rows.toml" {
+	if err != nil || c.Catalog.File != "rows.toml" {
 		t.Errorf("a good file gives %+v, %v", c, err)
 	}
 }
@@ -50,7 +63,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		for _, key := range meta.Keys() {
-			line, column := keyPosition(text, key)
+			line, column := keyPosition(text, key, 0)
 			if line < 1 || column < 1 {
 				t.Fatalf("%q: key %q at %d:%d", text, key, line, column)
 			}

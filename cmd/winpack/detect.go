@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"runtime/debug"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -28,7 +29,7 @@ findings, each with the place where it was seen. Nothing is written, and no regi
 			if err != nil {
 				return err
 			}
-			if err := readConfig(&job); err != nil {
+			if _, err := configure(&job, time.Now(), e.stderr); err != nil {
 				return err
 			}
 			// The process ends soon, and collecting took a tenth of its time.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -43,17 +44,17 @@ by hand is never overwritten without --force; text between the edit markers is y
 			if err != nil {
 				return err
 			}
-			if strings.HasPrefix(job.Base, "oci:") {
-				return usagef("--base %q: a Dockerfile can't name a folder as its base: use `winpack build`, or push that image to a registry", job.Base)
-			}
 			if job.Write, err = writeOf(c, format); err != nil {
 				return err
 			}
 			if job.Prefer, err = oneOf(c, "prefer", dockerfile.PreferNoRun, dockerfile.PreferFastStart); err != nil {
 				return err
 			}
-			if err := readConfig(&job); err != nil {
+			if _, err := configure(&job, time.Now(), e.stderr); err != nil {
 				return err
+			}
+			if strings.HasPrefix(job.Base, "oci:") {
+				return usagef("--base %q: a Dockerfile can't name a folder as its base: use `winpack build`, or push that image to a registry", job.Base)
 			}
 			job.Found = func(r report.Report) { printFindings(e, c, r) }
 			res := pipeline.Run(c.Context, job)

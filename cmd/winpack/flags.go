@@ -89,36 +89,44 @@ func quoteAll(words []string) string {
 }
 
 // releases splits --os. asked is false where the default applies.
-func releases(c *cli.Context) (list []string, err error) {
+func releases(c *cli.Context) ([]string, error) {
 	if !c.IsSet("os") {
 		return nil, nil
 	}
-	for name := range strings.SplitSeq(c.String("os"), ",") {
+	list, err := releaseList(c.String("os"))
+	if err != nil {
+		return nil, usagef("--os %w", bare(err))
+	}
+	return list, nil
+}
+
+func releaseList(text string) (list []string, err error) {
+	for name := range strings.SplitSeq(text, ",") {
 		name = strings.TrimSpace(name)
 		if name == "" {
-			return nil, usagef("--os %q has an empty entry: write it like ltsc2022,ltsc2025", c.String("os"))
+			return nil, usagef("%q has an empty entry: write it like ltsc2022,ltsc2025", text)
 		}
 		if slices.Contains(list, name) {
-			return nil, usagef("--os %q names %s twice", c.String("os"), name)
+			return nil, usagef("%q names %s twice", text, name)
 		}
 		list = append(list, name)
 	}
 	return list, nil
 }
 
-// mirrors reads --mirror HOST=MIRROR.
-func mirrors(c *cli.Context) (map[string]string, error) {
+// mirrorTable reads HOST=MIRROR, as --mirror and winpack.toml have it.
+func mirrorTable(values []string) (map[string]string, error) {
 	table := map[string]string{}
-	for _, value := range c.StringSlice("mirror") {
+	for _, value := range values {
 		host, mirror, ok := strings.Cut(value, "=")
 		if !ok || host == "" || mirror == "" {
-			return nil, usagef("--mirror %q is not HOST=MIRROR, like mcr.microsoft.com=registry.example.com/mcr", value)
+			return nil, usagef("mirror %q is not HOST=MIRROR, like mcr.microsoft.com=registry.example.com/mcr", value)
 		}
 		if strings.Contains(host, "/") || strings.Contains(mirror, "://") {
-			return nil, usagef("--mirror %q: HOST is a registry without path, MIRROR a registry with or without path, and neither has a scheme", value)
+			return nil, usagef("mirror %q: HOST is a registry without path, MIRROR a registry with or without path, and neither has a scheme", value)
 		}
 		if previous, twice := table[host]; twice && previous != mirror {
-			return nil, usagef("--mirror names %s twice, as %s and %s", host, previous, mirror)
+			return nil, usagef("mirror names %s twice, as %s and %s", host, previous, mirror)
 		}
 		table[host] = strings.TrimRight(mirror, "/")
 	}
@@ -143,24 +151,24 @@ func jobOf(c *cli.Context) (pipeline.Job, error) {
 			return job, usagef("--base is empty: name an image, or leave it out")
 		}
 		if err := checkBase(job.Base); err != nil {
-			return job, err
+			return job, usagef("--%w", bare(err))
 		}
 	}
 	if _, err = oneOf(c, "progress", progressModes()...); err != nil {
 		return job, err
 	}
-	failOn, err := oneOf(c, "fail-on", "never", "error", "warning")
-	if err != nil {
-		return job, err
+	if c.IsSet("fail-on") {
+		if job.FailOn, err = oneOf(c, "fail-on", failOnLevels()...); err != nil {
+			return job, err
+		}
 	}
-	job.FailOn = failOn
-	if job.Mirrors, err = mirrors(c); err != nil {
-		return job, err
+	if job.Mirrors, err = mirrorTable(c.StringSlice("mirror")); err != nil {
+		return job, usagef("--%w", bare(err))
 	}
 	job.Insecure = c.StringSlice("insecure-registry")
 	for _, host := range job.Insecure {
-		if host == "" || strings.ContainsAny(host, "/=") {
-			return job, usagef("--insecure-registry %q is not a HOST or HOST:PORT", host)
+		if err := checkInsecure(host); err != nil {
+			return job, usagef("--%w", bare(err))
 		}
 	}
 	if c.IsSet("config") {
@@ -171,19 +179,28 @@ func jobOf(c *cli.Context) (pipeline.Job, error) {
 	return job, nil
 }
 
+func failOnLevels() []string { return []string{"never", "error", "warning"} }
+
+func checkInsecure(host string) error {
+	if host == "" || strings.ContainsAny(host, "/=") {
+		return usagef("insecure-registry %q is not a HOST or HOST:PORT", host)
+	}
+	return nil
+}
+
 // checkBase refuses what can name no base image, whatever a command does with it.
 func checkBase(base string) error {
 	if dir, local := strings.CutPrefix(base, "oci:"); local {
 		if dir == "" || strings.ContainsAny(dir, "\r\n\x00") {
-			return usagef("--base %q names no folder: write it like oci:DIR", base)
+			return usagef("base %q names no folder: write it like oci:DIR", base)
 		}
 		return nil
 	}
 	if strings.Contains(base, "://") {
-		return usagef("--base %q: a reference has no scheme, like registry.example.com/name:tag", base)
+		return usagef("base %q: a reference has no scheme, like registry.example.com/name:tag", base)
 	}
 	if _, err := name.ParseReference(base); err != nil {
-		return usagef("--base %q is not an image reference like registry.example.com/name:tag: %w", base, err)
+		return usagef("base %q is not an image reference like registry.example.com/name:tag: %w", base, err)
 	}
 	return nil
 }

@@ -9,9 +9,10 @@ import (
 )
 
 // keyPosition returns line and column, from 1, of a key in a TOML document that
-// parses. The library tells which keys it did not know, and not where they are.
-func keyPosition(text string, key toml.Key) (line, column int) {
-	s := keyScanner{text: text, want: key}
+// parses. The library tells which keys it did not know, and not where they are. Of
+// a key in a list of tables, element is the table's index, from 0.
+func keyPosition(text string, key toml.Key, element int) (line, column int) {
+	s := keyScanner{text: text, want: key, element: element}
 	s.document()
 	at := s.found
 	line = 1 + strings.Count(text[:at], "\n")
@@ -27,17 +28,25 @@ type keyScanner struct {
 	want  toml.Key
 	found int
 	done  bool
+
+	element int // of the list that want is in, where it is in one
+	tables  int // of that list so far
 }
 
 func (s *keyScanner) document() {
 	var table []string
 	for s.blank(); s.at < len(s.text) && !s.done; s.blank() {
 		if s.text[s.at] == '[' {
+			from := s.at
 			for s.at < len(s.text) && s.text[s.at] == '[' {
 				s.at++
 			}
+			inList := s.at-from > 1
 			start, key := s.key()
 			table = key
+			if inList {
+				s.enter(key)
+			}
 			s.see(start, key)
 			for s.at < len(s.text) && s.text[s.at] != '\n' {
 				s.at++
@@ -60,8 +69,15 @@ func (s *keyScanner) pair(table []string) {
 }
 
 func (s *keyScanner) see(start int, path []string) {
-	if !s.done && len(path) >= len(s.want) && slices.Equal(path[:len(s.want)], s.want) {
+	if !s.done && len(path) >= len(s.want) && slices.Equal(path[:len(s.want)], s.want) && (s.tables == 0 || s.tables == s.element+1) {
 		s.found, s.done = start, true
+	}
+}
+
+// enter counts the tables of the list that want is in.
+func (s *keyScanner) enter(list []string) {
+	if len(list) == len(s.want)-1 && slices.Equal(list, s.want[:len(list)]) {
+		s.tables++
 	}
 }
 
@@ -123,7 +139,12 @@ func (s *keyScanner) value(path []string) {
 	case '"', '\'':
 		s.quoted()
 	case '[':
-		s.list(']', func() { s.value(path) })
+		s.list(']', func() {
+			if s.at < len(s.text) && s.text[s.at] == '{' {
+				s.enter(path)
+			}
+			s.value(path)
+		})
 	case '{':
 		s.list('}', func() { s.pair(path) })
 	default:
@@ -171,7 +192,7 @@ func (s *keyScanner) blank() {
 	}
 }
 
-func position(file, text string, key toml.Key) string {
-	line, column := keyPosition(text, key)
+func position(file, text string, key toml.Key, element int) string {
+	line, column := keyPosition(text, key, element)
 	return fmt.Sprintf("%s:%d:%d", file, line, column)
 }

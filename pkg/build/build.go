@@ -17,6 +17,8 @@ type Request struct {
 	Plan dockerfile.Plan
 	// App is the app folder that copy steps read.
 	App fs.FS
+	// Trees are the further folders that copy steps read, by Step.Tree.
+	Trees map[string]fs.FS
 	// References are the image references (-t). The first names the image.
 	References []string
 	// Push uploads to the registries of References.

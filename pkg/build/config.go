@@ -67,6 +67,12 @@ func configure(s source, req Request, app *blob, created time.Time) *v1.ConfigFi
 		// True would make Windows take the exec form for one raw command line.
 		c.ArgsEscaped = false
 	}
+	if len(plan.Config.Cmd) > 0 {
+		c.Cmd, c.ArgsEscaped = slices.Clone(plan.Config.Cmd), false
+	}
+	if h := plan.Config.Health; h != nil {
+		c.Healthcheck = &v1.HealthConfig{Test: h.Test, Interval: h.Interval, Timeout: h.Timeout, StartPeriod: h.StartPeriod, Retries: h.Retries}
+	}
 	c.Env = mergeEnv(c.Env, plan.Config.Env)
 	if plan.Config.WorkingDir != "" {
 		c.WorkingDir = plan.Config.WorkingDir

@@ -123,6 +123,7 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	}
 	j.layer, err = appLayer(ctx, j.req.Plan, j.req.App, layerOptions{
 		Epoch:    j.req.Epoch,
+		Trees:    j.req.Trees,
 		Progress: j.counted("layer", "app"),
 	})
 	if err != nil {

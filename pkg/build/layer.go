@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ const modify = 0x1301bf
 // layerOptions are what appLayer needs beside the plan.
 type layerOptions struct {
 	Epoch *time.Time
+	// Trees are the folders that steps name by Step.Tree.
+	Trees map[string]fs.FS
 	// Progress is told bytes of file content, as they are read.
 	Progress func(done, total int64)
 }
@@ -37,7 +40,10 @@ func appLayer(ctx context.Context, plan dockerfile.Plan, app fs.FS, opts layerOp
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{app: app, rows: rows, root: &place{}}
+	if app, err = dockerfile.IgnoreFS(app, plan.Ignore); err != nil {
+		return nil, err
+	}
+	t := &tree{app: app, trees: opts.Trees, rows: rows, root: &place{}}
 	for _, s := range plan.Steps {
 		switch s.Kind {
 		case dockerfile.StepCopy:
@@ -88,6 +94,7 @@ func windowsPath(name string) (string, error) {
 // how many there are.
 type tree struct {
 	app    fs.FS
+	trees  map[string]fs.FS
 	rows   []aclRow
 	root   *place // C:\
 	grants []sddl.SID
@@ -148,18 +155,24 @@ func (t *tree) copy(s dockerfile.Step) error {
 	if !fs.ValidPath(s.From) {
 		return fmt.Errorf("%q is no path below the app folder", s.From)
 	}
-	name, mode, err := follow(t.app, s.From)
+	var other fs.FS // nil stands for the app folder
+	if s.Tree != "" {
+		if other = t.trees[s.Tree]; other == nil {
+			return fmt.Errorf("the plan copies from %q, which the builder was not given", s.Tree)
+		}
+	}
+	name, mode, err := follow(cmp.Or(other, t.app), s.From)
 	if err != nil {
 		return err
 	}
-	p := part{dir: origin{name: name}}
+	p := part{dir: origin{fsys: other, name: name}}
 	switch {
 	case mode.IsDir():
 		for _, x := range s.Exclude {
 			p.dir.exclude = append(p.dir.exclude, winlayer.Fold(x))
 		}
 	case mode.IsRegular():
-		p.file = path.Base(s.From)
+		p.file = cmp.Or(s.Name, path.Base(s.From))
 	default:
 		return fmt.Errorf("%q is a %s, neither file nor folder: take it out of the folder", s.From, kindOf(mode))
 	}

@@ -1,7 +1,9 @@
 package build
 
 import (
+	"cmp"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strconv"
@@ -46,6 +48,7 @@ type item struct {
 	name    string
 	folder  bool
 	source  string
+	fsys    fs.FS // of source; nil for the app folder
 	content []byte
 	parts   []part
 	place   *place
@@ -75,7 +78,7 @@ func (u *union) folder(dir folder) error {
 			below.grants = slices.Concat(dir.grants, it.place.grants)
 			slices.Sort(below.grants)
 		}
-		e := winlayer.Entry{Path: below.path, Folder: it.folder, Source: it.source, Content: it.content}
+		e := winlayer.Entry{Path: below.path, Folder: it.folder, Source: it.source, FS: it.fsys, Content: it.content}
 		at := slices.IndexFunc(own, func(row *aclRow) bool { return path.Base(row.path) == it.name })
 		switch {
 		case at >= 0:
@@ -173,7 +176,7 @@ func (m *merge) add(items []item) string {
 				old.place = it.place
 			}
 		default:
-			old.source, old.content = it.source, nil
+			old.source, old.fsys, old.content = it.source, it.fsys, nil
 		}
 	}
 	if m.index == nil {
@@ -187,16 +190,16 @@ func (m *merge) add(items []item) string {
 
 func (u *union) partItems(p part) ([]item, error) {
 	if p.file != "" {
-		it := item{name: p.file, source: p.dir.name, content: p.content}
+		it := item{name: p.file, source: p.dir.name, fsys: p.dir.fsys, content: p.content}
 		return []item{it}, nil
 	}
-	all, err := list(u.app, p.dir)
+	all, err := list(cmp.Or(p.dir.fsys, u.app), p.dir)
 	if err != nil {
 		return nil, err
 	}
 	items := make([]item, len(all))
 	for i, f := range all {
-		items[i] = item{name: f.name, folder: f.folder, source: f.origin.name}
+		items[i] = item{name: f.name, folder: f.folder, source: f.origin.name, fsys: p.dir.fsys}
 		if f.folder {
 			items[i].parts = []part{{step: p.step, dir: f.origin}}
 		}

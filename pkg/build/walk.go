@@ -20,6 +20,7 @@ const maxEntries = 4_000_000
 
 // origin is a file or folder of the app on its way into the image.
 type origin struct {
+	fsys    fs.FS  // nil for the app folder
 	name    string // in the file system, after links
 	rel     string // below what the step copies, "" for that itself
 	exclude []string
@@ -46,7 +47,7 @@ func list(fsys fs.FS, dir origin) ([]found, error) {
 	above := append(slices.Clip(dir.above), dir.name)
 	all := make([]found, 0, len(entries))
 	for _, d := range entries {
-		f := found{name: d.Name(), origin: origin{name: path.Join(dir.name, d.Name()), above: above}}
+		f := found{name: d.Name(), origin: origin{fsys: dir.fsys, name: path.Join(dir.name, d.Name()), above: above}}
 		mode := d.Type()
 		if mode&fs.ModeSymlink == 0 && !mode.IsDir() && len(dir.exclude) == 0 && mode.IsRegular() {
 			all = append(all, f) // nearly all of them

@@ -228,6 +228,9 @@ type Finding struct {
 	Message  string     `json:"message"`
 	Remedy   string     `json:"remedy"`
 	Evidence []Evidence `json:"evidence"`
+	// Accepted is the reason for which the user takes the finding upon himself: it
+	// counts no more. Detection leaves it empty.
+	Accepted string `json:"accepted,omitempty"`
 }
 
 // Problem is a thing that could not be read, and what that leaves unknown.

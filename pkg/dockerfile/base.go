@@ -177,15 +177,15 @@ func wants(rep detect.Report, os string) (want, error) {
 		w.clr2 = isCLR2(rep)
 	case detect.KindStatic:
 		w.roles, w.what, w.version = []string{roleIIS, roleNetFXIIS, roleNetFXWCF}, "IIS", ""
-	case detect.KindNetFXConsole, detect.KindNetFXService:
+	case detect.KindNetFXConsole, detect.KindNetFXService, detect.KindNetFXDesktop: // the last where a user accepts that
 		w.roles, w.what = []string{roleNetFX}, ".NET Framework "+w.version
 		w.clr2 = isCLR2(rep)
-	case detect.KindASPNETCore, detect.KindDotNetConsole, detect.KindDotNetService:
+	case detect.KindASPNETCore, detect.KindDotNetConsole, detect.KindDotNetService, detect.KindDotNetDesktop:
 		if app.Framework.Name != detect.NETFramework { // ASP.NET Core up to 2.2 runs on it too
 			return w.dotnet(rep)
 		}
 		w.roles, w.what = []string{roleNetFX}, "ASP.NET Core on .NET Framework "+w.version
-	case detect.KindNativeConsole, detect.KindNativeService:
+	case detect.KindNativeConsole, detect.KindNativeService, detect.KindNativeDesktop:
 		w.roles, w.what = []string{roleOS}, "plain Windows"
 	default:
 		return w, &UnknownKindError{}
@@ -275,6 +275,13 @@ func printable(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// CheckReleases says whether releases are known and not retired: nil, or an
+// *UnknownReleaseError or *UsageError.
+func (c Catalog) CheckReleases(oses []string) error {
+	_, err := c.releases(Options{OS: oses})
+	return err
 }
 
 // releases checks the wished releases.

@@ -39,7 +39,7 @@ func ignoreName(s string) string {
 }
 
 // ignoreFile is the allow-list; names are those of the files that go into DIR.
-func ignoreFile(l layout, opt RenderOptions, hasScript bool, names []string) []byte {
+func ignoreFile(l layout, opt RenderOptions, p Plan, hasScript bool, names []string) []byte {
 	var w writer
 	w.line("# An allow-list of what the Dockerfile copies: a COPY that is added by hand needs a line here.")
 	prefix := ""
@@ -60,6 +60,13 @@ func ignoreFile(l layout, opt RenderOptions, hasScript bool, names []string) []b
 		w.line("*")
 		w.line("!%s", ignorePath(l.app))
 		prefix = ignorePath(l.app) + "/"
+	}
+	for _, pattern := range p.Ignore {
+		bare, again := strings.CutPrefix(pattern, "!")
+		if bare = prefix + strings.TrimLeft(bare, "/"); again {
+			bare = "!" + bare
+		}
+		w.line("%s", bare)
 	}
 	for _, name := range notShipped() {
 		w.line("%s%s", prefix, name)
@@ -84,6 +91,9 @@ func ignoreFile(l layout, opt RenderOptions, hasScript bool, names []string) []b
 	if !l.dirInApp && hasScript {
 		w.line("!%s", ignorePath(path.Join(l.dir, scriptFile)))
 	}
+	for _, s := range p.extraSources() {
+		w.line("!%s", ignorePath(l.source(s)))
+	}
 	return w.Bytes()
 }
 
@@ -105,27 +115,69 @@ type layout struct {
 	context  string
 	app, dir string // "." for the context itself
 	dirInApp bool
+	trees    map[string]string
 }
 
-func newLayout(opt RenderOptions) (layout, error) {
+// extraSources are the copy steps from outside the app folder.
+func (p Plan) extraSources() []Step {
+	var out []Step
+	for _, s := range p.Steps {
+		if s.Kind == StepCopy && s.Tree != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// source is what a copy step reads, seen from the context.
+func (l layout) source(s Step) string {
+	if s.Tree == "" {
+		return path.Join(l.app, s.From)
+	}
+	return path.Join(l.trees[s.Tree], s.From)
+}
+
+func newLayout(opt RenderOptions, extra []Step) (layout, error) {
 	if !filepath.IsAbs(opt.App) || !filepath.IsAbs(opt.Dir) {
 		return layout{}, &UsageError{"app and output folder have to be absolute paths"}
 	}
 	context, dir := filepath.Clean(opt.App), filepath.Clean(opt.Dir)
+	if rel, err := filepath.Rel(context, dir); err == nil && filepath.IsLocal(rel) && len(extra) > 0 {
+		return layout{}, &UsageError{fmt.Sprintf("files: %q lies outside the app, and a Dockerfile in the app's own folder can copy from there only: choose another folder with -o", filepath.Join(opt.Trees[extra[0].Tree], filepath.FromSlash(extra[0].From)))}
+	}
+search:
 	for {
+		trees := map[string]string{}
+		for _, s := range extra {
+			rel, err := filepath.Rel(context, filepath.Clean(opt.Trees[s.Tree]))
+			if err != nil || !filepath.IsLocal(rel) || !filepath.IsAbs(opt.Trees[s.Tree]) {
+				parent := filepath.Dir(context)
+				if parent == context {
+					break search
+				}
+				context = parent
+				continue search
+			}
+			trees[s.Tree] = filepath.ToSlash(rel)
+		}
 		app, err1 := filepath.Rel(context, filepath.Clean(opt.App))
 		rel, err2 := filepath.Rel(context, dir)
 		if err1 == nil && err2 == nil && filepath.IsLocal(rel) && filepath.IsLocal(app) {
-			l := layout{context: context, app: filepath.ToSlash(app), dir: filepath.ToSlash(rel)}
+			l := layout{context: context, app: filepath.ToSlash(app), dir: filepath.ToSlash(rel), trees: trees}
 			l.dirInApp = app == "."
 			return l, nil
 		}
 		parent := filepath.Dir(context)
 		if parent == context {
-			return layout{}, &UsageError{fmt.Sprintf("no folder holds both %q and %q, and so there is no build context: choose a folder on the app's drive with -o", opt.App, opt.Dir)}
+			break
 		}
 		context = parent
 	}
+	what := fmt.Sprintf("both %q and %q", opt.App, opt.Dir)
+	if len(extra) > 0 {
+		what += " and what files names"
+	}
+	return layout{}, &UsageError{fmt.Sprintf("no folder holds %s, and so there is no build context: choose a folder on the app's drive with -o", what)}
 }
 
 func (l layout) command(opt RenderOptions, name string) string {

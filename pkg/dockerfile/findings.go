@@ -19,6 +19,12 @@ const (
 	RuleServiceStop   = "WP3009" // a stop of the container may not reach the service
 )
 
+// RuleIDs lists the rules of planning.
+func RuleIDs() []string {
+	return []string{RuleDotNetEnded, RuleNoImage, RuleRetiredBase, RuleBaseUnfit, RuleNoInstaller, RuleServiceName,
+		RuleDotNetForward, RuleBaseTrusted, RuleServiceStop}
+}
+
 func (p *planner) find(rule string, level detect.Level, message, remedy string) {
 	p.findAt(rule, level, message, remedy, nil)
 }

@@ -64,13 +64,20 @@ func (p *planner) decide() error {
 
 func (p *planner) blocked() error {
 	var blockers []detect.Finding
+	accepted := false
 	for _, f := range p.rep.Findings {
-		if f.Level == detect.LevelBlocker {
+		if f.Level != detect.LevelBlocker {
+			continue
+		}
+		if slices.Contains(p.opt.Accepted, f.Rule) {
+			accepted = true
+		} else {
 			blockers = append(blockers, f)
 		}
 	}
 	k := p.rep.App.Kind
-	if len(blockers) > 0 || k == detect.KindNetFXDesktop || k == detect.KindDotNetDesktop || k == detect.KindNativeDesktop {
+	desktop := k == detect.KindNetFXDesktop || k == detect.KindDotNetDesktop || k == detect.KindNativeDesktop
+	if len(blockers) > 0 || desktop && !accepted {
 		return &BlockedError{Kind: k, Findings: blockers}
 	}
 	return nil

@@ -26,11 +26,12 @@ type Options struct {
 	OSAsked bool
 	// Base is an image reference to use instead of the chosen one.
 	Base string
-	// Entrypoint replaces what would start the app; needed for kind unknown
-	// where the image of Base does not start it by itself.
-	Entrypoint []string
 	// Prefer is PreferNoRun (the default) or PreferFastStart.
 	Prefer string
+	// Accepted are the rules of findings that the user takes upon himself: one that
+	// is a blocker does not end planning.
+	Accepted []string
+	Settings
 }
 
 // DefaultOS returns the releases that are built where none was asked for.
@@ -54,7 +55,7 @@ func (e *BlockedError) Error() string {
 type UnknownKindError struct{}
 
 func (e *UnknownKindError) Error() string {
-	return "what the app is could not be told: name a base image that starts it with --base REF"
+	return "what the app is could not be told: name a base image with --base REF, and where that does not start it by itself an entrypoint in winpack.toml"
 }
 
 // NoImageError says that no image fits the application for releases that were

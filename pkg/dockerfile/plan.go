@@ -21,6 +21,9 @@ type Plan struct {
 	Why []string `json:"why"`
 	// Rejected are smaller or likelier images and why they will not do.
 	Rejected []Rejected `json:"rejected"`
+	// Ignore are patterns of .dockerignore for files of the app folder that are no
+	// part of the app.
+	Ignore []string `json:"ignore,omitempty"`
 	// Steps in the order of execution.
 	Steps []Step `json:"steps"`
 	// Service is set where a start script has to register the program as a
@@ -88,10 +91,16 @@ type Step struct {
 	// Why is the reason, fit for a comment; never text from the app as it stands.
 	Why string `json:"why"`
 
-	// Copy: From is a slash-separated folder or file of the app (".": all of it),
-	// To an absolute Windows folder, Exclude are slash-separated paths below From.
+	// Copy: From is a slash-separated folder or file of Tree (".": all of it), To an
+	// absolute Windows folder, Exclude are slash-separated paths below From. Tree is
+	// empty for the app folder, else names another one that the builder is given.
+	// Name is what a file is called in To, where that is not its own name; Folder says
+	// that From, where it is not ".", is a folder.
 	From    string   `json:"from,omitempty"`
+	Tree    string   `json:"tree,omitempty"`
 	To      string   `json:"to,omitempty"`
+	Name    string   `json:"name,omitempty"`
+	Folder  bool     `json:"folder,omitempty"`
 	Exclude []string `json:"exclude,omitempty"`
 
 	// Grant: Trustee gets modify rights on To and all below it, which is created
@@ -114,12 +123,15 @@ type Trustee struct {
 type Config struct {
 	// Entrypoint is what runs the app, without a grant script. Empty means that
 	// the base's own stays.
-	Entrypoint []string          `json:"entrypoint"`
+	Entrypoint []string `json:"entrypoint"`
+	// Cmd are the default arguments; nil keeps none of the base's where Entrypoint is set.
+	Cmd        []string          `json:"cmd,omitempty"`
 	Env        map[string]string `json:"env,omitempty"`
 	WorkingDir string            `json:"workingDir,omitempty"`
 	User       string            `json:"user,omitempty"`
 	Ports      []int             `json:"ports,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"`
+	Health     *Health           `json:"healthCheck,omitempty"`
 }
 
 // BuilderNeeds says what builder the plan needs.

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf16"
 
@@ -25,6 +26,8 @@ type RenderOptions struct {
 	// They are needed where Dir is App, and used only then: there the ignore file
 	// allows each by its name.
 	TopLevel []string
+	// Trees are the folders that steps name by Step.Tree, absolute.
+	Trees map[string]string
 	// Written are files in the app folder that winpack wrote before, slash-separated
 	// and relative to it: they are no part of the app.
 	Written []string
@@ -56,7 +59,7 @@ func Render(plan Plan, opt RenderOptions) (Files, error) {
 	if len(plan.Bases) == 0 {
 		return Files{}, &UsageError{"the plan has no base image"}
 	}
-	layout, err := newLayout(opt)
+	layout, err := newLayout(opt, plan.extraSources())
 	if err != nil {
 		return Files{}, err
 	}
@@ -92,7 +95,7 @@ func Render(plan Plan, opt RenderOptions) (Files, error) {
 		f.Commands = append(f.Commands, layout.command(opt, name))
 	}
 	for _, ignore := range ignores {
-		f.Content[ignore] = ignoreFile(layout, opt, hasScript, sortedKeys(f.Content))
+		f.Content[ignore] = ignoreFile(layout, opt, plan, hasScript, sortedKeys(f.Content))
 	}
 	record, err := newRecord(opt, layout.context, f.Content)
 	if err != nil {
@@ -187,8 +190,11 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 			w.line("RUN %s", c)
 		}
 	}
-	if len(p.Config.Env) > 0 || len(p.Config.Ports) > 0 || p.Config.WorkingDir != "" {
+	if len(p.Config.Env) > 0 || len(p.Config.Labels) > 0 || len(p.Config.Ports) > 0 || p.Config.WorkingDir != "" {
 		w.line("")
+	}
+	for _, k := range sortedKeys(p.Config.Labels) {
+		w.line("LABEL %s=%s", envValue(k), envValue(p.Config.Labels[k]))
 	}
 	for _, k := range sortedKeys(p.Config.Env) {
 		w.line("ENV %s=%s", k, envValue(p.Config.Env[k]))
@@ -197,7 +203,7 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 		w.line("EXPOSE %d", port)
 	}
 	if p.Config.WorkingDir != "" {
-		w.line(`WORKDIR %s`, p.Config.WorkingDir)
+		w.line(`WORKDIR %s`, word(p.Config.WorkingDir))
 	}
 	if hasScript {
 		w.line("")
@@ -230,7 +236,7 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 	w.line("%s", editBegin)
 	w.line("%s", editEnd)
 	entrypoint := p.Entrypoint(true)
-	if p.Config.User != "" || len(entrypoint) > 0 {
+	if p.Config.User != "" || len(entrypoint) > 0 || len(p.Config.Cmd) > 0 || p.Config.Health != nil {
 		w.line("")
 	}
 	if p.Config.User != "" {
@@ -241,12 +247,18 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 		default:
 			w.comment("As in the base: programs of .NET Framework often need it for http.sys and for files beside them. ContainerUser is safer where yours does not.")
 		}
-		w.line("USER %s", p.Config.User)
+		w.line("USER %s", userWord(p.Config.User))
 	} else if admin && !p.Bases[0].Administrator {
 		w.line("USER %s", userUnelevated)
 	}
+	if h := p.Config.Health; h != nil {
+		w.line("%s", h.instruction())
+	}
 	if len(entrypoint) > 0 {
 		w.line("ENTRYPOINT %s", jsonList(entrypoint...))
+	}
+	if len(p.Config.Cmd) > 0 {
+		w.line("CMD %s", jsonList(p.Config.Cmd...))
 	}
 	return w.Bytes(), nil
 }
@@ -271,7 +283,20 @@ func scriptWhy(p Plan) string {
 }
 
 func copyLines(w *writer, s Step, l layout, opt RenderOptions, hasScript bool) error {
-	to := strings.ReplaceAll(s.To, `\`, "/") + "/"
+	to := strings.TrimSuffix(strings.ReplaceAll(s.To, `\`, "/"), "/") + "/"
+	if s.Tree != "" || s.From != "." {
+		source, err := copySource(l.source(s))
+		if err != nil {
+			return err
+		}
+		if s.Folder {
+			source += "/"
+		} else if s.Name != "" {
+			to += word(s.Name)
+		}
+		w.line("COPY %s", jsonList(source, to))
+		return nil
+	}
 	if l.app != "." || !hasScript {
 		source, err := copySource(l.app)
 		if err != nil {
@@ -332,6 +357,35 @@ func runGrants(w *writer, p Plan, elevate func()) {
 // away, where the escape character is the backtick.
 func word(path string) string {
 	return strings.NewReplacer("`", "``", "$", "`$", "'", "`'", `"`, "`\"").Replace(path)
+}
+
+// userWord is an account for USER, which takes no quotes off.
+func userWord(account string) string {
+	return strings.NewReplacer("`", "``", "$", "`$").Replace(account)
+}
+
+// instruction is the health check as HEALTHCHECK.
+func (h *Health) instruction() string {
+	if h.Test[0] == "NONE" {
+		return "HEALTHCHECK NONE"
+	}
+	var b strings.Builder
+	b.WriteString("HEALTHCHECK")
+	for _, d := range []struct {
+		flag  string
+		value time.Duration
+	}{{"interval", h.Interval}, {"timeout", h.Timeout}, {"start-period", h.StartPeriod}} {
+		if d.value > 0 {
+			fmt.Fprintf(&b, " --%s=%s", d.flag, d.value)
+		}
+	}
+	if h.Retries > 0 {
+		fmt.Fprintf(&b, " --retries=%d", h.Retries)
+	}
+	if h.Test[0] == "CMD-SHELL" {
+		return b.String() + " CMD " + h.Test[1]
+	}
+	return b.String() + " CMD " + jsonList(h.Test[1:]...)
 }
 
 var plainValue = regexp.MustCompile(`^[A-Za-z0-9_.:/+*;,-]+$`)

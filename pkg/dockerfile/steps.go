@@ -44,8 +44,8 @@ func (p *planner) steps() error {
 	} else if err := p.programSteps(); err != nil {
 		return err
 	}
-	if len(p.opt.Entrypoint) > 0 {
-		p.plan.Config.Entrypoint, p.plan.Service = slices.Clone(p.opt.Entrypoint), nil
+	if err := p.set(); err != nil {
+		return err
 	}
 	if p.plan.Config.Entrypoint == nil {
 		p.plan.Config.Entrypoint = []string{}
@@ -115,10 +115,15 @@ func (p *planner) iisSteps() error {
 	}
 
 	p.plan.Steps = append(p.plan.Steps, Step{Kind: StepCopy, Why: "the site", From: ".", To: siteDir, Exclude: notShipped()})
+	if err := p.extras(siteDir); err != nil {
+		return err
+	}
 	if err := p.grants(siteDir, iisUsers, "the app pool writes there"); err != nil {
 		return err
 	}
-	p.monitor()
+	if len(p.opt.Entrypoint) == 0 {
+		p.monitor()
+	}
 	p.plan.Config.Ports = []int{80}
 	if slices.ContainsFunc(iis.Features, func(n detect.Need) bool { return n.ID == "wcf-tcp" }) {
 		p.plan.Config.Ports = append(p.plan.Config.Ports, 808)
@@ -153,12 +158,26 @@ func (p *planner) open(section string) bool {
 
 // grants adds a grant step for each folder that the app writes to.
 func (p *planner) grants(root string, to Trustee, why string) error {
+	var granted []string
+	grant := func(dir, why string) {
+		if !slices.ContainsFunc(granted, func(old string) bool { return strings.EqualFold(old, dir) }) {
+			granted = append(granted, dir)
+			p.plan.Steps = append(p.plan.Steps, Step{Kind: StepGrant, Why: why, To: dir, Trustee: to})
+		}
+	}
 	for _, w := range p.rep.Needs.Writes {
 		dir, err := windowsPath(root, w.Path)
 		if err != nil {
 			return err
 		}
-		p.plan.Steps = append(p.plan.Steps, Step{Kind: StepGrant, Why: why, To: dir, Trustee: to})
+		grant(dir, why)
+	}
+	for _, w := range p.opt.Write {
+		dir, err := within(root, w)
+		if err != nil {
+			return &UsageError{"write " + err.Error()}
+		}
+		grant(dir, "winpack.toml says that the app writes there")
 	}
 	return nil
 }
@@ -187,13 +206,17 @@ func (p *planner) programSteps() error {
 		p.netfx3()
 	}
 	p.plan.Steps = append(p.plan.Steps, Step{Kind: StepCopy, Why: "the app", From: ".", To: appDir, Exclude: notShipped()})
+	if err := p.extras(appDir); err != nil {
+		return err
+	}
 	c.WorkingDir = appDir
 	c.Ports = slices.Clone(app.Ports)
 	if prog == nil {
 		if app.Kind != detect.KindUnknown && len(p.opt.Entrypoint) == 0 {
 			return &UsageError{"no program that starts the app was found: " + (&UnknownKindError{}).Error()}
 		}
-		return nil
+		c.User = p.opt.User
+		return p.programGrants()
 	}
 	exe, err := windowsPath(appDir, prog.Path)
 	if err != nil {
@@ -204,28 +227,15 @@ func (p *planner) programSteps() error {
 		command = []string{dotnetExe, exe}
 	}
 	command = append(command, prog.Arguments...)
-	c.User = userUnelevated
-	switch app.Kind {
-	case detect.KindNetFXConsole, detect.KindNetFXService:
-		// URL reservations of http.sys and files beside the program are the rule in
-		// .NET Framework programs, and both need the administrator of the image.
-		c.User = userAdmin
-	default:
-		if p.httpSys() {
-			c.User = userAdmin
-			p.why("the program listens by http.sys, which lets only an administrator take a URL that nobody reserved: it runs as " + userAdmin)
-		}
-	}
-	if prog.Service != nil && !prog.Service.Foreground {
-		c.User = userAdmin
+	asService := prog.Service != nil && !prog.Service.Foreground && len(p.opt.Entrypoint) == 0
+	c.User = cmp.Or(p.opt.User, p.userOf(app.Kind, asService))
+	if asService {
 		p.service(command)
 	} else {
 		c.Entrypoint = command
-		if c.User == userUnelevated {
-			if err := p.grants(appDir, allUsers, "the program writes there and runs as "+userUnelevated); err != nil {
-				return err
-			}
-		}
+	}
+	if err := p.programGrants(); err != nil {
+		return err
 	}
 	if app.Kind == detect.KindASPNETCore {
 		p.kestrel()
@@ -237,6 +247,30 @@ func (p *planner) programSteps() error {
 		maps.Copy(c.Env, prog.Env)
 	}
 	return nil
+}
+
+// userOf is the account that a program runs as.
+func (p *planner) userOf(kind detect.Kind, asService bool) string {
+	switch {
+	case asService:
+		return userAdmin
+	case kind == detect.KindNetFXConsole, kind == detect.KindNetFXService:
+		// URL reservations of http.sys and files beside the program are the rule in
+		// .NET Framework programs, and both need the administrator of the image.
+		return userAdmin
+	case p.httpSys():
+		p.why("the program listens by http.sys, which lets only an administrator take a URL that nobody reserved: it runs as " + userAdmin)
+		return userAdmin
+	}
+	return userUnelevated
+}
+
+// programGrants grants write access where the program is no administrator, who has it.
+func (p *planner) programGrants() error {
+	if p.plan.Administrator() {
+		return nil
+	}
+	return p.grants(appDir, allUsers, "the program writes there and runs as "+cmp.Or(p.plan.Config.User, userUnelevated))
 }
 
 // httpSys says whether the program listens by http.sys, which lets only an

@@ -20,6 +20,7 @@ type Build struct {
 	References   []string
 	Push         bool
 	Outputs      []build.Output
+	NotApp       []string // further files that earlier builds may have left in APP
 	Labels       map[string]string
 	Annotations  map[string]string
 	Platforms    []string
@@ -70,8 +71,13 @@ func (res *Result) checkBuild(job Job, absolute string) error {
 func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 	b := job.Build
 	start := time.Now()
+	trees, closeTrees, err := openTrees(job.Trees)
+	if err != nil {
+		return err
+	}
+	defer closeTrees()
 	image, err := build.Direct{Registry: job.registry()}.Build(ctx, build.Request{
-		Plan: *res.Plan, App: app, References: b.References, Push: b.Push, Outputs: b.Outputs,
+		Plan: *res.Plan, App: app, Trees: trees, References: b.References, Push: b.Push, Outputs: b.Outputs,
 		Labels: b.Labels, Annotations: b.Annotations, Platforms: b.Platforms, Optional: len(job.OS) == 0, Epoch: b.Epoch,
 		DryRun: b.DryRun, Version: b.Version, Progress: b.Progress,
 	})
@@ -97,6 +103,27 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 		}
 	}
 	return nil
+}
+
+// openTrees opens the folders that go into an image beside the app.
+func openTrees(dirs map[string]string) (trees map[string]fs.FS, done func(), err error) {
+	trees = map[string]fs.FS{}
+	var open []*os.Root
+	done = func() {
+		for _, root := range open {
+			root.Close()
+		}
+	}
+	for name, dir := range dirs {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			done()
+			return nil, nil, fmt.Errorf("reading what files names: %w", err)
+		}
+		open = append(open, root)
+		trees[name] = root.FS()
+	}
+	return trees, done, nil
 }
 
 func (job Job) registry() build.Registry {

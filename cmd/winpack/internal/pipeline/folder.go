@@ -247,7 +247,7 @@ func (e *rootEntry) Info() (fs.FileInfo, error) {
 // outputsIn lists what a build writes into the app folder, relative to it.
 func (b *Build) outputsIn(app string) ([]string, error) {
 	var inside []string
-	files := []string{b.IIDFile, b.MetadataFile}
+	files := append([]string{b.IIDFile, b.MetadataFile}, b.NotApp...)
 	for _, o := range b.Outputs {
 		files = append(files, o.Dest)
 	}

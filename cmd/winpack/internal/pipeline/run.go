@@ -19,9 +19,12 @@ type Job struct {
 	OS          []string // releases that were asked for; empty: the default
 	Base        string   // base image that was asked for
 	Prefer      string   // dockerfile.PreferNoRun, ...
-	CatalogFile string   // name of further catalog rows, for errors
-	CatalogData []byte   // the rows
-	FailOn      string   // "error", "warning", or "never" (empty too)
+	Settings    dockerfile.Settings
+	Trees       map[string]string // absolute folders that Settings.Files name by their Tree
+	Accept      []Accept
+	CatalogFile string // name of further catalog rows, for errors
+	CatalogData []byte // the rows
+	FailOn      string // "error", "warning", or "never" (empty too)
 
 	Mirrors  map[string]string // HOST to MIRROR
 	Insecure []string          // hosts that are spoken to over plain http
@@ -32,6 +35,9 @@ type Job struct {
 	Write *Write // write the Dockerfile
 	Build *Build // build the image
 }
+
+// Accept is a rule whose findings the user takes upon himself.
+type Accept struct{ Rule, Reason string }
 
 // Result is what became of a job. What was not reached is nil or empty.
 type Result struct {
@@ -75,7 +81,11 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		}
 	}
 	go dockerfile.LoadCatalog() // parses meanwhile what makePlan asks for
-	found, err := detect.Inspect(ctxFS{ctx, app}, detect.Options{Name: appName(absolute)})
+	left, err := dockerfile.IgnoreFS(app, job.Settings.Ignore)
+	if err != nil {
+		return &UsageError{err}
+	}
+	found, err := detect.Inspect(ctxFS{ctx, left}, detect.Options{Name: appName(absolute)})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -96,10 +106,9 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	default:
 		why = planErr.Error()
 	}
-	joined := report.New(found, plan, why)
-	res.Report = &joined
+	res.report(job, found, plan, why)
 	if job.Found != nil {
-		job.Found(joined)
+		job.Found(*res.Report)
 	}
 	if job.Build != nil {
 		if err := res.checkBuild(job, absolute); err != nil {
@@ -116,7 +125,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	}
 	switch {
 	case job.Write != nil:
-		if err := res.write(ctx, job, absolute, app, found); err != nil {
+		if err := res.write(ctx, job, absolute, app, left, found); err != nil {
 			return err
 		}
 		return res.failOn(job.FailOn)
@@ -129,19 +138,51 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	return res.failOn(job.FailOn)
 }
 
+// report joins what was found and planned.
+func (res *Result) report(job Job, found detect.Report, plan dockerfile.Plan, why string) {
+	joined := report.New(found, plan, why)
+	for i, f := range joined.Findings {
+		for _, a := range job.Accept {
+			if a.Rule == f.Rule {
+				joined.Findings[i].Accepted = a.Reason
+			}
+		}
+	}
+	res.Report = &joined
+}
+
+// catalog is winpack's own, with the user's rows.
+func (job Job) catalog() (dockerfile.Catalog, error) {
+	catalog, err := dockerfile.LoadCatalog()
+	if err == nil && job.CatalogFile != "" {
+		if catalog, err = catalog.With(job.CatalogData, job.CatalogFile); err != nil {
+			err = &UsageError{err}
+		}
+	}
+	return catalog, err
+}
+
+// CheckReleases says whether the releases that were asked for are known and not
+// retired.
+func (job Job) CheckReleases() error {
+	catalog, err := job.catalog()
+	if err != nil {
+		return err
+	}
+	return catalog.CheckReleases(job.OS)
+}
+
 // makePlan decides on base and steps. Beside an error the plan holds what was
 // found until then.
 func makePlan(found detect.Report, job Job) (dockerfile.Plan, error) {
-	catalog, err := dockerfile.LoadCatalog()
+	catalog, err := job.catalog()
 	if err != nil {
 		return dockerfile.Plan{}, err
 	}
-	if job.CatalogFile != "" {
-		if catalog, err = catalog.With(job.CatalogData, job.CatalogFile); err != nil {
-			return dockerfile.Plan{}, &UsageError{err}
-		}
+	options := dockerfile.Options{OS: job.OS, OSAsked: len(job.OS) > 0, Base: job.Base, Prefer: job.Prefer, Settings: job.Settings}
+	for _, a := range job.Accept {
+		options.Accepted = append(options.Accepted, a.Rule)
 	}
-	options := dockerfile.Options{OS: job.OS, OSAsked: len(job.OS) > 0, Base: job.Base, Prefer: job.Prefer}
 	plan, err := dockerfile.New(found, catalog, options)
 	usage, release := (*dockerfile.UsageError)(nil), (*dockerfile.UnknownReleaseError)(nil)
 	if errors.As(err, &usage) || errors.As(err, &release) {

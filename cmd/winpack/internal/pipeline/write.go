@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/pkg/build"
 	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
@@ -42,15 +41,19 @@ func (w Written) Dockerfiles() []string {
 	})
 }
 
-func (res *Result) write(ctx context.Context, job Job, absolute string, app appFS, found detect.Report) error {
+func (res *Result) write(ctx context.Context, job Job, absolute string, app appFS, left fs.FS, found detect.Report) error {
 	dir, err := job.Write.dir(absolute)
 	if err != nil {
 		return err
 	}
 	options := dockerfile.RenderOptions{App: resolve(absolute), Dir: resolve(dir)}
 	options.Written = app.written.paths()
+	options.Trees = map[string]string{}
+	for name, dir := range job.Trees {
+		options.Trees[name] = resolve(dir)
+	}
 	if options.Dir == options.App {
-		names, err := topLevel(app)
+		names, err := topLevel(left)
 		if err != nil {
 			return err
 		}
@@ -65,8 +68,7 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 			return err
 		}
 		res.Plan.Bases, res.Plan.Omitted = bases, append(res.Plan.Omitted, omitted...)
-		joined := report.New(found, *res.Plan, "")
-		res.Report = &joined
+		res.report(job, found, *res.Plan, "")
 	}
 	files, err := dockerfile.Render(*res.Plan, options)
 	if usage := (*dockerfile.UsageError)(nil); errors.As(err, &usage) {

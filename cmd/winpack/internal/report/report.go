@@ -191,11 +191,12 @@ func (r Report) Blockers() []detect.Finding {
 	return r.AtLeast(detect.LevelBlocker)
 }
 
-// AtLeast are the findings of a level or a worse one.
+// AtLeast are the findings of a level or a worse one, but for those that the user
+// accepts.
 func (r Report) AtLeast(level detect.Level) []detect.Finding {
 	var found []detect.Finding
 	for _, f := range r.Findings {
-		if rank(f.Level) <= rank(level) {
+		if rank(f.Level) <= rank(level) && f.Accepted == "" {
 			found = append(found, f)
 		}
 	}

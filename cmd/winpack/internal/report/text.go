@@ -226,14 +226,18 @@ func describe(a App) string {
 
 // FindingLine is the one line of a finding that problem matchers read:
 // path:line: level WPnnnn: message. A finding in a binary says line 1; the
-// offset is in the JSON.
+// offset is in the JSON. One that the user accepts is a note, with his reason.
 func FindingLine(f detect.Finding) string {
 	at := place(f)
 	path := at.Path
 	if path == "" {
 		path = "."
 	}
-	return fmt.Sprintf("%s:%d: %s %s: %s", Safe(path), max(at.Line, 1), f.Level, f.Rule, OneLine(f.Message))
+	level, message := f.Level, f.Message
+	if f.Accepted != "" {
+		level, message = detect.LevelNote, "accepted ("+f.Accepted+"): "+message
+	}
+	return fmt.Sprintf("%s:%d: %s %s: %s", Safe(path), max(at.Line, 1), level, f.Rule, OneLine(message))
 }
 
 // ProblemLine is the one line of a problem, in the form of FindingLine but for
@@ -267,7 +271,7 @@ func (p *printer) findings(r Report) {
 	for _, f := range r.Findings {
 		color := map[detect.Level]string{detect.LevelBlocker: red, detect.LevelError: red, detect.LevelWarning: yellow, detect.LevelNote: cyan}[f.Level]
 		p.line("%s", p.paint(color, FindingLine(f)))
-		if p.Quiet {
+		if p.Quiet || f.Accepted != "" {
 			continue
 		}
 		if f.Remedy != "" {

@@ -132,7 +132,7 @@ func changed(name string) error {
 // file writes a file as it was when New saw it and is when it was read, or fails by
 // its name.
 func (c *copier) file(e Entry, was uint32) error {
-	f, err := c.opts.FS.Open(e.Source)
+	f, err := cmp.Or(e.FS, c.opts.FS).Open(e.Source)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("reading %q: it was there and is gone: build again when nothing writes to it", e.Source)

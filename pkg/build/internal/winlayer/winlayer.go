@@ -28,10 +28,12 @@ type Entry struct {
 	// Path is the Windows path below C:\, slash-separated: "inetpub/wwwroot/a.txt".
 	Path   string
 	Folder bool
-	// Source is the file's name in Options.FS; of a folder it only stands in errors.
+	// Source is the file's name in FS, or in that of the options where FS is nil; of a
+	// folder it only stands in errors.
 	// Where a file has none, Content is the file, and it carries the newest time of
 	// the layer's sourced files.
 	Source  string
+	FS      fs.FS
 	Content []byte
 	// Descriptor is the security descriptor, which entries may share and nobody
 	// changes. Nil stands for that of Default.
@@ -112,7 +114,7 @@ func New(ctx context.Context, walk Walk, opts Options) (*Layer, error) {
 		case e.Source == "":
 			l.total += int64(len(e.Content))
 		default:
-			info, err := fs.Lstat(opts.FS, e.Source)
+			info, err := fs.Lstat(cmp.Or(e.FS, opts.FS), e.Source)
 			if err != nil {
 				return fmt.Errorf("reading %q: %w", e.Source, cause(err))
 			}

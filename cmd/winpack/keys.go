@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/moby/buildkit/util/suggest"
+)
+
+// kind is what a key of winpack.toml holds.
+type kind struct {
+	what string // for people: "is a text"
+	ok   func(any) bool
+	keys map[string]kind // of a table
+	list bool            // a list of such tables
+}
+
+func isText(v any) bool { _, ok := v.(string); return ok }
+
+func listOf(ok func(any) bool) func(any) bool {
+	return func(v any) bool {
+		list, isList := v.([]any)
+		return isList && !slices.ContainsFunc(list, func(item any) bool { return !ok(item) })
+	}
+}
+
+// configKeys are all keys of winpack.toml.
+func configKeys() map[string]kind {
+	text := kind{what: `is a text in quotes`, ok: isText}
+	list := kind{what: `is a list of texts, like ["a", "b"]`, ok: listOf(isText)}
+	texts := kind{what: `is a text, or a list of texts like ["a", "b"]`, ok: func(v any) bool { return isText(v) || listOf(isText)(v) }}
+	number := func(v any) bool { _, ok := v.(int64); return ok }
+	table := kind{what: `is a table of texts: NAME = "value"`, ok: func(v any) bool {
+		m, ok := v.(map[string]any)
+		for _, item := range m {
+			ok = ok && isText(item)
+		}
+		return ok
+	}}
+	duration := kind{what: `is a time like "30s" or "2m"`, ok: func(v any) bool {
+		s, _ := v.(string)
+		d, err := time.ParseDuration(s)
+		return err == nil && d >= time.Millisecond
+	}}
+	return map[string]kind{
+		"os": texts, "base": text, "entrypoint": list, "cmd": list, "workdir": text, "user": text,
+		"ports":  {what: "is a list of numbers, like [80, 443]", ok: listOf(number)},
+		"ignore": texts, "write": texts, "mirror": texts, "insecure-registry": texts, "fail-on": text,
+		"env": table, "labels": table,
+		"health-check": {keys: map[string]kind{
+			"cmd": texts, "interval": duration, "timeout": duration, "start-period": duration,
+			"retries": {what: "is a number from 1 on", ok: func(v any) bool { n, ok := v.(int64); return ok && n > 0 && n < 1000 }},
+		}},
+		"build":   {keys: map[string]kind{"tags": texts, "builder": text, "output": texts}},
+		"catalog": {keys: map[string]kind{"file": text}},
+		"files":   {list: true, keys: map[string]kind{"from": text, "to": text}},
+		"accept": {list: true, keys: map[string]kind{"rule": text, "reason": text,
+			"until": {what: "is a date like 2027-01-31", ok: func(v any) bool {
+				if s, ok := v.(string); ok {
+					_, err := time.Parse(time.DateOnly, s)
+					return err == nil
+				}
+				_, ok := v.(time.Time)
+				return ok
+			}}}},
+	}
+}
+
+// checkKeys says what is wrong with the keys and types of a document: unknown ones
+// are errors, since a setting is never passed over.
+func checkKeys(doc document, values map[string]any) error {
+	return doc.table(nil, 0, values, configKeys())
+}
+
+// document is a TOML file that parses.
+type document struct{ file, text string }
+
+// errorf is a usage error at a key.
+func (d document) errorf(key toml.Key, element int, format string, args ...any) error {
+	return usagef("%s: "+format, append([]any{d.at(key, element)}, args...)...)
+}
+
+func (d document) at(key toml.Key, element int) string {
+	return position(d.file, d.text, key, element)
+}
+
+func (d document) table(path toml.Key, element int, values map[string]any, known map[string]kind) error {
+	// In the order of the file: the first mistake is the one to name.
+	keys := slices.Collect(maps.Keys(values))
+	slices.SortFunc(keys, func(a, b string) int {
+		la, ca := keyPosition(d.text, append(slices.Clone(path), a), element)
+		lb, cb := keyPosition(d.text, append(slices.Clone(path), b), element)
+		return slices.Compare([]int{la, ca}, []int{lb, cb})
+	})
+	for _, name := range keys {
+		key := append(slices.Clone(path), name)
+		k, ok := known[name]
+		if !ok {
+			return d.errorf(key, element, "%s", unknownKey(path, name, slices.Sorted(maps.Keys(known))))
+		}
+		switch value := values[name].(type) {
+		case map[string]any:
+			switch {
+			case k.list:
+				return d.errorf(key, element, "%s is a list of tables: write [[%s]]", key, key)
+			case k.keys != nil:
+				if err := d.table(key, 0, value, k.keys); err != nil {
+					return err
+				}
+			case !k.ok(value):
+				return d.errorf(key, element, "%s %s", key, k.what)
+			}
+		case []map[string]any:
+			if !k.list {
+				return d.errorf(key, element, "%s %s", key, orTable(k, key))
+			}
+			for i, row := range value {
+				if err := d.table(key, i, row, k.keys); err != nil {
+					return err
+				}
+			}
+		case []any:
+			if k.list {
+				for i, item := range value {
+					row, ok := item.(map[string]any)
+					if !ok {
+						return d.errorf(key, element, "%s is a list of tables: write [[%s]]", key, key)
+					}
+					if err := d.table(key, i, row, k.keys); err != nil {
+						return err
+					}
+				}
+			} else if k.ok == nil || !k.ok(value) {
+				return d.errorf(key, element, "%s %s", key, orTable(k, key))
+			}
+		default:
+			if k.ok == nil || !k.ok(value) {
+				return d.errorf(key, element, "%s %s", key, orTable(k, key))
+			}
+		}
+	}
+	return nil
+}
+
+func orTable(k kind, key toml.Key) string {
+	switch {
+	case k.list:
+		return fmt.Sprintf("is a list of tables: write [[%s]]", key)
+	case k.keys != nil:
+		return fmt.Sprintf("is a table: write [%s]", key)
+	}
+	return k.what
+}
+
+func unknownKey(path toml.Key, name string, known []string) string {
+	prefix := ""
+	if len(path) > 0 {
+		prefix = path.String() + "."
+	}
+	spelled := append(slices.Clone(path), name).String()
+	if near, ok := suggest.Search(name, known, true); ok {
+		return fmt.Sprintf("unknown key %q: did you mean %q?", spelled, prefix+near)
+	}
+	for i := range known {
+		known[i] = prefix + known[i]
+	}
+	return fmt.Sprintf("unknown key %q: the keys are %s", spelled, strings.Join(known, ", "))
+}

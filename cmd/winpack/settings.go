@@ -1,0 +1,279 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/moby/buildkit/util/suggest"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+	"github.com/winpack/winpack/pkg/detect"
+	"github.com/winpack/winpack/pkg/dockerfile"
+)
+
+// configure puts winpack.toml below what flags and environment say, and returns it;
+// nil where there is none. today decides which acceptances have ended; what is to
+// be said of the file goes to notes.
+func configure(job *pipeline.Job, today time.Time, notes io.Writer) (*settingsFile, error) {
+	s, err := readConfig(job.Config, job.App)
+	if err != nil || s == nil {
+		return nil, err
+	}
+	for _, apply := range []func(*pipeline.Job) error{s.catalog, s.common, s.image, s.files} {
+		if err := apply(job); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.accepted(job, today, notes)
+}
+
+// common are the keys of flags that every command has.
+func (s *settingsFile) common(job *pipeline.Job) error {
+	var err error
+	if len(job.OS) == 0 && len(s.OS) > 0 {
+		if job.OS, err = releaseList(strings.Join(s.OS, ",")); err != nil {
+			return s.errorf(toml.Key{"os"}, 0, "os: %w", bare(err))
+		}
+		if err := job.CheckReleases(); err != nil {
+			return s.errorf(toml.Key{"os"}, 0, "os: %w", bare(err))
+		}
+	}
+	if job.Base == "" && s.Base != "" {
+		job.Base = s.Base
+		if dir, local := strings.CutPrefix(s.Base, "oci:"); local {
+			if dir, err = s.path(dir); err != nil {
+				return s.errorf(toml.Key{"base"}, 0, "base %q: %w", s.Base, err)
+			}
+			job.Base = "oci:" + dir
+		}
+		if err := checkBase(job.Base); err != nil {
+			return s.errorf(toml.Key{"base"}, 0, "%w", bare(err))
+		}
+	}
+	table, err := mirrorTable(s.Mirror)
+	if err != nil {
+		return s.errorf(toml.Key{"mirror"}, 0, "%w", bare(err))
+	}
+	for host, mirror := range table {
+		if _, given := job.Mirrors[host]; !given {
+			job.Mirrors[host] = mirror
+		}
+	}
+	for _, host := range s.Insecure {
+		if err := checkInsecure(host); err != nil {
+			return s.errorf(toml.Key{"insecure-registry"}, 0, "%w", bare(err))
+		}
+		if !slices.Contains(job.Insecure, host) {
+			job.Insecure = append(job.Insecure, host)
+		}
+	}
+	if job.FailOn == "" && s.FailOn != "" {
+		levels := failOnLevels()
+		if !slices.Contains(levels, s.FailOn) {
+			return s.errorf(toml.Key{"fail-on"}, 0, "fail-on is %s, not %q", orList(levels), s.FailOn)
+		}
+		job.FailOn = s.FailOn
+	}
+	return nil
+}
+
+// image are the keys that say what the image is like.
+func (s *settingsFile) image(job *pipeline.Job) error {
+	set := dockerfile.Settings{
+		Entrypoint: s.Entrypoint, Cmd: s.Cmd, WorkingDir: s.Workdir, User: s.User,
+		Env: s.Env, Labels: s.Labels, Ignore: s.Ignore, Write: s.Write,
+	}
+	for _, p := range s.Ports {
+		set.Ports = append(set.Ports, int(min(max(p, -1), 1<<20)))
+	}
+	if h := s.Health; h != nil {
+		set.Health = &dockerfile.Health{Test: h.Cmd, Retries: h.Retries}
+		if len(h.Cmd) == 2 && h.Cmd[0] == "CMD-SHELL" && h.Cmd[1] == "none" {
+			set.Health.Test = []string{"NONE"}
+		}
+		// checkKeys has read them once
+		set.Health.Interval, _ = time.ParseDuration(h.Interval)
+		set.Health.Timeout, _ = time.ParseDuration(h.Timeout)
+		set.Health.StartPeriod, _ = time.ParseDuration(h.StartPeriod)
+	}
+	for _, f := range s.Files {
+		set.Files = append(set.Files, dockerfile.Extra{From: f.From, To: f.To, Folder: true})
+	}
+	if key, element, err := set.Check(); err != nil {
+		return s.errorf(strings.SplitN(key, ".", 2), element, "%w", err)
+	}
+	set.Files = nil
+	job.Settings = set
+	return nil
+}
+
+// files are what goes into the image beside the app.
+func (s *settingsFile) files(job *pipeline.Job) error {
+	for i, f := range s.Files {
+		at := toml.Key{"files", "from"}
+		if f.From == "" {
+			return s.errorf(toml.Key{"files"}, i, "files names no file: a [[files]] table has from and to")
+		}
+		full, err := s.path(f.From)
+		if err != nil {
+			return s.errorf(at, i, "files.from %q: %w", f.From, err)
+		}
+		info, err := os.Stat(full)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return s.errorf(at, i, "files.from %q does not exist", f.From)
+		case err != nil:
+			return s.errorf(at, i, "files.from %q: %w", f.From, cause(err))
+		case !info.IsDir() && !info.Mode().IsRegular():
+			return s.errorf(at, i, "files.from %q is neither a file nor a folder", f.From)
+		}
+		extra := dockerfile.Extra{From: ".", Folder: info.IsDir(), To: f.To}
+		if s.app { // a path inside APP is part of the app, ignored or not
+			extra.From = path.Clean(filepath.ToSlash(f.From))
+			if len(job.Settings.Ignore) > 0 && extra.From != "." {
+				job.Settings.Ignore = append(job.Settings.Ignore, "!"+extra.From)
+			}
+		} else {
+			extra.Tree = fmt.Sprintf("files-%d", i+1)
+			dir := full
+			if !info.IsDir() {
+				dir, extra.From = filepath.Dir(full), filepath.Base(full)
+			}
+			if job.Trees == nil {
+				job.Trees = map[string]string{}
+			}
+			job.Trees[extra.Tree] = dir
+		}
+		job.Settings.Files = append(job.Settings.Files, extra)
+	}
+	return nil
+}
+
+// path is where a path of the file leads, absolute.
+func (s *settingsFile) path(name string) (string, error) {
+	local := filepath.FromSlash(name)
+	if s.app {
+		if !filepath.IsLocal(local) {
+			return "", errors.New("a winpack.toml in APP may name paths inside APP only; --config FILE may name others")
+		}
+		root, err := os.OpenRoot(s.dir)
+		if err != nil {
+			return "", err
+		}
+		defer root.Close()
+		// A link in APP may lead out of it.
+		if _, err := root.Stat(local); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", cause(err)
+		}
+	}
+	if filepath.IsAbs(local) {
+		return filepath.Clean(local), nil
+	}
+	return filepath.Join(s.dir, local), nil
+}
+
+func (s *settingsFile) catalog(job *pipeline.Job) error {
+	if s.Catalog.File == "" {
+		return nil
+	}
+	key := toml.Key{"catalog", "file"}
+	file, err := s.open(s.Catalog.File)
+	if err != nil {
+		return s.errorf(key, 0, "catalog.file %q: %w", s.Catalog.File, cause(err))
+	}
+	data, err := readBounded(file)
+	if err != nil {
+		return s.errorf(key, 0, "reading catalog.file %q: %w", s.Catalog.File, cause(err))
+	}
+	job.CatalogFile, job.CatalogData = s.Catalog.File, []byte(data)
+	return nil
+}
+
+// build are the keys of [build], each where no flag says something else.
+func (s *settingsFile) build(b *pipeline.Build) error {
+	if s == nil {
+		return nil
+	}
+	var err error
+	if len(b.References) == 0 && len(s.Build.Tags) > 0 {
+		if b.References, err = references(s.Build.Tags); err != nil {
+			return s.errorf(toml.Key{"build", "tags"}, 0, "build.tags: %w", bare(err))
+		}
+	}
+	if s.Build.Builder != "" && s.Build.Builder != "auto" && s.Build.Builder != "direct" {
+		return s.errorf(toml.Key{"build", "builder"}, 0, "this version of winpack has one builder, direct: leave builder out")
+	}
+	key := toml.Key{"build", "output"}
+	outputs, push, err := parseOutputs(s.Build.Output, false)
+	if err != nil {
+		return s.errorf(key, 0, "build.output: %w", bare(err))
+	}
+	for i := range outputs {
+		if outputs[i].Dest, err = s.path(outputs[i].Dest); err != nil {
+			return s.errorf(key, 0, "build.output: %q: %w", outputs[i].Dest, err)
+		}
+		b.NotApp = append(b.NotApp, outputs[i].Dest)
+	}
+	if !b.Push && len(b.Outputs) == 0 {
+		b.Outputs, b.Push = outputs, push
+	}
+	return nil
+}
+
+// accepted are the findings that the user takes upon himself.
+func (s *settingsFile) accepted(job *pipeline.Job, today time.Time, notes io.Writer) error {
+	var known []string
+	for _, r := range detect.Rules() {
+		known = append(known, r.ID)
+	}
+	known = append(known, dockerfile.RuleIDs()...)
+	for i, a := range s.Accept {
+		switch {
+		case a.Rule == "":
+			return s.errorf(toml.Key{"accept"}, i, "accept names no rule: an [[accept]] table has rule and reason")
+		case strings.TrimSpace(a.Reason) == "":
+			return s.errorf(toml.Key{"accept", "rule"}, i, "%s is accepted without a reason: say why, reason = \"...\"", a.Rule)
+		case !slices.Contains(known, a.Rule):
+			near := strings.ToUpper(a.Rule)
+			if !slices.Contains(known, near) {
+				near, _ = suggest.Search(near, known, true)
+			}
+			if near != "" {
+				return s.errorf(toml.Key{"accept", "rule"}, i, "unknown rule %q: did you mean %q?", a.Rule, near)
+			}
+			return s.errorf(toml.Key{"accept", "rule"}, i, "unknown rule %q: rules look like WP1001", a.Rule)
+		}
+		if !a.Until.IsZero() && today.After(a.Until.AddDate(0, 0, 1)) {
+			fmt.Fprintf(notes, "%s: note: the acceptance of %s ended on %s: the finding counts again\n",
+				s.at(toml.Key{"accept", "until"}, i), a.Rule, a.Until.Format(time.DateOnly))
+			continue
+		}
+		job.Accept = append(job.Accept, pipeline.Accept{Rule: a.Rule, Reason: a.Reason})
+	}
+	return nil
+}
+
+// bare takes the type off an error that is wrapped anew.
+func bare(err error) error {
+	if usage := (*pipeline.UsageError)(nil); errors.As(err, &usage) {
+		return usage.Err
+	}
+	return err
+}
+
+// cause is an error without the path that it names.
+func cause(err error) error {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}

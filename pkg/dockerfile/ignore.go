@@ -1,0 +1,115 @@
+package dockerfile
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"sync"
+
+	"github.com/moby/patternmatcher"
+)
+
+// IgnoreFS is a folder without what patterns of .dockerignore name. As for BuildKit,
+// a pattern that begins with "!" brings back what an earlier one took out, case
+// counts, and a folder of which nothing is left is not there.
+func IgnoreFS(fsys fs.FS, patterns []string) (fs.FS, error) {
+	if len(patterns) == 0 {
+		return fsys, nil
+	}
+	m, err := patternmatcher.New(patterns)
+	if err != nil {
+		return nil, fmt.Errorf("reading ignore patterns: %w", err)
+	}
+	return &ignoreFS{fsys: fsys, matcher: m}, nil
+}
+
+type ignoreFS struct {
+	fsys    fs.FS
+	mu      sync.Mutex // the matcher compiles its patterns when they are first used
+	matcher *patternmatcher.PatternMatcher
+}
+
+func (f *ignoreFS) matches(name string) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.matcher.MatchesOrParentMatches(name)
+}
+
+// gone says whether a name is left out; folder is what it is.
+func (f *ignoreFS) gone(name string, folder bool) (bool, error) {
+	if name == "." {
+		return false, nil
+	}
+	out, err := f.matches(name)
+	if err != nil || !out || !folder || !f.matcher.Exclusions() {
+		return out, err
+	}
+	left, err := f.ReadDir(name)
+	return len(left) == 0, err
+}
+
+func (f *ignoreFS) check(op, name string) error {
+	if name == "." {
+		return nil
+	}
+	out, err := f.matches(name)
+	if err == nil && out {
+		info, statErr := fs.Lstat(f.fsys, name)
+		if statErr != nil {
+			return statErr
+		}
+		out, err = f.gone(name, info.IsDir())
+	}
+	if err == nil && out {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return nil
+}
+
+func (f *ignoreFS) Open(name string) (fs.File, error) {
+	if err := f.check("open", name); err != nil {
+		return nil, err
+	}
+	return f.fsys.Open(name)
+}
+
+func (f *ignoreFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(f.fsys, name)
+	if err != nil {
+		return entries, err
+	}
+	var failed error
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+		out, err := f.gone(path.Join(name, e.Name()), e.IsDir())
+		if err != nil {
+			failed = err
+		}
+		return out
+	})
+	return entries, failed
+}
+
+func (f *ignoreFS) Stat(name string) (fs.FileInfo, error) {
+	if err := f.check("stat", name); err != nil {
+		return nil, err
+	}
+	return fs.Stat(f.fsys, name)
+}
+
+func (f *ignoreFS) Lstat(name string) (fs.FileInfo, error) {
+	if err := f.check("lstat", name); err != nil {
+		return nil, err
+	}
+	return fs.Lstat(f.fsys, name)
+}
+
+func (f *ignoreFS) ReadLink(name string) (string, error) {
+	if err := f.check("readlink", name); err != nil {
+		return "", err
+	}
+	return fs.ReadLink(f.fsys, name)
+}
