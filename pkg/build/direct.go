@@ -23,6 +23,9 @@ type Direct struct {
 	Registry Registry
 }
 
+// builderDirect names the builder in messages and metadata.
+const builderDirect = "direct"
+
 // job is one run of Build.
 type job struct {
 	reg     Registry
@@ -155,7 +158,7 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	}
 	if !j.req.DryRun {
 		for _, o := range j.req.Outputs {
-			if done, err = j.save(ctx, o); err != nil {
+			if done, err = j.saveLayer(ctx, o); err != nil {
 				return Image{}, err
 			}
 			start = j.phase("save", start)

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,9 +29,32 @@ type layoutWriter interface {
 	close() error
 }
 
+// saveLayer is save for what the direct builder makes.
+func (j *job) saveLayer(ctx context.Context, o Output) (finished, error) {
+	return j.save(ctx, o, func(tmp string) (finished, []content, error) {
+		// The layer's name is its digest, and a tar wants its size first, so it is
+		// compressed into a file; what was pushed already is known, and streams.
+		var app *content
+		if j.layer != nil {
+			c, err := j.appContent(ctx, filepath.Join(tmp, "layer"))
+			if err != nil {
+				return finished{}, nil, err
+			}
+			app = &c
+		}
+		done, err := j.finish()
+		if err != nil {
+			return finished{}, nil, err
+		}
+		all, err := j.contents(done, app, o.Sparse)
+		return done, all, err
+	})
+}
+
 // save writes an OCI image layout (image-spec, image-layout.md) beside its
-// destination and puts it in place when it is complete.
-func (j *job) save(ctx context.Context, o Output) (done finished, err error) {
+// destination and puts it in place when it is complete. prepare gives what it holds,
+// and may put files into a folder that is gone afterwards.
+func (j *job) save(ctx context.Context, o Output, prepare func(tmp string) (finished, []content, error)) (done finished, err error) {
 	fail := func(err error) (finished, error) {
 		return finished{}, fmt.Errorf("writing %q: %w", o.Dest, err)
 	}
@@ -49,20 +71,7 @@ func (j *job) save(ctx context.Context, o Output) (done finished, err error) {
 			err = fmt.Errorf("writing %q: %w", o.Dest, rmErr)
 		}
 	}()
-	// The layer's name is its digest, and a tar wants its size first, so it is
-	// compressed into a file; what was pushed already is known, and streams.
-	var app *content
-	if j.layer != nil {
-		c, err := j.appContent(ctx, filepath.Join(tmp, "layer"))
-		if err != nil {
-			return fail(err)
-		}
-		app = &c
-	}
-	if done, err = j.finish(); err != nil {
-		return finished{}, err
-	}
-	contents, err := j.contents(done, app, o.Sparse)
+	done, contents, err := prepare(tmp)
 	if err != nil {
 		return fail(err)
 	}
@@ -162,16 +171,11 @@ func (j *job) appContent(ctx context.Context, spool string) (content, error) {
 // contents lists every blob once, sorted by digest.
 func (j *job) contents(done finished, app *content, sparse bool) ([]content, error) {
 	var out []content
-	bytesOf := func(a artifact) content {
-		return content{desc: a.desc, open: func() (io.ReadCloser, error) {
-			return io.NopCloser(strings.NewReader(string(a.raw))), nil
-		}}
-	}
 	if app != nil {
 		out = append(out, *app)
 	}
 	for _, r := range done.releases {
-		out = append(out, bytesOf(r.configFile), bytesOf(r.image))
+		out = append(out, bytesContent(r.configFile), bytesContent(r.image))
 		if sparse {
 			continue
 		}
@@ -192,9 +196,7 @@ func (j *job) contents(done finished, app *content, sparse bool) ([]content, err
 			}, true})
 		}
 	}
-	out = append(out, bytesOf(done.top))
-	slices.SortStableFunc(out, func(a, b content) int { return strings.Compare(a.desc.Digest.String(), b.desc.Digest.String()) })
-	return slices.CompactFunc(out, func(a, b content) bool { return a.desc.Digest == b.desc.Digest }), nil
+	return distinct(append(out, bytesContent(done.top))), nil
 }
 
 func (j *job) writeLayout(ctx context.Context, w layoutWriter, done finished, contents []content) error {
