@@ -20,12 +20,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/moby/buildkit/client"
 
 	"github.com/winpack/winpack/fixtures/buildkit"
+	"github.com/winpack/winpack/fixtures/registry"
 	"github.com/winpack/winpack/fixtures/standin"
 	"github.com/winpack/winpack/pkg/build/internal/sddl"
 	"github.com/winpack/winpack/pkg/dockerfile"
@@ -456,4 +458,50 @@ func TestBuildKitRefusesWhatItCannotHonour(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+// A daemon that asks for a certificate gets it; without one it is out of reach.
+func TestBuildKitIsReachedByMutualTLS(t *testing.T) {
+	host := bases(t, standin.Options{})
+	daemon := buildkit.StartTLS(t, host)
+	b := kit(daemon, host)
+	var gone *UnreachableError
+	if _, err := b.Worker(t.Context()); !errors.As(err, &gone) {
+		t.Errorf("without a certificate: %v", err)
+	}
+	b.TLSDir = t.TempDir()
+	if _, err := b.Worker(t.Context()); err == nil || !strings.Contains(err.Error(), "lacks ca.pem") {
+		t.Errorf("an empty folder: %v", err)
+	}
+	b.TLSDir = daemon.TLS
+	if _, err := b.Build(t.Context(), programRequest(t, host+"/team/tls:1", "ltsc2022")); err != nil {
+		t.Error(err)
+	}
+}
+
+// BuildKit pushes with the credentials of this machine, which it asks for.
+func TestBuildKitPushesWithTheCredentialsOfThisMachine(t *testing.T) {
+	open := bases(t, standin.Options{})
+	locked := registry.StartAuth(t)
+	daemon := buildkit.Start(t, locked)
+	b := kit(daemon, open)
+	req := programRequest(t, locked+"/team/shop:1", "ltsc2022")
+	b.Registry.Insecure = append(b.Registry.Insecure, locked)
+	if _, err := b.Build(t.Context(), req); err == nil {
+		t.Error("a registry that asks for a login takes an image without")
+	}
+	b.Registry.Keychain = login{locked}
+	if _, err := b.Build(t.Context(), req); err != nil {
+		t.Error(err)
+	}
+}
+
+// login has the user of registry.StartAuth for one host.
+type login struct{ host string }
+
+func (l login) Resolve(r authn.Resource) (authn.Authenticator, error) {
+	if r.RegistryStr() != l.host {
+		return authn.Anonymous, nil
+	}
+	return &authn.Basic{Username: registry.User, Password: registry.Password}, nil
 }
