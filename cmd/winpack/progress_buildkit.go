@@ -13,8 +13,12 @@ type buildkitDisplay struct {
 	done   chan struct{}
 }
 
-// status takes one event of BuildKit's own progress.
+// status takes one event of BuildKit's own progress; nil ends it.
 func (p *progress) status(s *client.SolveStatus) {
+	if s == nil {
+		p.closeBuildKit()
+		return
+	}
 	p.mu.Lock()
 	if p.mode == "none" {
 		p.mu.Unlock()

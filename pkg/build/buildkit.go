@@ -37,7 +37,8 @@ type BuildKit struct {
 	TLSDir string
 	// Hosts says which releases a worker on Windows builds; nil means all.
 	Hosts HostRule
-	// Status receives BuildKit's own progress; nil means none.
+	// Status receives BuildKit's own progress, and nil at the end of each build, of
+	// which there is one for each release; nil means none.
 	Status func(*client.SolveStatus)
 }
 
@@ -262,6 +263,7 @@ func (b BuildKit) one(ctx context.Context, c *client.Client, g *gatherer, i int)
 		Frontend: "dockerfile.v0", FrontendAttrs: attrs, Exports: exports,
 		LocalMounts: map[string]fsutil.FS{"context": contextFS{s}, "dockerfile": textFS{"Dockerfile": s.dockerfile}},
 		Session:     []session.Attachable{b.auth()},
+		SharedKey:   g.req.Plan.Name, // the daemon compares a context with the last one of this name
 	})
 	if err != nil {
 		return err
@@ -287,6 +289,9 @@ func (b BuildKit) solve(ctx context.Context, c *client.Client, g *gatherer, opt 
 			if b.Status != nil {
 				b.Status(s)
 			}
+		}
+		if b.Status != nil {
+			b.Status(nil)
 		}
 	})
 	resp, err := c.Solve(ctx, nil, opt, status)
