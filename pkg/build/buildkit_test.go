@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -559,5 +560,22 @@ func TestBuildKitDiffersInTheListsOfTheBasesFoldersAlone(t *testing.T) {
 	}
 	if diff := cmp.Diff(ours, theirs); diff != "" {
 		t.Errorf("(-direct +BuildKit):\n%s", diff)
+	}
+}
+
+// What a registry refuses BuildKit reaches the user in one line, without a secret.
+func TestRegistryThatRefusesBuildKitIsNamed(t *testing.T) {
+	host := bases(t, standin.Options{})
+	daemon := buildkit.Start(t, host)
+	for _, status := range []int{401, 403, 404, 429, 500} {
+		proxy := registry.NewProxy(t, host)
+		proxy.Inject(registry.Fault{Method: "POST", Path: `^/v2/team/`, Status: status, Times: 1000})
+		req := programRequest(t, proxy.Host+"/team/shop:1", "ltsc2022")
+		b := kit(daemon, host)
+		b.Registry.Keychain = login{proxy.Host}
+		_, err := b.Build(t.Context(), req)
+		if err == nil || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), registry.Password) || !strings.Contains(err.Error(), strconv.Itoa(status)) {
+			t.Errorf("%d: %v", status, err)
+		}
 	}
 }
