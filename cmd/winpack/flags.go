@@ -125,6 +125,17 @@ func mirrors(c *cli.Context) (map[string]string, error) {
 	return table, nil
 }
 
+// insecureHosts reads --insecure-registry HOST.
+func insecureHosts(c *cli.Context) ([]string, error) {
+	hosts := c.StringSlice("insecure-registry")
+	for _, host := range hosts {
+		if host == "" || strings.ContainsAny(host, "/=") {
+			return nil, usagef("--insecure-registry %q is not a HOST or HOST:PORT", host)
+		}
+	}
+	return hosts, nil
+}
+
 // jobOf reads the common flags into a job.
 func jobOf(c *cli.Context) (pipeline.Job, error) {
 	var job pipeline.Job
@@ -157,11 +168,8 @@ func jobOf(c *cli.Context) (pipeline.Job, error) {
 	if job.Mirrors, err = mirrors(c); err != nil {
 		return job, err
 	}
-	job.Insecure = c.StringSlice("insecure-registry")
-	for _, host := range job.Insecure {
-		if host == "" || strings.ContainsAny(host, "/=") {
-			return job, usagef("--insecure-registry %q is not a HOST or HOST:PORT", host)
-		}
+	if job.Insecure, err = insecureHosts(c); err != nil {
+		return job, err
 	}
 	if c.IsSet("config") {
 		if job.Config = c.String("config"); job.Config == "" {
