@@ -88,7 +88,9 @@ func (p *planner) writes() []string {
 	return out
 }
 
-var environmentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,199}$`)
+var environmentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+
+const maxEnvironmentName = 200
 
 // EnvironmentNames are the variables that an app wants from outside, sorted:
 // those that web.config sets to a secret, which the image leaves out, and those
@@ -97,7 +99,7 @@ var environmentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,199}$`)
 func EnvironmentNames(rep detect.Report) []string {
 	var names []string
 	add := func(name string) {
-		if environmentName.MatchString(name) {
+		if len(name) <= maxEnvironmentName && environmentName.MatchString(name) {
 			names = append(names, name)
 		}
 	}

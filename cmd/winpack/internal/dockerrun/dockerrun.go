@@ -141,14 +141,16 @@ func (l *Line) ports(exposed map[string]struct{}) {
 	}
 }
 
-var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,199}$`)
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+
+const maxVariable = 200
 
 // environment hands on variables by their names alone: docker takes the values
 // from its own environment, so that no secret stands in the line.
 func (l *Line) environment(label string) {
 	var names []string
 	for _, name := range list(label) {
-		if !variable.MatchString(name) {
+		if len(name) > maxVariable || !variable.MatchString(name) {
 			l.note("the label %s names %q, which is no variable: left out", dockerfile.LabelEnv, name)
 			continue
 		}
