@@ -220,7 +220,8 @@ func volumeName(s string) string {
 		}
 		return '-'
 	}, s)
-	return cmp.Or(strings.Trim(name, "-"), "data")
+	parts := strings.FieldsFunc(name, func(r rune) bool { return r == '-' })
+	return cmp.Or(strings.Join(parts, "-"), "data")
 }
 
 var bare = regexp.MustCompile(`^[A-Za-z0-9_./:@-]+$`)

@@ -105,7 +105,7 @@ func TestLineHasWhatTheImageAndTheHostNeed(t *testing.T) {
 		"ports that collide":  {inspected(v1.Config{ExposedPorts: map[string]struct{}{"80/tcp": {}, "8080/tcp": {}, "443/tcp": {}}}, "10.0.20348.1"), "20348", "docker run --rm --isolation process -p 8081:80 -p 8443:443 -p 8080:8080 " + reference, ""},
 		"DirectX":             {inspected(v1.Config{Labels: map[string]string{dockerfile.LabelDirectX: "true"}}, "10.0.20348.1"), "20348", "docker run --rm --isolation process --device class/5B45201D-F2F2-4F3B-85BB-30FF1F953599 " + reference, "graphics card"},
 		"DirectX, no host":    {inspected(v1.Config{Labels: map[string]string{dockerfile.LabelDirectX: "true"}}, "10.0.20348.1"), "", "docker run --rm --isolation process --device class/5B45201D-F2F2-4F3B-85BB-30FF1F953599 " + reference, ""},
-		"letters of a folder": {inspected(v1.Config{Labels: map[string]string{dockerfile.LabelWrites: `C:\app\Données & Co (1)`}}, "10.0.20348.1"), "20348", `docker run --rm --isolation process -v "shop-donn-es---co--1:C:\app\Données & Co (1)" ` + reference, ""},
+		"letters of a folder": {inspected(v1.Config{Labels: map[string]string{dockerfile.LabelWrites: `C:\app\Données & Co (1)`}}, "10.0.20348.1"), "20348", `docker run --rm --isolation process -v "shop-donn-es-co-1:C:\app\Données & Co (1)" ` + reference, ""},
 	} {
 		var h *winhost.Host
 		if test.host != "" {
