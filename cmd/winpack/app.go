@@ -43,6 +43,8 @@ func newApp(e env) *cli.App {
 		detectCommand(e),
 		dockerfileCommand(e),
 		buildCommand(e),
+		kubeCommand(e),
+		runCommand(e),
 		versionCommand(e),
 	}
 	for _, c := range commands {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/cmd/winpack/internal/winhost"
 	"github.com/winpack/winpack/pkg/build"
 )
 
@@ -189,7 +190,25 @@ func builders(c *cli.Context, e env, b *pipeline.Build) error {
 		}
 	}
 	b.NoCache = c.Bool("no-cache")
+	b.Hosts = hostRule
 	return nil
+}
+
+// hostRule says whether a Windows host builds an image: see winhost.
+func hostRule(host, image, isolation string) error {
+	table, err := winhost.Load()
+	if err != nil {
+		return err
+	}
+	h, err := winhost.ParseBuild(host)
+	if err != nil {
+		return nil // it does not say what it is: it will see for itself
+	}
+	i, err := winhost.ParseBuild(image)
+	if err != nil {
+		return nil
+	}
+	return table.CanRun(h, i, isolation)
 }
 
 // references checks the values of -t and drops those that are given twice.

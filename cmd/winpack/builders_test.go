@@ -26,7 +26,7 @@ func needsWindows(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	writeTree(t, dir, map[string]string{
-		"Web.config":   `<configuration><system.web><compilation targetFramework="4.8"/></system.web>
+		"Web.config": `<configuration><system.web><compilation targetFramework="4.8"/></system.web>
 			<system.webServer><security><authentication><windowsAuthentication enabled="true"/></authentication></security></system.webServer></configuration>`,
 		"Default.aspx": `<%@ Page Language="C#" %>`,
 	})
