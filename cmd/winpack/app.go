@@ -44,6 +44,7 @@ func newApp(e env) *cli.App {
 		dockerfileCommand(e),
 		buildCommand(e),
 		imagesCommand(e),
+		explainCommand(e),
 		versionCommand(e),
 	}
 	for _, c := range commands {
