@@ -13,7 +13,7 @@ func explainCommand(e env) *cli.Command {
 	return &cli.Command{
 		Name:      "explain",
 		Usage:     "say what a rule means, why it exists and how to fix it",
-		UsageText: "winpack explain RULE | --list",
+		UsageText: "winpack explain RULE... | --list",
 		Description: `A finding names its rule, like WP1301. This says more about it than fits beside the finding; <value> and the
 like stand for what a finding fills in.
 

@@ -30,8 +30,8 @@ reference of an old Dockerfile is answered with what became of it.
 
 [catalog] of the winpack.toml that --config names adds rows. --format json prints winpack/images/v1.`,
 		Flags: []cli.Flag{
-			stringFlag("os", "`LIST` only these Windows releases, like ltsc2022,ltsc2025"),
-			stringFlag("family", "`FAMILY` only nanoserver, servercore or server"),
+			stringFlag("os", "`LIST` list only the images for these Windows releases, like ltsc2022,ltsc2025"),
+			stringFlag("family", "`FAMILY` nanoserver, servercore or server: list only these images"),
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also list what nobody builds any more, with what takes its place"},
 			stringFlag("config", "`FILE` winpack.toml with a [catalog] of further rows"),
 			stringFlag("format", "`FORMAT` text or json (default: text)"),

@@ -158,6 +158,10 @@ func preferVersion(a, b, moveTo string) int {
 	return compareVersions(a, b)
 }
 
+// Retired says that no image is built for the release any more, and none may be
+// asked for.
+func (r ReleaseRow) Retired() bool { return r.Status == statusRetired }
+
 // Families are the families of images, the smallest first.
 func Families() []string {
 	return []string{detect.FamilyNanoServer, detect.FamilyServerCore, detect.FamilyServer}
