@@ -45,6 +45,7 @@ func newApp(e env) *cli.App {
 		buildCommand(e),
 		imagesCommand(e),
 		explainCommand(e),
+		doctorCommand(e),
 		completionCommand(e),
 		versionCommand(e),
 		completeCommand(e),

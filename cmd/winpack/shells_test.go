@@ -12,15 +12,15 @@ import (
 	"testing"
 )
 
-func needShell(t *testing.T, name string) {
+func needTool(t *testing.T, name, apt string) {
 	t.Helper()
 	if _, err := exec.LookPath(name); err == nil {
 		return
 	}
 	if os.Getenv("WINPACK_REQUIRE_TOOLS") == "1" {
-		t.Fatalf("%s is missing: apt-get install %s", name, name)
+		t.Fatalf("%s is missing: apt-get install %s", name, apt)
 	}
-	t.Skipf("SKIPPED, NOT TESTED: %s is missing: apt-get install %s", name, name)
+	t.Skipf("SKIPPED, NOT TESTED: %s is missing: apt-get install %s", name, apt)
 }
 
 // folder has files to complete, one of them with a name that is a command.
@@ -54,7 +54,7 @@ func notPwned(t *testing.T, dir string) {
 const evil = "$(touch PWNED) `touch PWNED` ;touch<PWNED"
 
 func TestBashCompletes(t *testing.T) {
-	needShell(t, "bash")
+	needTool(t, "bash", "bash")
 	dir := folder(t, "bash")
 	const drive = `source completion.bash
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_POINT=${#COMP_LINE}
@@ -89,7 +89,7 @@ printf '%s\n' "${COMPREPLY[@]}"`
 }
 
 func TestFishCompletes(t *testing.T) {
-	needShell(t, "fish")
+	needTool(t, "fish", "fish")
 	dir := folder(t, "fish")
 	for line, want := range map[string]string{
 		"winpack det":                             "detect",
@@ -131,8 +131,8 @@ func TestShellsCompleteWhatIsTyped(t *testing.T) {
 		"zsh":  "zsh -f -i",
 	} {
 		t.Run(shell, func(t *testing.T) {
-			needShell(t, shell)
-			needShell(t, "script")
+			needTool(t, shell, shell)
+			needTool(t, "script", "bsdutils")
 			dir := folder(t, shell)
 			setup := "source ./completion.bash\n"
 			if shell == "zsh" {
