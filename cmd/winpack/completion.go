@@ -39,10 +39,10 @@ func completionCommand(e env) *cli.Command {
 		Description: `SHELL is bash, zsh, fish, or powershell (pwsh too). The script asks the winpack of the PATH what may stand at
 the cursor: commands, flags, their values, and else files and folders. It runs nothing that is completed.
 
-  bash         source <(winpack completion bash)                              in ~/.bashrc
-  zsh          source <(winpack completion zsh)                               in ~/.zshrc, below compinit
-  fish         winpack completion fish > ~/.config/fish/completions/winpack.fish
-  PowerShell   winpack completion powershell | Out-String | Invoke-Expression in $PROFILE`,
+  bash         source <(winpack completion bash)                                  in ~/.bashrc
+  zsh          source <(winpack completion zsh)                                   in ~/.zshrc, below compinit
+  fish         winpack completion fish > ~/.config/fish/completions/winpack.fish  once
+  PowerShell   winpack completion powershell | Out-String | Invoke-Expression     in $PROFILE`,
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
 				return usagef("name one shell, as in `winpack completion bash`: %s", orList(shellNames()))

@@ -38,12 +38,12 @@ no credential helper is run, and no secret is shown.
   winpack doctor --mirror mcr.microsoft.com=registry.example.com/mcr
   winpack doctor --docker-host tcp://build-01:2375
 
-Exits 0 when at least one builder works and all answers that the command line names (each REGISTRY,
---buildkit-addr, --docker-host), else 1. The direct builder works on every machine where credentials can be
-read; a registry of base images that does not answer is told, and no failure: a mirror or a folder may stand in.
+Exits 0 when at least one builder works and everything answers that the command line names (each REGISTRY,
+--buildkit-addr, --docker-host), else 1. The direct builder works wherever credentials can be read. That the
+registry of base images does not answer is told and is no failure: a mirror or a folder may stand in for it.
 --format json prints winpack/doctor/v1.`,
 		Flags: []cli.Flag{
-			stringFlag("buildkit-addr", "`ADDR` of buildkitd, like unix:///run/buildkit/buildkitd.sock (default: BUILDKIT_HOST)"),
+			stringFlag("buildkit-addr", "`ADDR` of buildkitd, like tcp://HOST:1234 (default: BUILDKIT_HOST)"),
 			stringFlag("docker-host", "`ADDR` of the Docker engine, like tcp://HOST:2375 (default: DOCKER_HOST)"),
 			sliceFlag("mirror", "`HOST=MIRROR` ask MIRROR instead of HOST (repeatable)"),
 			sliceFlag("insecure-registry", "`HOST` allow plain http to this registry; HOST includes the port (repeatable)"),

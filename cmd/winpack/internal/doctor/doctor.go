@@ -22,8 +22,8 @@ var Schema []byte
 // Document is what was found. Every list is present, empty or not.
 type Document struct {
 	Schema string `json:"schema"`
-	// Works says that at least one builder works and that all answers which was
-	// named on the command line.
+	// Works says that at least one builder works and that everything answers which
+	// was named on the command line.
 	Works       bool        `json:"works"`
 	Missing     []Missing   `json:"missing"`
 	Builders    []Builder   `json:"builders"`
