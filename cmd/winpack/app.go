@@ -45,7 +45,12 @@ func newApp(e env) *cli.App {
 		buildCommand(e),
 		kubeCommand(e),
 		runCommand(e),
+		imagesCommand(e),
+		explainCommand(e),
+		doctorCommand(e),
+		completionCommand(e),
 		versionCommand(e),
+		completeCommand(e),
 	}
 	for _, c := range commands {
 		c.HideHelp = true // help is a flag of ours; an argument named help is an app

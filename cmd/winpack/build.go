@@ -40,7 +40,7 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			stringFlag("buildkit-addr", "`ADDR` BuildKit's address: unix://, tcp://, docker-container://NAME (default: BUILDKIT_HOST)"),
 			stringFlag("buildkit-tls", "`DIR` ca.pem, cert.pem and key.pem for BuildKit by mTLS"),
 			stringFlag("docker-host", "`ADDR` address of the Docker engine (default: DOCKER_HOST, or docker's context)"),
-			stringFlag("isolation", "`MODE` of the Docker engine's build: process or hyperv"),
+			stringFlag("isolation", "`MODE` process or hyperv, of the build in a Docker engine"),
 			boolFlag("no-cache", "", "have BuildKit or Docker do every step again"),
 			boolFlag("pull", "", "ask the registry what the base is now, which winpack always does"),
 			boolFlag("load", "", "load into the Docker engine; the same as -o type=docker"),

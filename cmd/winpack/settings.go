@@ -241,7 +241,9 @@ func (s *settingsFile) accepted(job *pipeline.Job, today time.Time, notes io.Wri
 	for _, r := range detect.Rules() {
 		known = append(known, r.ID)
 	}
-	known = append(known, dockerfile.RuleIDs()...)
+	for _, r := range dockerfile.Rules() {
+		known = append(known, r.ID)
+	}
 	for i, a := range s.Accept {
 		switch {
 		case a.Rule == "":
