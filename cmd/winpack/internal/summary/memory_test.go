@@ -106,7 +106,7 @@ func TestReportsAreNotHeldAtOnce(t *testing.T) {
 // of the fixtures.
 func BenchmarkViews(b *testing.B) {
 	dir := resulttest.Many(b, 10_000)
-	for _, name := range []string{"text.txt", "verbose.txt", "apps.csv", "apps.json", "apps.html"} {
+	for _, name := range []string{"text.txt", "verbose.txt", "apps.csv", "apps.json", "apps.sarif", "apps.html"} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				sums := NewBuilder()
