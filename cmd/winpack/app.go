@@ -45,6 +45,7 @@ func newApp(e env) *cli.App {
 		buildCommand(e),
 		kubeCommand(e),
 		runCommand(e),
+		reportCommand(e),
 		versionCommand(e),
 	}
 	for _, c := range commands {
