@@ -212,11 +212,19 @@ func list[T any](s []T) []T {
 
 // JSON marshals a document for stdout: indented, and without a character that a
 // terminal would obey.
-func JSON(v any) ([]byte, error) {
+func JSON(v any) ([]byte, error) { return encode(v, "  ") }
+
+// JSONLine is JSON on one line, which has no line break at its end.
+func JSONLine(v any) ([]byte, error) {
+	text, err := encode(v, "")
+	return bytes.TrimSuffix(text, []byte("\n")), err
+}
+
+func encode(v any, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
+	encoder.SetIndent("", indent)
 	if err := encoder.Encode(v); err != nil {
 		return nil, err
 	}

@@ -64,11 +64,11 @@ func (r *run) result(base, app string, f detect.Finding) *sarif.Result {
 	} else {
 		properties.Add("app", report.Safe(app))
 	}
-	print := fingerprint(app, f)
+	id := fingerprint(app, f)
 	return x.WithProperties(properties).WithPartialFingerprints(map[string]string{
-		"winpackFinding/v1": print,
+		"winpackFinding/v1": id,
 		// The one that GitHub tells alerts apart by; it can't make one for a binary.
-		"primaryLocationLineHash": print[:16] + ":1",
+		"primaryLocationLineHash": id[:16] + ":1",
 	})
 }
 

@@ -178,12 +178,7 @@ func marshal(v any) ([]byte, error) {
 	if err := json.Unmarshal(text, &plain); err != nil {
 		return nil, err
 	}
-	if text, err = report.JSON(prune(plain)); err != nil {
-		return nil, err
-	}
-	var line bytes.Buffer
-	err = json.Compact(&line, text)
-	return line.Bytes(), err
+	return report.JSONLine(prune(plain))
 }
 
 func prune(v any) any {
