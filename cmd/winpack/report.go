@@ -126,7 +126,7 @@ func renderReport(w io.Writer, format string, set *result.Set, sum summary.Summa
 // writeSARIF writes the findings of a set. app is APP where it is one that the
 // user gave; a path that says where this machine keeps it is not told.
 func writeSARIF(w io.Writer, set *result.Set, sum summary.Summary, app string) error {
-	log := sarif.Log{Version: buildVersion().Version, Rules: sum.Rules(), Alone: set.Report != nil, Notes: sum.Notes(), Missing: set.Missing}
+	log := sarif.Log{Version: buildVersion().Version, Rules: sum.Rules, Alone: set.Report != nil, Notes: sum.Notes(), Missing: set.Missing}
 	if filepath.IsLocal(app) {
 		log.Folder = filepath.ToSlash(app)
 	}

@@ -58,6 +58,9 @@ func (r *run) result(base, app string, f detect.Finding) *sarif.Result {
 	for _, e := range evidence[1:] {
 		x.AddRelatedLocation(r.location(base, app, e))
 	}
+	if f.Accepted != "" {
+		x.WithSuppressions([]*sarif.Suppression{sarif.NewSuppression().WithKind("external").WithJustification(plain(f.Accepted))})
+	}
 	properties := sarif.NewPropertyBag().Add("level", string(f.Level))
 	if r.Alone {
 		app = "" // an app that is checked out elsewhere has the same findings

@@ -32,7 +32,7 @@ func write(t *testing.T, set *result.Set, folder string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := Log{Version: "v0", Rules: sum.Rules(), Alone: set.Report != nil, Folder: folder, Notes: sum.Notes(), Missing: set.Missing}
+	l := Log{Version: "v0", Rules: sum.Rules, Alone: set.Report != nil, Folder: folder, Notes: sum.Notes(), Missing: set.Missing}
 	var b bytes.Buffer
 	if err := l.Write(&b, set.All()); err != nil {
 		t.Fatal(err)
@@ -266,6 +266,22 @@ func TestLevelsAndPlacesAreMapped(t *testing.T) {
 	}
 	if n := run.Invocations[0]; !n.ExecutionSuccessful || len(n.ToolExecutionNotifications) != 1 || !strings.Contains(string(n.ToolExecutionNotifications[0]), "bad.dll") {
 		t.Errorf("what could not be read is %+v", n)
+	}
+}
+
+func TestAcceptedFindingIsSuppressed(t *testing.T) {
+	r := resulttest.Report(t, "demo")
+	plain := write(t, result.One(r), "")
+	r.Findings[0].Accepted = "the [vault](x) holds it"
+	log := write(t, result.One(r), "")
+	if err := valid(t, schema(t), log); err != nil {
+		t.Error(err)
+	}
+	if want := []byte(`"suppressions":[{"justification":"the [vault] (x) holds it","kind":"external"}]`); !bytes.Contains(log, want) || bytes.Count(log, []byte("suppressions")) != 1 {
+		t.Errorf("%s is not there, or twice:\n%s", want, log)
+	}
+	if bytes.Contains(plain, []byte("suppressions")) {
+		t.Error("a finding that nobody accepts is suppressed")
 	}
 }
 

@@ -66,7 +66,8 @@ type App struct {
 	Base           Base              `json:"base"`
 	WindowsBuilder bool              `json:"windowsBuilder"`
 	Count          Levels            `json:"count"`
-	// Rules are those of its findings, the worst first.
+	// Rules are those of its findings, the worst first. What the user accepts counts
+	// neither here nor in Count, and is no cause.
 	Rules []string `json:"rules"`
 	// Cause is why it is not ready, in a line; empty where it is.
 	Cause string `json:"cause"`
@@ -129,6 +130,9 @@ func newApp(r *result.Result, rules map[string]detect.Rule) (a App, alone string
 		a.Problems = len(rep.Problems)
 		seen := map[string]bool{}
 		for _, f := range rep.Findings {
+			if f.Accepted != "" {
+				continue
+			}
 			a.Count.add(f.Level)
 			if !seen[f.Rule] {
 				seen[f.Rule] = true
@@ -159,7 +163,7 @@ func manualStep(steps []report.Step) string {
 func outlook(r *result.Result, manual string, rules map[string]detect.Rule) (Outlook, string) {
 	worst := func(level detect.Level) string {
 		for _, f := range r.Report.Findings {
-			if f.Level == level {
+			if f.Level == level && f.Accepted == "" {
 				return f.Rule + " " + title(f, rules)
 			}
 		}

@@ -55,7 +55,7 @@ type pageApp struct {
 	Image     int    `json:"im"`
 	Digest    int    `json:"d"`
 	Error     int    `json:"e"`
-	Findings  []any  `json:"g"` // each [finding, [place, detail, ...], places left out]
+	Findings  []any  `json:"g"` // each [finding, [place, detail, ...], places left out, why it is accepted]
 	Problems  []int  `json:"u"`
 	MoreProbs int    `json:"um"`
 }
@@ -172,5 +172,5 @@ func (t *table) seen(f detect.Finding) []any {
 	for _, e := range shown {
 		places = append(places, t.text(report.Where(e)), t.text(e.Detail))
 	}
-	return []any{n, places, len(f.Evidence) - len(shown)}
+	return []any{n, places, len(f.Evidence) - len(shown), t.text(f.Accepted)}
 }

@@ -144,6 +144,14 @@ func TestPageShowsAnAppWithItsEvidence(t *testing.T) {
 	if got := eval[string](b, `document.activeElement.closest("tr")?.dataset.app || ""`); got != "native-service" {
 		t.Errorf("the focus is on %q", got)
 	}
+	// What is accepted says so.
+	r = resulttest.Report(t, "demo")
+	r.Findings[0].Accepted = "the vault holds it"
+	_, accepted := htmlOf(t, resulttest.Write(t, map[string][]byte{"results.jsonl": resulttest.Lines(t, resulttest.Of("demo", "apps/demo", r))}))
+	b.open(accepted, "#app=demo")
+	if got := eval[string](b, `document.querySelector("dialog[open]").innerText`); !strings.Contains(got, "accepted error WP1301") || !strings.Contains(got, "Accepted: the vault holds it") {
+		t.Errorf("the page shows %s", got)
+	}
 	// An address leads to an app, and to a view of the list.
 	b.open(html, "#outlook=failed&app=gone")
 	if got := eval[string](b, `document.querySelector("dialog[open]").innerText`); !strings.Contains(got, "permission denied") {

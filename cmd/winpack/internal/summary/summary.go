@@ -38,6 +38,8 @@ type Summary struct {
 
 	// Apps are all rows by name, those without a result too.
 	Apps []App `json:"-"`
+	// Rules are those that findings name, accepted ones too, by ID.
+	Rules []detect.Rule `json:"-"`
 }
 
 // Counts are numbers of apps.
@@ -77,14 +79,15 @@ type Cause struct {
 
 // Builder adds results up.
 type Builder struct {
-	rules  map[string]detect.Rule
+	rules  map[string]detect.Rule // that this winpack has
+	named  map[string]detect.Rule // that findings name
 	apps   []App
 	causes map[string]*Cause
 }
 
 // NewBuilder returns a builder without results.
 func NewBuilder() *Builder {
-	return &Builder{rules: report.Rules(), causes: map[string]*Cause{}}
+	return &Builder{rules: report.Rules(), named: map[string]detect.Rule{}, causes: map[string]*Cause{}}
 }
 
 // Of reads all results of a set and adds them up.
@@ -108,6 +111,16 @@ func (b *Builder) Add(r *result.Result) {
 	}
 	counted := map[string]bool{}
 	for _, f := range r.Report.Findings {
+		if _, known := b.named[f.Rule]; !known {
+			rule, ok := b.rules[f.Rule]
+			if !ok {
+				rule = detect.Rule{ID: f.Rule, Title: title(f, b.rules), Level: f.Level}
+			}
+			b.named[f.Rule] = rule
+		}
+		if f.Accepted != "" {
+			continue
+		}
 		c := b.causes[f.Rule]
 		if c == nil {
 			c = &Cause{Rule: f.Rule, Level: f.Level, Title: title(f, b.rules)}
@@ -147,6 +160,9 @@ func (b *Builder) Finish(set *result.Set) Summary {
 	}
 	s.Counts, s.Kinds, s.Bases = count(b.apps)
 	s.Causes = b.sortedCauses()
+	for _, id := range slices.Sorted(maps.Keys(b.named)) {
+		s.Rules = append(s.Rules, b.named[id])
+	}
 	s.Next = next(s)
 	return s
 }
@@ -201,21 +217,6 @@ func (b *Builder) sortedCauses() []Cause {
 		return cmp.Or(cmp.Compare(x.Level.Rank(), y.Level.Rank()), cmp.Compare(y.Apps, x.Apps), cmp.Compare(x.Rule, y.Rule))
 	})
 	return causes
-}
-
-// Rules are the rules of the findings, by ID.
-func (s Summary) Rules() []detect.Rule {
-	known := report.Rules()
-	rules := []detect.Rule{}
-	for _, c := range s.Causes {
-		rule, ok := known[c.Rule]
-		if !ok {
-			rule = detect.Rule{ID: c.Rule, Title: c.Title, Level: c.Level}
-		}
-		rules = append(rules, rule)
-	}
-	slices.SortFunc(rules, func(a, b detect.Rule) int { return cmp.Compare(a.ID, b.ID) })
-	return rules
 }
 
 // AtLeast is how many apps have a finding at or above a level of --fail-on.

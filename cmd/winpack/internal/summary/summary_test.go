@@ -51,7 +51,7 @@ func views(s Summary, set *result.Set) map[string]func(io.Writer) error {
 		"apps.json":   func(w io.Writer) error { return s.JSON(w, set) },
 		"apps.html":   func(w io.Writer) error { return s.HTML(w, set) },
 		"apps.sarif": func(w io.Writer) error {
-			return sarif.Log{Rules: s.Rules(), Notes: s.Notes(), Missing: set.Missing}.Write(w, set.All())
+			return sarif.Log{Rules: s.Rules, Notes: s.Notes(), Missing: set.Missing}.Write(w, set.All())
 		},
 	}
 }
@@ -139,6 +139,10 @@ func TestOutlookOfAnApp(t *testing.T) {
 		{"not known", result.Result{Status: result.OK, Report: with(func(r *report.Report) { r.App.Kind, r.Base.Reference = detect.KindUnknown, "" })}, Unclear, "what it is could not be told"},
 		{"not known, with a base", result.Result{Status: result.OK, Report: with(func(r *report.Report) { r.App.Kind = detect.KindUnknown })}, Ready, ""},
 		{"no base", result.Result{Status: result.OK, Report: with(func(r *report.Report) { r.Base.Reference = "" })}, Unclear, "no base image fits"},
+		{"an accepted error", result.Result{Status: result.OK, Report: with(func(r *report.Report) {
+			r.Findings = []detect.Finding{finding(detect.LevelError), finding(detect.LevelBlocker)}
+			r.Findings[0].Accepted, r.Findings[1].Accepted = "a", "b"
+		})}, Ready, ""},
 		{"a blocker", result.Result{Status: result.OK, Report: with(func(r *report.Report) { r.Findings = []detect.Finding{finding(detect.LevelBlocker)} })}, Blocked, "WP1301 secret in a configuration file"},
 		{"blocked without a report", result.Result{Status: result.Blocked, Error: "e"}, Blocked, "e"},
 		{"failed after detection", result.Result{Status: result.Failed, Error: "push", Report: good}, Failed, "push"},
@@ -174,6 +178,27 @@ func TestCauseThatAloneKeepsAppsBackIsCounted(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, s.Causes); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What the user accepts is shown with the reason, and counts no more.
+func TestAcceptedFindingsAreShownAndDoNotCount(t *testing.T) {
+	r := resulttest.Report(t, "demo")
+	for i := range r.Findings {
+		r.Findings[i].Accepted = "the vault holds it"
+	}
+	s, set := open(t, resulttest.Write(t, map[string][]byte{"results.jsonl": resulttest.Lines(t, resulttest.Of("demo", "apps/demo", r))}))
+	if a := s.Apps[0]; a.Outlook != Ready || a.Count != (Levels{}) || len(a.Rules) != 0 || len(s.Causes) != 0 || s.AtLeast("warning") != 0 {
+		t.Errorf("%+v, causes %+v", a, s.Causes)
+	}
+	out := views(s, set)
+	if err := valid(t, schema(t), render(t, out["apps.json"])); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"verbose.txt", "apps.json", "apps.html", "apps.sarif"} {
+		if text := string(render(t, out[name])); !strings.Contains(text, "the vault holds it") || !strings.Contains(text, "WP1301") {
+			t.Errorf("%s hides what is accepted", name)
+		}
 	}
 }
 

@@ -197,7 +197,10 @@ func Hostile(tb testing.TB) string {
 		r.Base = report.Base{Reference: x, Family: x, OS: x, Why: []string{x}}
 		r.Needs = report.Needs{WindowsBuilder: true, Reasons: []string{x}}
 		level := []detect.Level{detect.LevelBlocker, detect.LevelError, detect.LevelWarning, detect.LevelNote}[i%4]
-		r.Findings = []detect.Finding{{Rule: x, Level: level, Message: x, Remedy: x, Evidence: evidence}}
+		r.Findings = []detect.Finding{
+			{Rule: x, Level: level, Message: x, Remedy: x, Evidence: evidence},
+			{Rule: "WP1001", Level: level, Message: x, Evidence: evidence, Accepted: x},
+		}
 		r.Problems = []detect.Problem{{Path: x, Message: x}}
 		one := Of(x, x, r)
 		one.Owner, one.Labels, one.Image = x, map[string]string{x: x}, &result.Image{Reference: x, Digest: x}

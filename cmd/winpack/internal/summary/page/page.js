@@ -148,15 +148,17 @@
     remember();
   }
 
-  function finding([f, evidence, more]) {
+  function finding([f, evidence, more, accepted]) {
     const [rule, level, message, remedy] = data.findings[f].map((i) => text[i]);
     const places = [];
     for (let i = 0; i < evidence.length; i += 2) {
       places.push(el("li", {}, el("span", { class: "place" }, isolated(text[evidence[i]])), " ", el("span", { class: "sub" }, isolated(text[evidence[i + 1]]))));
     }
     if (more) places.push(el("li", { class: "sub" }, `and ${number.format(more)} more places`));
-    return el("div", { class: `finding ${level}` },
-      el("p", {}, el("span", { class: `level ${level}` }, level), " ", el("b", {}, isolated(rule)), " ", isolated(message)),
+    return el("div", { class: `finding ${accepted ? "" : level}` },
+      el("p", {}, el("span", { class: `level ${accepted ? "note" : level}` }, accepted ? `accepted ${level}` : level), " ",
+        el("b", {}, isolated(rule)), " ", isolated(message)),
+      accepted ? el("p", { class: "do" }, el("b", {}, "Accepted: "), isolated(text[accepted])) : null,
       remedy ? el("p", { class: "do" }, el("b", {}, "Do: "), isolated(remedy)) : null,
       places.length ? el("ul", {}, ...places) : null);
   }
