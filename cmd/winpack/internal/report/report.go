@@ -212,19 +212,23 @@ func list[T any](s []T) []T {
 
 // JSON marshals a document for stdout: indented, and without a character that a
 // terminal would obey.
-func JSON(v any) ([]byte, error) { return encode(v, "  ") }
-
-// JSONLine is JSON on one line, which has no line break at its end.
-func JSONLine(v any) ([]byte, error) {
-	text, err := encode(v, "")
-	return bytes.TrimSuffix(text, []byte("\n")), err
-}
-
-func encode(v any, indent string) ([]byte, error) {
+func JSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", indent)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(v); err != nil {
+		return nil, err
+	}
+	return escapeJSON(b.Bytes()), nil
+}
+
+// JSONLine marshals a document into one line, with its end, and like JSON without a
+// character that a terminal would obey.
+func JSONLine(v any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(v); err != nil {
 		return nil, err
 	}

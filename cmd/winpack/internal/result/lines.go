@@ -10,8 +10,8 @@ import (
 // report, and small enough that a file of rubbish can't fill the memory.
 const maxLine = 32 << 20
 
-// line is one line of a file, without its line break and blanks around it.
-type line struct {
+// textLine is one line of a file, without its line break and blanks around it.
+type textLine struct {
 	number int   // from 1
 	offset int64 // of the first byte of text
 	text   []byte
@@ -21,10 +21,10 @@ type line struct {
 
 // eachLine calls f with each line of r that is not blank. The text is valid
 // until f returns.
-func eachLine(r io.Reader, f func(line) error) error {
+func eachLine(r io.Reader, f func(textLine) error) error {
 	in := bufio.NewReaderSize(r, 256<<10)
 	var held []byte // what was read of a line that is longer than the buffer
-	l := line{number: 1}
+	l := textLine{number: 1}
 	var next int64 // offset behind what was read
 	for {
 		part, err := in.ReadSlice('\n')
@@ -60,7 +60,7 @@ func eachLine(r io.Reader, f func(line) error) error {
 		if err == io.EOF {
 			return nil
 		}
-		l = line{number: l.number + 1, offset: next}
+		l = textLine{number: l.number + 1, offset: next}
 		held = held[:0]
 	}
 }

@@ -20,7 +20,7 @@ import (
 // maxReport bounds a saved report, in bytes.
 const maxReport = 64 << 20
 
-func parseLine(l line) (Result, error) {
+func parseLine(l textLine) (Result, error) {
 	if l.long {
 		return Result{}, fmt.Errorf("no result: the line has more than %d MiB", maxLine>>20)
 	}
@@ -69,7 +69,7 @@ func check(r *report.Report) error {
 	return nil
 }
 
-func parseRow(l line) (Row, error) {
+func parseRow(l textLine) (Row, error) {
 	var row Row
 	if l.long {
 		return row, fmt.Errorf("no row of an inventory: the line has more than %d MiB", maxLine>>20)

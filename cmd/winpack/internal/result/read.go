@@ -238,7 +238,7 @@ func (x *indexer) results(path string) error {
 	}
 	x.files = append(x.files, f)
 	name := filepath.Base(path)
-	return eachLine(f, func(l line) error {
+	return eachLine(f, func(l textLine) error {
 		at := Place{name, l.number}
 		r, err := parseLine(l)
 		if newer := (*NewerError)(nil); errors.As(err, &newer) {
@@ -260,7 +260,7 @@ func (x *indexer) results(path string) error {
 }
 
 // bad keeps a line that could not be read: a crash cuts off the last one.
-func (x *indexer) bad(l line, at Place, err error) {
+func (x *indexer) bad(l textLine, at Place, err error) {
 	switch {
 	case l.torn:
 		x.Torn = append(x.Torn, at)
@@ -289,7 +289,7 @@ func (x *indexer) rows(path string) error {
 	}
 	defer f.Close()
 	rows := map[string]bool{}
-	err = eachLine(f, func(l line) error {
+	err = eachLine(f, func(l textLine) error {
 		row, err := parseRow(l)
 		if err != nil {
 			x.bad(l, Place{RowsName, l.number}, err)

@@ -178,7 +178,8 @@ func marshal(v any) ([]byte, error) {
 	if err := json.Unmarshal(text, &plain); err != nil {
 		return nil, err
 	}
-	return report.JSONLine(prune(plain))
+	text, err = report.JSONLine(prune(plain))
+	return bytes.TrimSuffix(text, []byte("\n")), err
 }
 
 func prune(v any) any {
