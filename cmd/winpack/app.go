@@ -49,6 +49,7 @@ func newApp(e env) *cli.App {
 		explainCommand(e),
 		doctorCommand(e),
 		completionCommand(e),
+		reportCommand(e),
 		versionCommand(e),
 		completeCommand(e),
 	}
