@@ -1,8 +1,10 @@
 package build
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +37,36 @@ func TestFaultsOfTheRegistryAreOvercome(t *testing.T) {
 				t.Errorf("pushed %s, said %s", d, img.Digest)
 			}
 		})
+	}
+}
+
+// Several uploads to a repository begin at once, by the same request. A burst that
+// all of them meet is one failure of each, and none has the bases sent that could
+// be mounted.
+func TestBurstThatEveryParallelUploadMeetsIsOvercome(t *testing.T) {
+	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+		for name, to := range map[string]string{"bases are streamed": registry.Start(t), "bases are mounted": ""} {
+			from := bases(t, standin.Options{LayerSize: 1 << 20})
+			p := registry.NewProxy(t, cmp.Or(to, from))
+			source := p.Host
+			if to != "" {
+				source = from
+			}
+			// Four layers of two bases, and the app's.
+			p.Inject(registry.Fault{Method: http.MethodPost, Path: "/blobs/uploads/", Times: 5, Status: status})
+			img, err := direct(source).Build(t.Context(), request(p.Host))
+			if err != nil {
+				t.Errorf("%s, %d: %v", name, status, err)
+				continue
+			}
+			streamed := 0
+			for _, r := range img.Releases {
+				streamed += r.BaseStreamed
+			}
+			if to == "" && streamed > 0 {
+				t.Errorf("%s, %d: %d layers were sent", name, status, streamed)
+			}
+		}
 	}
 }
 

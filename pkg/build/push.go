@@ -260,7 +260,7 @@ func (j *job) pushApp(ctx context.Context, pusher *remote.Pusher, repo, first na
 		}
 		l = &remote.MountableLayer{Layer: u, Reference: first.Digest(digest.String())}
 	}
-	err := pusher.Upload(ctx, repo, l)
+	err := pusher.Upload(uploading(ctx, "app"), repo, l)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.err != nil {
@@ -325,7 +325,7 @@ func (j *job) pushBases(ctx context.Context, g *errgroup.Group, pusher *remote.P
 				l = &remote.MountableLayer{Layer: b, Reference: from}
 			}
 			g.Go(func() error {
-				if err := pusher.Upload(ctx, repo, l); err != nil {
+				if err := pusher.Upload(uploading(ctx, d.Digest.String()), repo, l); err != nil {
 					return registryError("bringing base layer "+d.Digest.String()+" to", repo.Name(), repo.RegistryStr(), err)
 				}
 				return nil
@@ -359,7 +359,7 @@ func (j *job) pushDocuments(ctx context.Context, pusher *remote.Pusher, repo nam
 	g.SetLimit(4)
 	for _, r := range done.releases {
 		g.Go(func() error {
-			if err := pusher.Upload(ctx, repo, static.NewLayer(r.configFile.raw, types.OCIConfigJSON)); err != nil {
+			if err := pusher.Upload(uploading(ctx, r.configFile.desc.Digest.String()), repo, static.NewLayer(r.configFile.raw, types.OCIConfigJSON)); err != nil {
 				return err
 			}
 			if len(done.releases) == 1 {
