@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +83,11 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			res := pipeline.Run(c.Context, job)
 			shown.close()
 			if res.Image != nil {
-				err := printImage(e.stdout, c.Bool("quiet"), b, res)
+				to := e.stdout
+				if isOutput(b.Outputs, to) {
+					to = e.stderr // nothing comes behind an image
+				}
+				err := printImage(to, c.Bool("quiet"), b, res)
 				if res.Err == nil {
 					res.Err = err
 				}
@@ -124,11 +129,8 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 		if file.path == "" {
 			continue
 		}
-		if info, err := os.Stat(filepath.Dir(file.path)); err != nil || !info.IsDir() {
-			return nil, usagef("--%s %q: there is no folder %q", file.flag, file.path, filepath.Dir(file.path))
-		}
-		if info, err := os.Stat(file.path); err == nil && info.IsDir() {
-			return nil, usagef("--%s %q is a folder: name a file", file.flag, file.path)
+		if err := build.CheckFile(file.path); err != nil {
+			return nil, usagef("--%s %q: %w", file.flag, file.path, err)
 		}
 	}
 	if b.Labels, err = pairs("label", c.StringSlice("label")); err != nil {
@@ -281,6 +283,15 @@ func printFindings(e env, c *cli.Context, r report.Report) {
 	for _, line := range report.ProblemLines(r.Problems, c.Bool("verbose")) {
 		fmt.Fprintln(e.stderr, line)
 	}
+}
+
+// isOutput says whether a file is one that an image is saved to.
+func isOutput(outputs []build.Output, file *os.File) bool {
+	own, err := file.Stat()
+	return err == nil && slices.ContainsFunc(outputs, func(o build.Output) bool {
+		info, err := os.Stat(o.Dest)
+		return err == nil && o.Tar && os.SameFile(info, own)
+	})
 }
 
 // printImage says what was built and where it is.

@@ -56,6 +56,43 @@ func TestBuildSavesAnOCILayout(t *testing.T) {
 	}
 }
 
+// An image goes through stdout whole and alone: behind what a file has already, and
+// what winpack says of it is on stderr.
+func TestImageGoesThroughStdout(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: Windows has no /dev/stdout")
+	}
+	s := newSite(t)
+	app, dir := fixtures.App(t, "static"), t.TempDir()
+	file := filepath.Join(dir, "image.tar")
+	s.build(t, app, "-o", "type=oci,dest="+file)
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"build", app, "-o", "type=oci,dest=/dev/stdout"}, s.flags()...)
+	stdout, stderr, code := winpack(t, dir, args...)
+	if code != exitDone || stdout != string(want) || !strings.Contains(stderr, "saved: /dev/stdout") {
+		t.Errorf("exit %d, %d bytes of %d\n%s", code, len(stdout), len(want), stderr)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := log.WriteString("before\n"); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("winpack", append(args, "-q")...)
+	cmd.Stdout = log
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(log.Name()); err != nil || string(got) != "before\n"+string(want) {
+		t.Errorf("the file has %d bytes, want %d, %v", len(got), len(want)+7, err)
+	}
+}
+
 // --dry-run resolves and writes nothing, and says what would be.
 func TestDryRunWritesNothing(t *testing.T) {
 	s := newSite(t)

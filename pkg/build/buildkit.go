@@ -255,7 +255,9 @@ func (b BuildKit) one(ctx context.Context, c *client.Client, g *gatherer, i int)
 	}
 	dir := ""
 	if len(g.req.Outputs) > 0 && !g.req.DryRun {
-		dir = g.layoutDir(i)
+		if dir, err = g.layoutDir(i); err != nil {
+			return err
+		}
 		attrs := maps.Clone(image)
 		attrs["tar"] = "false"
 		exports = append(exports, client.ExportEntry{Type: client.ExporterOCI, Attrs: attrs, OutputDir: dir})

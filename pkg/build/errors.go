@@ -75,6 +75,27 @@ func (e *AuthError) Error() string {
 	return fmt.Sprintf("%s %q: %s; run `docker login %s`", e.Doing, e.Name, why, e.Host)
 }
 
+// DamagedError is a blob that is not what its name says.
+type DamagedError struct {
+	Digest    string
+	Want, Got int64  // bytes
+	Of        string // where it comes from, if that is known
+}
+
+func (e *DamagedError) Error() string {
+	of := ""
+	if e.Of != "" {
+		of = fmt.Sprintf(" of %q", e.Of)
+	}
+	how := "its content has another digest"
+	if e.Got < e.Want {
+		how = fmt.Sprintf("it has %d bytes of %d", e.Got, e.Want)
+	} else if e.Got > e.Want {
+		how = fmt.Sprintf("it has more than its %d bytes", e.Want)
+	}
+	return fmt.Sprintf("blob %s%s is damaged: %s: copy the image there again", e.Digest, of, how)
+}
+
 // RegistryError is any other answer of a registry, after every retry.
 type RegistryError struct {
 	Doing  string

@@ -169,12 +169,18 @@ func (g *gatherer) insecure() bool {
 }
 
 // layoutDir is a folder for the layout of one release.
-func (g *gatherer) layoutDir(i int) string {
+func (g *gatherer) layoutDir(i int) (string, error) {
 	if g.tmp == "" {
 		// Beside the first output, so that it is on a disk with room for it.
-		g.tmp, _ = os.MkdirTemp(filepath.Dir(filepath.Clean(g.req.Outputs[0].Dest)), ".winpack-*")
+		to, err := g.req.Outputs[0].place()
+		if err == nil {
+			g.tmp, err = g.req.Outputs[0].scratch(to)
+		}
+		if err != nil {
+			return "", fmt.Errorf("writing %q: %w", g.req.Outputs[0].Dest, err)
+		}
 	}
-	return filepath.Join(g.tmp, fmt.Sprint(i))
+	return filepath.Join(g.tmp, fmt.Sprint(i)), nil
 }
 
 // keepReleases leaves out what a Windows host can't run, or refuses it where it was

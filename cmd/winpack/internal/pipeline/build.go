@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -63,8 +62,8 @@ func (res *Result) checkBuild(job Job, absolute string) error {
 		if file == "" {
 			continue
 		}
-		if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
-			return Usagef("%s %q: there is no folder %q: make it first", flag, file, filepath.Dir(file))
+		if err := build.CheckFile(file); err != nil {
+			return Usagef("%s %q: %w", flag, file, err)
 		}
 	}
 	if err := refuseEdited(absolute); err != nil {
@@ -148,17 +147,17 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 	}
 	res.Image = &Image{image, builder.name, time.Since(start)}
 	if b.IIDFile != "" {
-		if err := writeFile(b.IIDFile, []byte(image.Digest)); err != nil {
-			return fmt.Errorf("writing --iidfile: %w", err)
+		if err := build.WriteFile(ctx, b.IIDFile, []byte(image.Digest)); err != nil {
+			return fmt.Errorf("--iidfile: %w", err)
 		}
 	}
 	if b.MetadataFile != "" {
 		data, err := res.Image.metadata()
 		if err == nil {
-			err = writeFile(b.MetadataFile, data)
+			err = build.WriteFile(ctx, b.MetadataFile, data)
 		}
 		if err != nil {
-			return fmt.Errorf("writing --metadata-file: %w", err)
+			return fmt.Errorf("--metadata-file: %w", err)
 		}
 	}
 	return nil
@@ -237,21 +236,4 @@ func (i Image) durations() map[string]float64 {
 		d[phase] = took.Seconds()
 	}
 	return d
-}
-
-// writeFile writes a file whole or not at all.
-func writeFile(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	err = errors.Join(err, file.Chmod(0o644), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		os.Remove(file.Name())
-	}
-	return err
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"unicode"
 
+	"github.com/winpack/winpack/pkg/build"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -166,8 +167,7 @@ func (a appFS) owned(dir string) func(base string) bool {
 		if _, own := slices.BinarySearch(recorded, base); own || dir == "." && base == ConfigName {
 			return true
 		}
-		// Until it is whole a file has a name like .NAME.123 beside its own.
-		return slices.ContainsFunc(outputs, func(out string) bool { return base == out || strings.HasPrefix(base, "."+out+".") })
+		return slices.ContainsFunc(outputs, func(out string) bool { return base == out || build.IsTemporary(base, out) })
 	}
 }
 
