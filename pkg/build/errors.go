@@ -75,11 +75,12 @@ func (e *AuthError) Error() string {
 	return fmt.Sprintf("%s %q: %s; run `docker login %s`", e.Doing, e.Name, why, e.Host)
 }
 
-// DamagedError is a blob that is not what its name says.
+// DamagedError is a blob that is not what its name says, or is not there.
 type DamagedError struct {
 	Digest    string
 	Want, Got int64  // bytes
-	Of        string // where it comes from, if that is known
+	Missing   bool   // there is none
+	Of        string // what it belongs to, if that is known
 }
 
 func (e *DamagedError) Error() string {
@@ -87,13 +88,16 @@ func (e *DamagedError) Error() string {
 	if e.Of != "" {
 		of = fmt.Sprintf(" of %q", e.Of)
 	}
-	how := "its content has another digest"
-	if e.Got < e.Want {
-		how = fmt.Sprintf("it has %d bytes of %d", e.Got, e.Want)
-	} else if e.Got > e.Want {
-		how = fmt.Sprintf("it has more than its %d bytes", e.Want)
+	how := "is damaged: its content has another digest"
+	switch {
+	case e.Missing:
+		return fmt.Sprintf("blob %s%s is missing: copy the whole image there again (a layout of base=sparse is no base)", e.Digest, of)
+	case e.Got < e.Want:
+		how = fmt.Sprintf("is damaged: it has %d bytes of %d", e.Got, e.Want)
+	case e.Got > e.Want:
+		how = fmt.Sprintf("is damaged: it has more than its %d bytes", e.Want)
 	}
-	return fmt.Sprintf("blob %s%s is damaged: %s: copy the image there again", e.Digest, of, how)
+	return fmt.Sprintf("blob %s%s %s: copy the image there again", e.Digest, of, how)
 }
 
 // RegistryError is any other answer of a registry, after every retry.
@@ -151,6 +155,9 @@ func (e *RegistryError) Unwrap() error { return e.Err }
 func registryError(doing, name, host string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
+	}
+	if damaged := (*DamagedError)(nil); errors.As(err, &damaged) {
+		return damaged // met while it was sent
 	}
 	status := 0
 	if gave := (*gaveUpError)(nil); errors.As(err, &gave) {

@@ -366,7 +366,7 @@ func (g *gatherer) contents(done finished) ([]content, error) {
 			if !d.MediaType.IsDistributable() && len(d.URLs) > 0 {
 				continue
 			}
-			out = append(out, content{d, layers[n].Compressed, false})
+			out = append(out, content{desc: d, open: layers[n].Compressed})
 		}
 	}
 	return distinct(append(out, bytesContent(done.top))), nil

@@ -18,7 +18,7 @@ import (
 type content struct {
 	desc v1.Descriptor
 	open func() (io.ReadCloser, error)
-	base bool
+	base string // the base image whose layer it is
 }
 
 // saveLayer is save for what the direct builder makes: all releases, or only that
@@ -225,7 +225,7 @@ func (j *job) contents(done finished, app *content, sparse bool) ([]content, err
 					return nil, err
 				}
 				return &countedReader{ReadCloser: r, total: d.Size, tell: j.counted("base", d.Digest.String())}, nil
-			}, true})
+			}, r.Reference})
 		}
 	}
 	return distinct(append(out, bytesContent(done.top))), nil
@@ -236,15 +236,18 @@ func (j *job) writeLayout(ctx context.Context, w layoutWriter, done finished, co
 		return err
 	}
 	for _, c := range contents {
-		if c.base {
+		if c.base != "" {
 			j.say("base", c.desc.Digest.String(), "reading base layer %s, %s", c.desc.Digest, megabytes(c.desc.Size))
 		}
 		write := func() error { return w.blob(c.desc, c.open) }
 		var err error
-		if c.base {
+		if c.base != "" {
 			err = again(ctx, write)
 		} else {
 			err = write()
+		}
+		if damaged, ok := errors.AsType[*DamagedError](err); ok && damaged.Of == "" {
+			damaged.Of = c.base
 		}
 		if err != nil {
 			return err

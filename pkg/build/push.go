@@ -115,7 +115,8 @@ func (j *job) named(repo name.Repository, err error) error {
 	}
 	var auth *AuthError
 	var reg *RegistryError
-	if errors.As(err, &auth) || errors.As(err, &reg) {
+	var damaged *DamagedError
+	if errors.As(err, &auth) || errors.As(err, &reg) || errors.As(err, &damaged) {
 		return err
 	}
 	return registryError("pushing to", repo.Name(), repo.RegistryStr(), err)

@@ -104,6 +104,15 @@ func resolveOne(ctx context.Context, reg Registry, w *wire, b dockerfile.Base) (
 		if err != nil {
 			return source{}, fmt.Errorf("reading base image %q: %w; is it an OCI layout folder?", b.Reference, err)
 		}
+		for i, c := range candidates {
+			candidates[i].open = func() (v1.Image, error) {
+				img, err := c.open()
+				if err != nil {
+					return nil, err
+				}
+				return newLocalImage(img, b.Reference)
+			}
+		}
 	} else {
 		var err error
 		if ref, err = reg.pullReference(b.Reference); err != nil {
