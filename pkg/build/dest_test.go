@@ -6,6 +6,20 @@ import (
 	"testing"
 )
 
+// listen reads a named pipe to its end.
+func listen(t *testing.T, path string) <-chan []byte {
+	t.Helper()
+	out := make(chan []byte, 1)
+	go func() {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Error(err)
+		}
+		out <- data
+	}()
+	return out
+}
+
 func TestAFileIsWrittenWholeOrNotAtAll(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "id")

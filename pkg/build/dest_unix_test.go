@@ -27,20 +27,6 @@ func null(t *testing.T, path string) {
 	}
 }
 
-// listen reads a named pipe to its end.
-func listen(t *testing.T, path string) <-chan []byte {
-	t.Helper()
-	out := make(chan []byte, 1)
-	go func() {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Error(err)
-		}
-		out <- data
-	}()
-	return out
-}
-
 func kind(t *testing.T, path string) fs.FileMode {
 	t.Helper()
 	info, err := os.Lstat(path)

@@ -49,7 +49,9 @@ type job struct {
 	app     *blob           // nil until known, or where layer is
 	created time.Time
 	moved   map[string]*baseMoves // by repository
-	phases  map[string]time.Duration
+	// saved reads blobs again from the outputs that are written.
+	saved  []func(v1.Hash) (io.ReadCloser, error)
+	phases map[string]time.Duration
 }
 
 // Build makes the image and sends it to every destination of the request. A plan
@@ -172,7 +174,7 @@ func (j *job) run(ctx context.Context) (Image, error) {
 		}
 	}
 	if !j.req.DryRun {
-		for _, o := range j.req.Outputs {
+		for _, o := range readableFirst(j.req.Outputs) {
 			one := -1
 			if o.Type == "docker" {
 				if one = 0; o.Dest == "" {

@@ -1,8 +1,10 @@
 package build
 
 import (
+	"bytes"
 	"io/fs"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -140,6 +142,46 @@ func TestBuildsIntoOneLayoutAtOnceKeepEachOthersImage(t *testing.T) {
 		if d, err := index.Get(ref); err != nil || d == nil {
 			t.Errorf("%s is %v, %v", ref, d, err)
 		}
+	}
+}
+
+// Bases are gigabytes: several outputs take them from the registry once.
+func TestSeveralOutputsReadTheBaseOnce(t *testing.T) {
+	p := registry.NewProxy(t, bases(t, standin.Options{LayerSize: 1 << 20}))
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	req := request(p.Host)
+	req.Push, req.Outputs = false, []Output{
+		{Type: "oci", Dest: filepath.Join(dir, "sparse"), Sparse: true},
+		{Type: "oci", Dest: filepath.Join(dir, "a.tar"), Tar: true},
+		{Type: "oci", Dest: filepath.Join(dir, "folder")},
+		{Type: "docker", Dest: filepath.Join(dir, "b.tar"), Tar: true},
+	}
+	var heard <-chan []byte
+	if mkfifo(pipe) == nil {
+		req.Outputs = append([]Output{{Type: "oci", Dest: pipe, Tar: true}}, req.Outputs...)
+		heard = listen(t, pipe)
+	}
+	img := mustBuild(t, direct(p.Host), req)
+	asked := map[string]int{}
+	for _, r := range p.Requests() {
+		if r.Method == http.MethodGet && r.Out > 1<<20 {
+			asked[r.Path]++
+		}
+	}
+	if len(asked) != 2 {
+		t.Errorf("large layers that were asked for: %v, want those of two releases", asked)
+	}
+	for path, times := range asked {
+		if times != 1 {
+			t.Errorf("%s was read %d times", path, times)
+		}
+	}
+	if len(img.Releases) != 2 {
+		t.Errorf("%d releases", len(img.Releases))
+	}
+	if tar, err := os.ReadFile(filepath.Join(dir, "a.tar")); err != nil || heard != nil && !bytes.Equal(tar, <-heard) {
+		t.Errorf("the pipe was given another tar than the file, %v", err)
 	}
 }
 

@@ -97,14 +97,45 @@ func (j *job) save(ctx context.Context, o Output, prepare func(tmp string) (fini
 		w.abort()
 		return fail(err)
 	}
-	if _, err := w.commit(); err != nil {
+	read, err := w.commit()
+	if err != nil {
 		return fail(err)
 	}
 	if load {
 		return done, j.engine.load(ctx, to.path, func(line string) { j.say("load", "", "%s", line) })
 	}
+	if read != nil {
+		j.saved = append(j.saved, read)
+	}
 	j.say("save", o.Dest, "wrote %s", o.Dest)
 	return done, nil
+}
+
+// readableFirst puts the outputs in front from which others can take their blobs.
+func readableFirst(outputs []Output) []Output {
+	rank := func(o Output) int {
+		d, err := o.place()
+		switch {
+		case err != nil || d.path == "" || d.direct:
+			return 2
+		case o.Sparse:
+			return 1
+		}
+		return 0
+	}
+	outputs = slices.Clone(outputs)
+	slices.SortStableFunc(outputs, func(a, b Output) int { return rank(a) - rank(b) })
+	return outputs
+}
+
+// savedBlob opens a blob of an output that is written already; nil where none has it.
+func (j *job) savedBlob(h v1.Hash) io.ReadCloser {
+	for _, read := range j.saved {
+		if r, err := read(h); err == nil {
+			return r
+		}
+	}
+	return nil
 }
 
 // scratch makes a folder for what is needed until an output is written, on its disk.
@@ -187,7 +218,12 @@ func samePath(a, b string) bool {
 
 func (j *job) appContent(ctx context.Context, spool string) (content, error) {
 	if j.app != nil {
-		return content{desc: j.app.desc, open: func() (io.ReadCloser, error) { return j.layer.Stream(ctx), nil }}, nil
+		return content{desc: j.app.desc, open: func() (io.ReadCloser, error) {
+			if r := j.savedBlob(j.app.desc.Digest); r != nil {
+				return r, nil
+			}
+			return j.layer.Stream(ctx), nil
+		}}, nil
 	}
 	r := j.layer.Stream(ctx)
 	err := writeFile(spool, r)
@@ -220,6 +256,10 @@ func (j *job) contents(done finished, app *content, sparse bool) ([]content, err
 				continue
 			}
 			out = append(out, content{d, func() (io.ReadCloser, error) {
+				if r := j.savedBlob(d.Digest); r != nil {
+					return r, nil
+				}
+				j.say("base", d.Digest.String(), "reading base layer %s, %s", d.Digest, megabytes(d.Size))
 				r, err := layers[i].Compressed()
 				if err != nil {
 					return nil, err
@@ -236,9 +276,6 @@ func (j *job) writeLayout(ctx context.Context, w layoutWriter, done finished, co
 		return err
 	}
 	for _, c := range contents {
-		if c.base != "" {
-			j.say("base", c.desc.Digest.String(), "reading base layer %s, %s", c.desc.Digest, megabytes(c.desc.Size))
-		}
 		write := func() error { return w.blob(c.desc, c.open) }
 		var err error
 		if c.base != "" {
