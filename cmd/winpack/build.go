@@ -236,12 +236,12 @@ func references(values []string) ([]string, error) {
 	return refs, nil
 }
 
-// pairs reads KEY=VALUE flags. As in docker, KEY alone has an empty value.
+// pairs reads KEY=VALUE flags. As in docker, a label's KEY alone has an empty value.
 func pairs(flag string, values []string) (map[string]string, error) {
 	table := map[string]string{}
 	for _, value := range values {
-		key, v, _ := strings.Cut(value, "=")
-		if key == "" || key != strings.TrimSpace(key) {
+		key, v, whole := strings.Cut(value, "=")
+		if key == "" || !whole && flag == "annotation" || key != strings.TrimSpace(key) {
 			return nil, usagef("--%s %q is not KEY=VALUE", flag, value)
 		}
 		if kind, _, typed := strings.Cut(key, ":"); typed && flag == "annotation" {

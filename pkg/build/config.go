@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -212,6 +213,16 @@ func assemble(sources []source, req Request, app *blob, created time.Time) (fini
 	}
 	out.top, err = newArtifact(index, types.OCIImageIndex)
 	return out, err
+}
+
+// CheckAnnotations says whether annotations can be written to an image of so many
+// releases: nil, or why not.
+func CheckAnnotations(annotations map[string]string, releases int) error {
+	notes, err := splitAnnotations(annotations)
+	if err == nil && len(notes["index"]) > 0 && releases == 1 {
+		return errors.New("an annotation of the index needs more than one release: the image of one has no index")
+	}
+	return err
 }
 
 // splitAnnotations sorts annotations by where they go, as buildx spells it:

@@ -172,6 +172,22 @@ func CheckFile(path string) error {
 	return err
 }
 
+// TryFile finds out by writing whether a file can be written at a path, and leaves
+// nothing behind.
+func TryFile(path string) error {
+	d, err := fileAt(path)
+	if err == nil && !d.direct {
+		var f *destFile
+		if f, err = d.create(context.Background()); err == nil {
+			f.abort()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("writing %q: %w", path, err)
+	}
+	return nil
+}
+
 // WriteFile writes a file whole or not at all, and follows links to it. What is a
 // device or a pipe stays one and is written to; a named pipe waits for a reader until
 // ctx ends.

@@ -357,12 +357,12 @@ func (s *sent) tar(ctx context.Context, w io.Writer) error {
 		}
 		f, err := cmp.Or(e.FS, s.tree.app).Open(e.Source)
 		if err != nil {
-			return fmt.Errorf("reading %q: %w", e.Source, pathCause(err))
+			return winlayer.ReadError(e.Source, err)
 		}
 		defer f.Close()
 		info, err := f.Stat()
 		if err != nil {
-			return fmt.Errorf("reading %q: %w", e.Source, pathCause(err))
+			return winlayer.ReadError(e.Source, err)
 		}
 		h := head(e.Path, info.Size())
 		h.ModTime = s.layer.FileTime(info.ModTime())

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -113,26 +115,66 @@ type RegistryError struct {
 
 func (e *RegistryError) Error() string {
 	what := fmt.Sprintf("%s %q: ", e.Doing, e.Name)
+	var said *transport.Error
 	switch {
 	case e.Status == http.StatusNotFound && e.Mirrored:
 		return what + "the mirror has no such image; copy it there, or leave --mirror out"
+	case e.Status == http.StatusNotFound && e.Doing != "pulling" && e.Doing != "reading":
+		return what + "the registry has no such repository; make it there first, or check the name"
 	case e.Status == http.StatusNotFound:
 		return what + "the registry has no such image; check the name and the tag"
 	case e.Status == http.StatusTooManyRequests:
 		return what + "the registry answers 429, too many requests, after every retry; wait, or log in for a higher limit"
 	case e.Status >= 500:
 		return what + fmt.Sprintf("the registry answers %d after every retry; try again later", e.Status)
+	case errors.As(e.Err, &said):
+		return what + refusal(said)
 	}
 	return what + wayProblem(e.Host, e.Err)
 }
+
+// refusal is what a registry says of a request that it refuses, and what to do.
+func refusal(e *transport.Error) string {
+	cure := "the registry's log says more"
+	if e.StatusCode == http.StatusRequestEntityTooLarge {
+		cure = "raise the limit of the registry, or of the proxy in front of it"
+	}
+	var reasons []string
+	for _, d := range e.Errors {
+		switch d.Code {
+		case transport.DigestInvalidErrorCode, transport.SizeInvalidErrorCode:
+			cure = "something on the way changes what is sent: look at the proxies, and try again"
+		case transport.NameInvalidErrorCode, transport.TagInvalidErrorCode:
+			cure = "check the name that -t gives"
+		case transport.UnsupportedErrorCode, transport.ManifestInvalidErrorCode:
+			cure = "the registry does not take such images: use a newer one"
+		}
+		reasons = append(reasons, strings.TrimSuffix(strings.Join(strings.Fields(fmt.Sprintf("%s (%s)", d.Message, d.Code)), " "), " ()"))
+	}
+	if len(reasons) == 0 {
+		reasons = []string{strings.ToLower(http.StatusText(e.StatusCode))}
+	}
+	return fmt.Sprintf("the registry answers %d: %s; %s", e.StatusCode, strings.Join(reasons, ", "), cure)
+}
+
+var helperName = regexp.MustCompile(`docker-credential-[\w.-]+`)
 
 // wayProblem says what is wrong with the way to a registry, and what to do.
 func wayProblem(host string, err error) string {
 	var unknown x509.UnknownAuthorityError
 	var wrong x509.HostnameError
 	var dns *net.DNSError
+	var op *net.OpError
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	switch {
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return fmt.Sprintf("the proxy on the way to %s does not answer (%s): check HTTPS_PROXY and HTTP_PROXY, or name the host in NO_PROXY", host, op.Err)
+	case strings.Contains(text, http.StatusText(http.StatusProxyAuthRequired)):
+		return fmt.Sprintf("the proxy on the way to %s asks for a login: give it in HTTPS_PROXY, as http://USER:PASSWORD@HOST:PORT", host)
+	case helperName.MatchString(text) && (errors.Is(err, exec.ErrNotFound) || strings.Contains(text, "not found")):
+		return fmt.Sprintf("docker's config.json names the credential helper %s, which is not in PATH: install it, or take it out of credsStore and credHelpers", helperName.FindString(text))
+	case helperName.MatchString(text):
+		return fmt.Sprintf("the credential helper %s fails: try `%s list`, or `docker login %s` again (%s)", helperName.FindString(text), helperName.FindString(text), host, text)
 	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
 		return fmt.Sprintf("%s speaks plain http: allow that with --insecure-registry %s", host, host)
 	case errors.As(err, &unknown):

@@ -48,6 +48,9 @@ func buildEach(ctx context.Context, reg Registry, req Request, builder string, b
 	if j.sources, j.omitted, err = resolve(ctx, reg, j.wire, bases, req.Optional); err != nil {
 		return Image{}, err
 	}
+	if err := CheckAnnotations(req.Annotations, len(j.sources)); err != nil {
+		return Image{}, err
+	}
 	at = j.phase("resolve", at)
 	for _, s := range j.sources {
 		j.say("resolve", s.Reference, "%s is Windows %s, %s", s.Reference, s.OSVersion, s.Digest)

@@ -153,6 +153,20 @@ func (o Output) scratch(to dest) (string, error) {
 	return tmp, placeError(err)
 }
 
+// try finds out whether something can be written where an output goes, before the
+// build takes its time.
+func (o Output) try() error {
+	to, err := o.place()
+	if err != nil || to.path == "" || to.direct {
+		return err
+	}
+	tmp, err := o.scratch(to)
+	if err != nil {
+		return fmt.Errorf("writing %q: %w", o.Dest, err)
+	}
+	return os.Remove(tmp)
+}
+
 // Check says whether an output can be written where it is wanted, as far as that
 // can be told before it is made.
 func (o Output) Check() error {

@@ -138,9 +138,8 @@ func (j *job) former(ctx context.Context) (map[string]v1.Hash, error) {
 		if err != nil {
 			var status *RegistryError
 			err = registryError("reading", ref.Name(), ref.Context().RegistryStr(), err)
-			var auth *AuthError
-			// Some registries refuse what isn't there; pushing tells more.
-			if errors.As(err, &status) && status.Status == 404 || errors.As(err, &auth) && auth.Status == 403 {
+			// It is not there, or this login may push and not pull; pushing tells more.
+			if errors.As(err, new(*AuthError)) || errors.As(err, &status) && status.Status >= 400 && !busy(status.Status) {
 				continue
 			}
 			return nil, err

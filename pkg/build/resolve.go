@@ -127,12 +127,14 @@ func resolveOne(ctx context.Context, reg Registry, w *wire, b dockerfile.Base) (
 		})
 		if err != nil {
 			shown := b.Reference
-			if full := ref.Name(); !strings.HasSuffix(full, shown) {
-				shown += " (from " + full + ")"
+			own, parseErr := reg.parse(b.Reference)
+			mirrored := parseErr == nil && own.Context() != ref.Context()
+			if mirrored {
+				shown += " (from " + ref.Name() + ")"
 			}
 			err = registryError("pulling", shown, ref.Context().RegistryStr(), err)
 			if reg := (*RegistryError)(nil); errors.As(err, &reg) && reg.Status == http.StatusNotFound {
-				reg.Mirrored = shown != b.Reference
+				reg.Mirrored = mirrored
 				err = &unpublished{err}
 			}
 			return source{}, err

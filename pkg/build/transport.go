@@ -137,6 +137,9 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 			w.say(req.URL.Host, fmt.Sprintf("asking again: the registry answers %s", resp.Status))
 		default:
 			w.succeed(key)
+			if cannotAsk(req, resp.StatusCode) {
+				resp.StatusCode, resp.Status = http.StatusNotFound, "404 Not Found"
+			}
 			return resp, nil
 		}
 		if wait == 0 || w.failures(key).times >= retries {
@@ -211,6 +214,21 @@ func sessionless(path string) string {
 		return path[:i+len(uploads)]
 	}
 	return path
+}
+
+// cannotAsk says that a registry does not tell whether it has a blob. Who may push and
+// not pull then sends it.
+func cannotAsk(req *http.Request, status int) bool {
+	if req.Method != http.MethodHead || !strings.Contains(req.URL.Path, "/blobs/") {
+		return false
+	}
+	switch status {
+	case http.StatusMethodNotAllowed:
+		return true
+	case http.StatusUnauthorized, http.StatusForbidden: // the first 401 is the question for a login
+		return req.Header.Get("Authorization") != ""
+	}
+	return false
 }
 
 func busy(status int) bool {

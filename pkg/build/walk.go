@@ -42,7 +42,7 @@ type found struct {
 func list(fsys fs.FS, dir origin) ([]found, error) {
 	entries, err := fs.ReadDir(fsys, dir.name)
 	if err != nil {
-		return nil, fmt.Errorf("reading folder %q: %w", dir.name, pathCause(err))
+		return nil, winlayer.ReadError(dir.name, err)
 	}
 	above := append(slices.Clip(dir.above), dir.name)
 	all := make([]found, 0, len(entries))
@@ -102,7 +102,7 @@ func follow(fsys fs.FS, name string) (string, fs.FileMode, error) {
 			if links > 0 && errors.Is(err, fs.ErrNotExist) {
 				return "", 0, fmt.Errorf("link %q leads to %q, which is not there: take it out of the folder", name, at)
 			}
-			return "", 0, fmt.Errorf("reading %q: %w", at, pathCause(err))
+			return "", 0, winlayer.ReadError(at, err)
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
 			continue
@@ -112,7 +112,7 @@ func follow(fsys fs.FS, name string) (string, fs.FileMode, error) {
 		}
 		target, err := fs.ReadLink(fsys, at)
 		if err != nil {
-			return "", 0, fmt.Errorf("reading link %q: %w", at, pathCause(err))
+			return "", 0, winlayer.ReadError(at, err)
 		}
 		target = strings.ReplaceAll(target, `\`, "/")
 		if strings.HasPrefix(target, "/") || len(target) > 1 && target[1] == ':' {

@@ -49,6 +49,13 @@ func (res *Result) checkBuild(job Job, absolute string) error {
 		if err := build.CheckPlatforms(res.Plan.Bases, job.Build.Platforms); err != nil {
 			return Usagef("--%w", err)
 		}
+		releases := len(res.Plan.Bases)
+		if n := len(job.Build.Platforms); n > 0 {
+			releases = min(releases, n)
+		}
+		if err := build.CheckAnnotations(job.Build.Annotations, releases); err != nil {
+			return Usagef("--annotation: %w", err)
+		}
 	}
 	for _, o := range job.Build.Outputs {
 		if err := o.Check(); err != nil {
@@ -126,6 +133,14 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 	if err := cannot(builder.Check(req)); err != nil {
 		return err
 	}
+	for _, file := range []string{b.IIDFile, b.MetadataFile} {
+		if file == "" {
+			continue
+		}
+		if err := build.TryFile(file); err != nil { // rather than after the push
+			return err
+		}
+	}
 	if b.Progress != nil {
 		b.Progress(build.Event{Stage: "builder", Name: builder.name, Message: builder.name + ": " + builder.why})
 	}
@@ -148,7 +163,7 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 	res.Image = &Image{image, builder.name, time.Since(start)}
 	if b.IIDFile != "" {
 		if err := build.WriteFile(ctx, b.IIDFile, []byte(image.Digest)); err != nil {
-			return fmt.Errorf("--iidfile: %w", err)
+			return err
 		}
 	}
 	if b.MetadataFile != "" {
@@ -157,7 +172,7 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 			err = build.WriteFile(ctx, b.MetadataFile, data)
 		}
 		if err != nil {
-			return fmt.Errorf("--metadata-file: %w", err)
+			return err
 		}
 	}
 	return nil

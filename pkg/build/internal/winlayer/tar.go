@@ -137,13 +137,13 @@ func (c *copier) file(e Entry, was uint32) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("reading %q: it was there and is gone: build again when nothing writes to it", e.Source)
 		}
-		return fmt.Errorf("reading %q: %w", e.Source, cause(err))
+		return ReadError(e.Source, err)
 	}
 	defer f.Close()
 	state := func() (fs.FileInfo, error) {
 		info, err := f.Stat()
 		if err != nil {
-			return nil, fmt.Errorf("reading %q: %w", e.Source, cause(err))
+			return nil, ReadError(e.Source, err)
 		}
 		if !info.Mode().IsRegular() || c.stateMark(info) != was {
 			return nil, changed(e.Source)
@@ -173,18 +173,21 @@ func (c *copier) file(e Entry, was uint32) error {
 			return changed(e.Source)
 		}
 		if err != nil && err != io.EOF {
-			return fmt.Errorf("reading %q: %w", e.Source, cause(err))
+			return ReadError(e.Source, err)
 		}
 	}
 	_, err = state()
 	return err
 }
 
-// cause takes the path off an error that is about to be named by its path below
-// the app folder.
-func cause(err error) error {
+// ReadError is an error of reading what has this path below the app folder, and what
+// to do about it.
+func ReadError(name string, err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		return p.Err
+		err = p.Err
 	}
-	return err
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("reading %q: %w: run winpack as a user that may read it, or take it out of the folder", name, err)
+	}
+	return fmt.Errorf("reading %q: %w", name, err)
 }

@@ -116,7 +116,7 @@ func New(ctx context.Context, walk Walk, opts Options) (*Layer, error) {
 		default:
 			info, err := fs.Lstat(cmp.Or(e.FS, opts.FS), e.Source)
 			if err != nil {
-				return fmt.Errorf("reading %q: %w", e.Source, cause(err))
+				return ReadError(e.Source, err)
 			}
 			if !info.Mode().IsRegular() {
 				return changed(e.Source)
