@@ -20,6 +20,7 @@ import (
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/cmd/winpack/internal/winhost"
 	"github.com/winpack/winpack/pkg/build"
+	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
 func buildCommand(e env) *cli.Command {
@@ -83,6 +84,9 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			res := pipeline.Run(c.Context, job)
 			shown.close()
 			if res.Image != nil {
+				if c.Bool("quiet") { // else it stands beside the other releases
+					printOmitted(e, c, res, res.Image.Omitted)
+				}
 				to := e.stdout
 				if isOutput(b.Outputs, to) {
 					to = e.stderr // nothing comes behind an image
@@ -282,6 +286,21 @@ func printFindings(e env, c *cli.Context, r report.Report) {
 	}
 	for _, line := range report.ProblemLines(r.Problems, c.Bool("verbose")) {
 		fmt.Fprintln(e.stderr, line)
+	}
+}
+
+// printOmitted names the releases of the default that are left out, which is never
+// silent. Those of the plan are among the findings, where these are printed.
+func printOmitted(e env, c *cli.Context, res pipeline.Result, resolved []dockerfile.Omitted) {
+	if c.Bool("quiet") {
+		resolved = append(slices.Clone(res.Plan.Omitted), resolved...)
+	}
+	seen := map[string]bool{}
+	for _, o := range resolved {
+		if !seen[o.OS] {
+			seen[o.OS] = true
+			fmt.Fprintf(e.stderr, "%s is left out: %s\n", o.OS, report.OneLine(o.Why))
+		}
 	}
 }
 

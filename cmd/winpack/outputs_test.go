@@ -182,6 +182,38 @@ func TestInterruptedBuildLeavesNothing(t *testing.T) {
 	}
 }
 
+// A release of the default that the registry lacks is named, whatever is printed else.
+func TestReleaseThatIsLeftOutIsAlwaysNamed(t *testing.T) {
+	s := newSite(t)
+	app := fixtures.App(t, "static")
+	tag, err := name.ParseReference(s.host+"/mcr/windows/servercore/iis:windowsservercore-ltsc2025", name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	desc, err := remote.Head(tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Delete(tag.Context().Digest(desc.Digest.String())); err != nil {
+		t.Fatal(err)
+	}
+	const left = "ltsc2025 is left out: pulling"
+	for _, args := range []string{"dockerfile --pin --stdout", "dockerfile --pin --format json", "dockerfile --pin -q", "dockerfile --pin", "build -q --dry-run", "build --dry-run --progress plain"} {
+		dir := t.TempDir()
+		line := append(strings.Fields(args), app)
+		if line[0] == "dockerfile" {
+			line = append(line, "-o", dir)
+		}
+		stdout, stderr, code := winpack(t, dir, append(line, s.flags()...)...)
+		if code != exitDone || strings.Count(stderr, left) != 1 {
+			t.Errorf("%s: exit %d\n%s%s", args, code, stdout, stderr)
+		}
+		if strings.Contains(args, "--stdout") && !strings.Contains(stdout, "\n# "+left) {
+			t.Errorf("the Dockerfile does not say it:\n%s", stdout)
+		}
+	}
+}
+
 // An image that is saved into the app's own folder is no part of the app.
 func TestOutputsInTheAppFolderAreNotInTheImage(t *testing.T) {
 	s := newSite(t)

@@ -69,6 +69,9 @@ func TestDefaultReleaseWithoutImageIsLeftOutAloud(t *testing.T) {
 	if len(p.Bases) != 1 || len(p.Omitted) != 1 || p.Omitted[0].OS != "ltsc2022" || !hasRule(p, RuleNoImage) {
 		t.Fatalf("bases %v, omitted %v, findings %v", p.Bases, p.Omitted, p.Findings)
 	}
+	if text := string(render(t, p).Content["Dockerfile"]); !strings.Contains(text, "\n# ltsc2022 is left out: no image of") {
+		t.Errorf("the Dockerfile does not say it:\n%s", text)
+	}
 	if _, err := New(dotnet("11.0", detect.KindDotNetConsole), catalog(t), Options{OS: DefaultOS(), OSAsked: true}); err == nil {
 		t.Fatal("a release that was asked for is left out")
 	}

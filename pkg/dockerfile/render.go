@@ -164,6 +164,9 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 			w.line("#   %s", b.pinned())
 		}
 	}
+	for _, o := range p.Omitted {
+		w.comment(o.OS + " is left out: " + o.Why)
+	}
 	w.line("ARG BASE=%s", p.Bases[0].pinned())
 	w.line("FROM ${BASE}")
 
