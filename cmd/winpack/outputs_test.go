@@ -182,6 +182,30 @@ func TestInterruptedBuildLeavesNothing(t *testing.T) {
 	}
 }
 
+// What only looks like winpack's own files is the app's.
+func TestFilesThatLookLikeWinpacksAreInTheImage(t *testing.T) {
+	s := newSite(t)
+	app := fixtures.Copy(t, "static")
+	ours := map[string]string{
+		".winpack.json": `{"schema":"winpack/record/v1","app":".","context":".","files":{"start.cmd":"0000","index.html":"0000"}}`,
+		"start.cmd":     "@echo off\r\nshop.exe\r\n", ".image.tar.old": "old", ".image.tar.123": "123",
+	}
+	for name, text := range ours {
+		if err := os.WriteFile(filepath.Join(app, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ref := s.host + "/apps/look:1"
+	s.build(t, app, "-t", ref, "--push", "-o", "type=oci,dest="+filepath.Join(app, "image.tar"), "--os", "ltsc2022")
+	base := s.base(t, "mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022", osVersions(t, "ltsc2022")[0])
+	files := addedFiles(t, image(t, ref), base)
+	for name := range ours {
+		if _, there := files["inetpub/wwwroot/"+name]; there == (name == ".winpack.json") {
+			t.Errorf("%s is in the image: %v", name, there)
+		}
+	}
+}
+
 // A release of the default that the registry lacks is named, whatever is printed else.
 func TestReleaseThatIsLeftOutIsAlwaysNamed(t *testing.T) {
 	s := newSite(t)

@@ -83,7 +83,7 @@ func appName(dir string) string {
 	return mapped
 }
 
-// maxRecord bounds the record of written files, in bytes.
+// maxRecord bounds the record of written files, and each of them, in bytes.
 const maxRecord = 1 << 20
 
 // appFS is the app folder without winpack's own files: its configuration, what
@@ -118,15 +118,24 @@ func (r *records) in(dir string) []string {
 func (r *records) none(dir string) { r.dirs.LoadOrStore(dir, []string(nil)) }
 
 func (r *records) read(dir string) []string {
-	name := filepath.Join(filepath.FromSlash(dir), dockerfile.RecordFile)
-	if info, err := r.root.Lstat(name); err != nil || !info.Mode().IsRegular() || info.Size() > maxRecord {
-		return nil
-	}
-	data, err := r.root.ReadFile(name)
+	data, err := r.file(dir, dockerfile.RecordFile)
 	if err != nil {
 		return nil
 	}
-	return dockerfile.OwnFiles(data)
+	return dockerfile.OwnFiles(data, func(name string) ([]byte, error) { return r.file(dir, name) })
+}
+
+// file reads a file of winpack's, which is small.
+func (r *records) file(dir, base string) ([]byte, error) {
+	name := filepath.Join(filepath.FromSlash(dir), base)
+	info, err := r.root.Lstat(name)
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxRecord) {
+		err = errors.New("no file of winpack's")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.root.ReadFile(name)
 }
 
 // paths are all files of records in folders that were read, sorted.
