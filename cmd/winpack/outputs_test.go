@@ -206,6 +206,33 @@ func TestFilesThatLookLikeWinpacksAreInTheImage(t *testing.T) {
 	}
 }
 
+// What configures winpack is no part of the app, wherever it lies and whatever it is
+// called.
+func TestConfigurationInTheAppFolderIsNotInTheImage(t *testing.T) {
+	s := newSite(t)
+	for _, config := range []string{"winpack.toml", "other.toml"} {
+		app := fixtures.Copy(t, "static")
+		want := s.build(t, app, "--dry-run")
+		for name, text := range map[string]string{config: "[catalog]\nfile = \"rows.toml\"\n", "rows.toml": "schema = \"winpack/catalog/v1\"\n"} {
+			if err := os.WriteFile(filepath.Join(app, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		args := []string{app}
+		if config != "winpack.toml" {
+			args = append(args, "--config", filepath.Join(app, config))
+		}
+		if got := s.build(t, append(args, "--dry-run")...); got != want {
+			t.Errorf("%s: the image is %s, without configuration %s", config, got, want)
+		}
+		_, stderr, code := winpack(t, filepath.Dir(app), append([]string{"dockerfile"}, args...)...)
+		ignore, err := os.ReadFile(app + ".winpack/Dockerfile.dockerignore")
+		if code != exitDone || err != nil || !strings.Contains(string(ignore), "\nstatic/rows.toml\n") || !strings.Contains(string(ignore), "\nstatic/"+config+"\n") {
+			t.Errorf("%s: exit %d, %v\n%s%s", config, code, err, stderr, ignore)
+		}
+	}
+}
+
 // A release of the default that the registry lacks is named, whatever is printed else.
 func TestReleaseThatIsLeftOutIsAlwaysNamed(t *testing.T) {
 	s := newSite(t)

@@ -28,6 +28,9 @@ func configure(job *pipeline.Job, today time.Time, notes io.Writer) (*settingsFi
 	if err != nil || s == nil {
 		return nil, err
 	}
+	if job.Config != "" {
+		job.Own = []string{job.Config}
+	}
 	for _, apply := range []func(*pipeline.Job) error{s.catalog, s.common, s.image, s.files} {
 		if err := apply(job); err != nil {
 			return nil, err
@@ -195,6 +198,11 @@ func (s *settingsFile) catalog(job *pipeline.Job) error {
 		return s.errorf(key, 0, "reading catalog.file %q: %w", s.Catalog.File, cause(err))
 	}
 	job.CatalogFile, job.CatalogData = s.Catalog.File, []byte(data)
+	name, err := s.path(s.Catalog.File)
+	if err != nil {
+		return s.errorf(key, 0, "catalog.file %q: %w", s.Catalog.File, err)
+	}
+	job.Own = append(job.Own, name)
 	return nil
 }
 

@@ -28,8 +28,8 @@ type RenderOptions struct {
 	TopLevel []string
 	// Trees are the folders that steps name by Step.Tree, absolute.
 	Trees map[string]string
-	// Written are files in the app folder that winpack wrote before, slash-separated
-	// and relative to it: they are no part of the app.
+	// Written are files in the app folder that winpack wrote before, or that configure
+	// it, slash-separated and relative to it: they are no part of the app.
 	Written []string
 }
 

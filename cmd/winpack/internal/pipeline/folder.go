@@ -87,14 +87,13 @@ func appName(dir string) string {
 const maxRecord = 1 << 20
 
 // appFS is the app folder without winpack's own files: its configuration, what
-// `winpack dockerfile -o` wrote into the folder or below, and what this build
-// writes there.
+// `winpack dockerfile -o` wrote into the folder or below, and what this job names.
 type appFS struct {
 	fs.FS   // of root
 	root    *os.Root
 	topConn syscall.RawConn // of the folder itself, opened through root
 	written *records
-	outputs []string // slash-separated, relative to the folder
+	own     []string // further files that are none of the app, slash-separated, relative to the folder
 }
 
 // records are the files that winpack wrote, by their folder, each of which is
@@ -159,15 +158,15 @@ func (a appFS) isOwn(name string) bool {
 // owned says which names in a folder are winpack's own.
 func (a appFS) owned(dir string) func(base string) bool {
 	recorded := a.written.in(dir)
-	var outputs []string
+	var others []string
 	above := dir + "/"
 	if dir == "." {
 		above = ""
 	}
-	for _, out := range a.outputs {
+	for _, out := range a.own {
 		switch rest, below := strings.CutPrefix(out, above); {
 		case below && !strings.Contains(rest, "/"):
-			outputs = append(outputs, rest)
+			others = append(others, rest)
 		case strings.HasPrefix(above, out+"/"):
 			return func(string) bool { return true }
 		}
@@ -176,7 +175,7 @@ func (a appFS) owned(dir string) func(base string) bool {
 		if _, own := slices.BinarySearch(recorded, base); own || dir == "." && base == ConfigName {
 			return true
 		}
-		return slices.ContainsFunc(outputs, func(out string) bool { return base == out || build.IsTemporary(base, out) })
+		return slices.ContainsFunc(others, func(out string) bool { return base == out || build.IsTemporary(base, out) })
 	}
 }
 
@@ -253,13 +252,17 @@ func (e *rootEntry) Info() (fs.FileInfo, error) {
 	return e.root.Lstat(filepath.FromSlash(path.Join(e.dir, e.Name())))
 }
 
-// outputsIn lists what a build writes into the app folder, relative to it.
-func (b *Build) outputsIn(app string) ([]string, error) {
-	var inside []string
-	files := append([]string{b.IIDFile, b.MetadataFile}, b.NotApp...)
-	for _, o := range b.Outputs {
-		files = append(files, o.Dest)
+// ownIn lists the files of a job that are no part of the app: its configuration and
+// what it builds, as far as they lie in the app folder, relative to it.
+func (job Job) ownIn(app string) ([]string, error) {
+	files := slices.Clone(job.Own)
+	if b := job.Build; b != nil {
+		files = append(append(files, b.IIDFile, b.MetadataFile), b.NotApp...)
+		for _, o := range b.Outputs {
+			files = append(files, o.Dest)
+		}
 	}
+	var inside []string
 	for _, file := range files {
 		if file == "" {
 			continue
@@ -268,13 +271,16 @@ func (b *Build) outputsIn(app string) ([]string, error) {
 		if err != nil {
 			return nil, Usagef("%q: %w", file, err)
 		}
-		rel, err := filepath.Rel(app, resolve(absolute))
-		switch {
-		case err != nil || !filepath.IsLocal(rel):
-		case rel == ".":
-			return nil, Usagef("-o would replace APP with the image: name another place than %q", file)
-		default:
-			inside = append(inside, filepath.ToSlash(rel))
+		// A link, and what it leads to.
+		for _, path := range []string{filepath.Join(resolve(filepath.Dir(absolute)), filepath.Base(absolute)), resolve(absolute)} {
+			rel, err := filepath.Rel(app, path)
+			switch {
+			case err != nil || !filepath.IsLocal(rel):
+			case rel == ".":
+				return nil, Usagef("-o would replace APP with the image: name another place than %q", file)
+			case !slices.Contains(inside, filepath.ToSlash(rel)):
+				inside = append(inside, filepath.ToSlash(rel))
+			}
 		}
 	}
 	return inside, nil

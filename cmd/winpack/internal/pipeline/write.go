@@ -50,7 +50,7 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 		return err
 	}
 	options := dockerfile.RenderOptions{App: resolve(absolute), Dir: resolve(dir)}
-	options.Written = app.written.paths()
+	options.Written = append(app.written.paths(), app.own...)
 	options.Trees = map[string]string{}
 	for name, dir := range job.Trees {
 		options.Trees[name] = resolve(dir)
