@@ -107,7 +107,6 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 		DryRun:       c.Bool("dry-run"),
 		IIDFile:      c.String("iidfile"),
 		MetadataFile: c.String("metadata-file"),
-		Version:      buildVersion().Version,
 	}
 	var err error
 	if b.References, err = references(c.StringSlice("tag")); err != nil {

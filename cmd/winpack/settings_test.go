@@ -239,7 +239,6 @@ func comparable(t *testing.T, img v1.Image) v1.Config {
 	}
 	c := cfg.Config
 	c.ArgsEscaped = false // BuildKit sets it with every CMD; Windows then takes the first word as it stands
-	delete(c.Labels, "io.github.winpack.version")
 	slices.Sort(c.Env)
 	c.Env = slices.DeleteFunc(c.Env, func(line string) bool { return strings.HasPrefix(strings.ToUpper(line), "PATH=") })
 	return c

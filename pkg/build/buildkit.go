@@ -235,7 +235,7 @@ func (b BuildKit) one(ctx context.Context, c *client.Client, g *gatherer, i int)
 	if g.req.Epoch != nil {
 		attrs["build-arg:SOURCE_DATE_EPOCH"] = fmt.Sprint(g.req.Epoch.Unix())
 	}
-	for key, value := range g.labels() {
+	for key, value := range g.req.Labels {
 		attrs["label:"+key] = value
 	}
 	notes, err := splitAnnotations(g.req.Annotations)

@@ -14,12 +14,12 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/winpack/winpack/pkg/build/internal/winlayer"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
-// Labels and annotations that winpack writes itself.
+// Annotations that winpack writes itself.
 const (
-	labelVersion = "io.github.winpack.version"
 	// The OCI image specification's pre-defined annotations.
 	annotationBaseName   = "org.opencontainers.image.base.name"
 	annotationBaseDigest = "org.opencontainers.image.base.digest"
@@ -93,19 +93,21 @@ func configure(s source, req Request, app *blob, created time.Time) *v1.ConfigFi
 	}
 	maps.Copy(labels, plan.Config.Labels)
 	maps.Copy(labels, req.Labels)
-	if req.Version != "" {
-		labels[labelVersion] = req.Version
-	}
 	if len(labels) > 0 {
 		c.Labels = labels
 	}
-	history := v1.History{Created: v1.Time{Time: created}, CreatedBy: "winpack", EmptyLayer: app == nil}
+	history := v1.History{Created: v1.Time{Time: created}, CreatedBy: createdBy(), EmptyLayer: app == nil}
 	cfg.History = append(fullHistory(cfg), history)
 	if app != nil {
 		cfg.RootFS.DiffIDs = append(cfg.RootFS.DiffIDs, app.diffID)
 	}
 	return cfg
 }
+
+// createdBy is what history says of the app's layer. It names the form that the layer
+// is written in and not the program's version: as long as the form stays, another
+// version makes the same image.
+func createdBy() string { return fmt.Sprintf("winpack, layer format %d", winlayer.Format) }
 
 // fullHistory is a history with an entry for each layer: a base without one, or
 // with too few, gets them in front.

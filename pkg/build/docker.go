@@ -142,7 +142,7 @@ func (d Docker) one(ctx context.Context, c *client.Client, g *gatherer, i int) (
 		tags = append(tags, tag)
 	}
 	opt := engine.ImageBuildOptions{
-		Dockerfile: contextDockerfile, Tags: tags, NoCache: g.req.NoCache, Labels: g.labels(),
+		Dockerfile: contextDockerfile, Tags: tags, NoCache: g.req.NoCache, Labels: g.req.Labels,
 		Remove: true, ForceRemove: true, Isolation: container.Isolation(g.req.Isolation),
 		BuildArgs: map[string]*string{}, AuthConfigs: map[string]registry.AuthConfig{},
 	}

@@ -136,18 +136,6 @@ func (g *gatherer) context(ctx context.Context, i int) (*sent, map[string]string
 	return s, attrs, contextError(err)
 }
 
-// labels are those of the command line, and winpack's own.
-func (g *gatherer) labels() map[string]string {
-	out := maps.Clone(g.req.Labels)
-	if out == nil {
-		out = map[string]string{}
-	}
-	if g.req.Version != "" {
-		out[labelVersion] = g.req.Version
-	}
-	return out
-}
-
 // annotations are those of a release's manifest.
 func (g *gatherer) annotations(i int, asked map[string]string) map[string]string {
 	s := g.sources[i]

@@ -125,8 +125,8 @@ func (j *job) named(repo name.Repository, err error) error {
 // appError is an error of the app's files, met while they were uploaded.
 type appError struct{ error }
 
-// former asks what the tags hold now, by their names. Where this version of winpack
-// made one with the very layer, the layer is taken as it is there.
+// former asks what the tags hold now, by their names. Where winpack made one with the
+// very layer, in the form of today, the layer is taken as it is there.
 func (j *job) former(ctx context.Context) (map[string]v1.Hash, error) {
 	out := map[string]v1.Hash{}
 	for _, ref := range j.refs {
@@ -146,7 +146,7 @@ func (j *job) former(ctx context.Context) (map[string]v1.Hash, error) {
 		}
 		out[ref.Name()] = desc.Digest
 		// Mounting works within a registry only.
-		if j.layer == nil || j.app != nil || j.req.Version == "" || ref.Context() != j.refs[0].Context() {
+		if j.layer == nil || j.app != nil || ref.Context() != j.refs[0].Context() {
 			continue
 		}
 		if err := j.reuse(ctx, desc); err != nil {
@@ -185,7 +185,8 @@ func (j *job) reuse(ctx context.Context, desc *remote.Descriptor) error {
 		return ctx.Err()
 	}
 	n := len(m.Layers)
-	if cfg.Config.Labels[labelVersion] != j.req.Version || n == 0 || n != len(cfg.RootFS.DiffIDs) || m.Layers[n-1].MediaType != types.OCILayer {
+	ours := len(cfg.History) > 0 && cfg.History[len(cfg.History)-1].CreatedBy == createdBy()
+	if !ours || n == 0 || n != len(cfg.RootFS.DiffIDs) || m.Layers[n-1].MediaType != types.OCILayer {
 		return nil
 	}
 	diffID, err := j.layer.Hash(ctx)

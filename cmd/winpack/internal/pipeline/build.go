@@ -32,7 +32,6 @@ type Build struct {
 	Isolation    string
 	IIDFile      string
 	MetadataFile string
-	Version      string
 	Progress     func(build.Event)
 }
 
@@ -118,7 +117,7 @@ func (job Job) request(plan dockerfile.Plan) build.Request {
 	return build.Request{
 		Plan: plan, References: b.References, Push: b.Push, Outputs: b.Outputs,
 		Labels: b.Labels, Annotations: b.Annotations, Platforms: b.Platforms, Optional: len(job.OS) == 0, Epoch: b.Epoch,
-		DryRun: b.DryRun, NoCache: b.NoCache, Isolation: b.Isolation, Version: b.Version, Progress: b.Progress,
+		DryRun: b.DryRun, NoCache: b.NoCache, Isolation: b.Isolation, Progress: b.Progress,
 	}
 }
 

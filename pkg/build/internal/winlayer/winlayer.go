@@ -23,6 +23,11 @@ import (
 	"github.com/winpack/winpack/pkg/build/internal/sddl"
 )
 
+// Format numbers the bytes of layers: the same entries with the same content give the
+// same layer, compressed and not, as long as it stays. Whoever changes a byte raises
+// it; a test holds both together.
+const Format = 1
+
 // Entry is one file or folder of a layer.
 type Entry struct {
 	// Path is the Windows path below C:\, slash-separated: "inetpub/wwwroot/a.txt".
