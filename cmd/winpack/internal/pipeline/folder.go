@@ -217,28 +217,57 @@ func (a appFS) ReadLink(name string) (string, error) {
 	return fs.ReadLink(a.FS, name)
 }
 
-func (a appFS) ReadDir(name string) ([]fs.DirEntry, error) {
+func (a appFS) ReadDir(name string) (entries []fs.DirEntry, err error) {
+	err = a.ListDir(name, func(e fs.DirEntry) error {
+		entries = append(entries, e)
+		return nil
+	})
+	slices.SortFunc(entries, func(x, y fs.DirEntry) int { return strings.Compare(x.Name(), y.Name()) })
+	return entries, err
+}
+
+// listChunk is how many entries of a folder are held at a time.
+const listChunk = 1024
+
+// ListDir implements detect.Lister.
+func (a appFS) ListDir(name string, visit func(fs.DirEntry) error) error {
 	if !fs.ValidPath(name) {
-		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
+		return &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
 	}
 	dir, err := a.open(name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer dir.Close()
-	entries, err := dir.ReadDir(-1)
-	slices.SortFunc(entries, func(x, y fs.DirEntry) int { return strings.Compare(x.Name(), y.Name()) })
-	if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == dockerfile.RecordFile }) {
-		a.written.none(name)
+	var own func(string) bool
+	entries, err := dir.ReadDir(listChunk)
+	for len(entries) > 0 {
+		var next []fs.DirEntry
+		if err == nil {
+			next, err = dir.ReadDir(listChunk)
+		}
+		if own == nil { // where these are all, they tell whether there is a record
+			if len(next) == 0 && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == dockerfile.RecordFile }) {
+				a.written.none(name)
+			}
+			own = a.owned(name)
+		}
+		wrapped := make([]rootEntry, len(entries)) // in one piece: there are many
+		for i, e := range entries {
+			if own(e.Name()) {
+				continue
+			}
+			wrapped[i] = rootEntry{e, a.root, name}
+			if err := visit(&wrapped[i]); err != nil {
+				return err
+			}
+		}
+		entries = next
 	}
-	own := a.owned(name)
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return own(e.Name()) })
-	wrapped := make([]rootEntry, len(entries)) // in one piece: there are many
-	for i, e := range entries {
-		wrapped[i] = rootEntry{e, a.root, name}
-		entries[i] = &wrapped[i]
+	if err == io.EOF {
+		err = nil
 	}
-	return entries, err
+	return err
 }
 
 // rootEntry asks for its state through the root.

@@ -254,6 +254,14 @@ func (c ctxFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	return fs.ReadDir(c.FS, name)
 }
 
+// ListDir implements detect.Lister.
+func (c ctxFS) ListDir(name string, visit func(fs.DirEntry) error) error {
+	if err := c.ctx.Err(); err != nil {
+		return err
+	}
+	return detect.ListDir(c.FS, name, visit)
+}
+
 func (c ctxFS) Stat(name string) (fs.FileInfo, error)  { return fs.Stat(c.FS, name) }
 func (c ctxFS) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(c.FS, name) }
 func (c ctxFS) ReadLink(name string) (string, error)   { return fs.ReadLink(c.FS, name) }
