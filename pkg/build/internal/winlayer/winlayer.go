@@ -71,7 +71,7 @@ type Options struct {
 // end once, DiffID until then or until Hash. Two reads give the same bytes or an
 // error. It is safe for use from several goroutines.
 //
-// It keeps eight bytes for each entry, so that an app of any size can be written.
+// It keeps twelve bytes for each entry, so that an app of any size can be written.
 type Layer struct {
 	walk   Walk
 	opts   Options
@@ -87,7 +87,10 @@ type Layer struct {
 }
 
 // mark is what is remembered of an entry, to see whether it has changed.
-type mark struct{ path, state uint32 }
+type mark struct {
+	path, state uint32
+	content     uint32 // checksum of a file that was read, 0 until then; atomic
+}
 
 // FallbackTime is the time of a layer without sourced files or epoch, and of
 // files whose file system knows no times.
