@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/fixtures/checked"
 	"github.com/winpack/winpack/fixtures/registry"
 	"github.com/winpack/winpack/fixtures/standin"
 	"github.com/winpack/winpack/fixtures/wine"
@@ -52,6 +54,12 @@ func (s site) build(t *testing.T, args ...string) string {
 	stdout, stderr, code := winpack(t, t.TempDir(), append(append([]string{"build", "-q"}, args...), s.flags()...)...)
 	if code != exitDone {
 		t.Fatalf("winpack build %s: exit %d\n%s", strings.Join(args, " "), code, stderr)
+	}
+	for _, arg := range args {
+		if _, dest, ok := strings.Cut(arg, "dest="); ok && strings.HasPrefix(arg, "type=") && !slices.Contains(args, "--dry-run") {
+			dest, _, _ = strings.Cut(dest, ",")
+			checked.Layout(t, dest)
+		}
 	}
 	digest, err := v1.NewHash(strings.TrimSuffix(stdout, "\n"))
 	if err != nil {
