@@ -76,6 +76,9 @@ func (e *RegistryError) Error() string {
 	return what + wayProblem(e.Host, e.Err)
 }
 
+// plainHTTP is what net/http says of a server that takes no TLS.
+const plainHTTP = "server gave HTTP response to HTTPS client"
+
 // wayProblem says what is wrong with the way to a registry, and what to do.
 func wayProblem(host string, err error) string {
 	var unknown x509.UnknownAuthorityError
@@ -83,7 +86,7 @@ func wayProblem(host string, err error) string {
 	var dns *net.DNSError
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	switch {
-	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
+	case strings.Contains(text, plainHTTP):
 		return fmt.Sprintf("%s speaks plain http: allow that with --insecure-registry %s", host, host)
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("the certificate of %s is signed by nobody whom this machine trusts: add its CA to the system's certificates, or name the file in SSL_CERT_FILE", host)
@@ -122,6 +125,22 @@ func registryError(doing, name, host string, err error) error {
 		return &AuthError{doing, name, host, status}
 	}
 	return &RegistryError{Doing: doing, Name: name, Status: status, Err: err, Host: host}
+}
+
+// Temporary says whether a build failed by what may be over a little later: a
+// registry that is busy or fails, or the way to it.
+func Temporary(err error) bool {
+	var reg *RegistryError
+	if !errors.As(err, &reg) {
+		return false
+	}
+	switch {
+	case reg.Status != 0:
+		return busy(reg.Status)
+	case errors.Is(reg.Err, syscall.ECONNREFUSED), errors.As(reg.Err, new(*net.DNSError)):
+		return true
+	}
+	return worthRetrying(reg.Err)
 }
 
 // worthRetrying tells faults of the way from those of the request.

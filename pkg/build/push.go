@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -56,14 +57,7 @@ func (j *job) push(ctx context.Context) (finished, bool, error) {
 	if err != nil {
 		return finished{}, false, err
 	}
-	var repos []name.Repository
-	first := map[name.Repository]name.Reference{}
-	for _, ref := range j.refs {
-		if _, ok := first[ref.Context()]; !ok {
-			repos = append(repos, ref.Context())
-			first[ref.Context()] = ref
-		}
-	}
+	repos := j.repositories()
 	var done finished
 	for i, repo := range repos {
 		g, gctx := errgroup.WithContext(ctx)
@@ -105,6 +99,17 @@ func (j *job) push(ctx context.Context) (finished, bool, error) {
 		unchanged = unchanged && former[ref.Name()] == done.top.desc.Digest
 	}
 	return done, unchanged, nil
+}
+
+// repositories are those of the references, each once.
+func (j *job) repositories() []name.Repository {
+	var repos []name.Repository
+	for _, ref := range j.refs {
+		if !slices.Contains(repos, ref.Context()) {
+			repos = append(repos, ref.Context())
+		}
+	}
+	return repos
 }
 
 // named gives an error of a registry its name, and leaves those of the app alone.
@@ -275,6 +280,7 @@ type baseLayer struct {
 	desc v1.Descriptor
 	open func()
 	tell func(done, total int64)
+	read *atomic.Int64 // counts the bytes, where not nil
 }
 
 func (l *baseLayer) MediaType() (types.MediaType, error) { return l.desc.MediaType, nil }
@@ -285,6 +291,9 @@ func (l *baseLayer) Compressed() (io.ReadCloser, error) {
 	r, err := l.Layer.Compressed()
 	if err != nil {
 		return nil, err
+	}
+	if l.read != nil {
+		r = &countedBody{ReadCloser: r, n: l.read, alive: func() {}}
 	}
 	return &countedReader{ReadCloser: r, total: l.desc.Size, tell: l.tell}, nil
 }
@@ -311,7 +320,6 @@ func (j *job) pushBases(ctx context.Context, g *errgroup.Group, pusher *remote.P
 			}}
 			// It was uploadable where it was; the media type is of no weight here.
 			b.desc.MediaType = types.OCILayer
-			var l v1.Layer = b
 			from := s.ref
 			if from == nil || from.Context().RegistryStr() != repo.RegistryStr() {
 				// It stands in this registry since the repository before was filled.
@@ -321,17 +329,38 @@ func (j *job) pushBases(ctx context.Context, g *errgroup.Group, pusher *remote.P
 					}
 				}
 			}
-			if from != nil {
-				l = &remote.MountableLayer{Layer: b, Reference: from}
+			if s.shared != nil {
+				b.read = &j.shared // its wire is not this build's
 			}
 			g.Go(func() error {
-				if err := pusher.Upload(ctx, repo, l); err != nil {
+				if err := j.bring(ctx, pusher, repo, b, from); err != nil {
 					return registryError("bringing base layer "+d.Digest.String()+" to", repo.Name(), repo.RegistryStr(), err)
 				}
 				return nil
 			})
 		}
 	}
+}
+
+// bring puts a base layer into a repository, mounted from another where one has it.
+func (j *job) bring(ctx context.Context, pusher *remote.Pusher, repo name.Repository, b *baseLayer, from name.Reference) (err error) {
+	if j.session != nil {
+		// Of a base of the same registry each build mounts the layers by itself.
+		mount := from != nil && from.Context().RegistryStr() == repo.RegistryStr()
+		other, here, done, waited := j.session.land(ctx, repo, b.desc.Digest, !mount)
+		if waited != nil || here {
+			return waited
+		}
+		defer func() { done(err == nil) }()
+		if !mount && other != nil {
+			from = other.Digest(b.desc.Digest.String())
+		}
+	}
+	var l v1.Layer = b
+	if from != nil {
+		l = &remote.MountableLayer{Layer: b, Reference: from}
+	}
+	return pusher.Upload(ctx, repo, l)
 }
 
 func (j *job) sayMoved(repo name.Repository) {
