@@ -161,3 +161,11 @@ func worthRetrying(err error) bool {
 	var nerr net.Error
 	return errors.As(err, &nerr) && nerr.Timeout()
 }
+
+// caught makes an error of a panic: that of one build must not end the process,
+// which may run others.
+func caught(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("internal error: %v", p)
+	}
+}

@@ -64,6 +64,7 @@ func resolve(bases []dockerfile.Base, optional bool, one func(dockerfile.Base) (
 	g.SetLimit(4)
 	for i, b := range bases {
 		g.Go(func() error {
+			defer caught(&errs[i])
 			found[i], errs[i] = one(b)
 			return nil
 		})

@@ -73,17 +73,8 @@ func (s *Session) base(ctx context.Context, reg Registry, say func(host, message
 		}
 		s.mu.Unlock()
 		if !known {
-			// A wire of its own: what fails for one base is no failure of another.
-			w := newWire(s.transport)
-			w.say = say
-			l.source, l.err = resolveOne(s.ctx, reg, w, b)
-			l.source.shared = l
-			w.say = func(string, string) {} // this build may be over when it is used again
-			if l.err != nil {
-				s.forget(l)
-			}
-			close(l.done)
-			return l.source, w.read.Load(), l.err
+			bytes, err = s.look(reg, say, b, l)
+			return l.source, bytes, err
 		}
 		select {
 		case <-ctx.Done():
@@ -99,6 +90,24 @@ func (s *Session) base(ctx context.Context, reg Registry, say func(host, message
 		found.OSVersion, found.Digest = osVersion, digest
 		return found, 0, nil
 	}
+}
+
+// look resolves a base for l, and tells those that wait for it.
+func (s *Session) look(reg Registry, say func(host, message string), b dockerfile.Base, l *lookup) (bytes int64, err error) {
+	l.err = errors.New("resolving the base ended early") // which it does by a panic only
+	defer func() {
+		if l.err != nil {
+			s.forget(l)
+		}
+		close(l.done)
+	}()
+	// A wire of its own: what fails for one base is no failure of another.
+	w := newWire(s.transport)
+	w.say = say
+	l.source, l.err = resolveOne(s.ctx, reg, w, b)
+	l.source.shared = l
+	w.say = func(string, string) {} // this build may be over when it is used again
+	return w.read.Load(), l.err
 }
 
 // forget makes later builds resolve a base anew.

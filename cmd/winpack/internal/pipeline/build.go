@@ -76,7 +76,7 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 		return err
 	}
 	defer closeTrees()
-	image, err := build.Direct{Registry: job.registry()}.Build(ctx, build.Request{
+	image, err := build.Direct{Registry: job.registry(), Session: job.Session}.Build(ctx, build.Request{
 		Plan: *res.Plan, App: app, Trees: trees, References: b.References, Push: b.Push, Outputs: b.Outputs,
 		Labels: b.Labels, Annotations: b.Annotations, Platforms: b.Platforms, Optional: len(job.OS) == 0, Epoch: b.Epoch,
 		DryRun: b.DryRun, Version: b.Version, Progress: b.Progress,
