@@ -61,6 +61,8 @@ type Options struct {
 	Template *Template
 	// NeedReference makes a row without any reference a bad one.
 	NeedReference bool
+	// Check says what else makes a row a bad one; nil for nothing.
+	Check func(Row) error
 	// Skip are folders that a search leaves out: absolute, links resolved.
 	Skip []string
 	// Bad is told of each bad row, in the order of the inventory.
@@ -168,6 +170,21 @@ func (p place) String() string {
 	return fmt.Sprintf("line %d", p.line)
 }
 
+// Resolve is where a path of the inventory leads, absolute. One with backslashes, as
+// Windows writes it, is understood everywhere.
+func (inv *Inventory) Resolve(name string) string {
+	local := filepath.FromSlash(name)
+	if !filepath.IsAbs(local) {
+		local = filepath.Join(inv.Dir, local)
+	}
+	if strings.Contains(name, `\`) && filepath.Separator == '/' {
+		if _, err := os.Lstat(local); err != nil {
+			return inv.Resolve(strings.ReplaceAll(name, `\`, "/"))
+		}
+	}
+	return filepath.Clean(local)
+}
+
 // field is one value of a row.
 type field struct{ key, value string }
 
@@ -218,7 +235,11 @@ func (x *reader) take(path string, line int, r Row) {
 		x.bad(path, line, "the name %q is that of %s already", r.Name, first)
 		return
 	}
-	if err := x.reference(line, r); err != nil {
+	err := x.reference(line, r)
+	if err == nil && x.opt.Check != nil {
+		err = x.opt.Check(r)
+	}
+	if err != nil {
 		x.bad(path, line, "%s", err)
 		return
 	}

@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"github.com/winpack/winpack/pkg/build"
+	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
 // Build says how to build the image and where to send it.
 type Build struct {
 	References   []string
+	Refer        func(kind detect.Kind) (string, error) // gives the reference where it is not known before; nil otherwise
 	Push         bool
 	Outputs      []build.Output
 	NotApp       []string // further files that earlier builds may have left in APP
@@ -71,13 +73,21 @@ func (res *Result) checkBuild(job Job, absolute string) error {
 func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 	b := job.Build
 	start := time.Now()
+	references := b.References
+	if b.Refer != nil {
+		ref, err := b.Refer(res.Report.App.Kind)
+		if err != nil {
+			return err
+		}
+		references = []string{ref}
+	}
 	trees, closeTrees, err := openTrees(job.Trees)
 	if err != nil {
 		return err
 	}
 	defer closeTrees()
 	image, err := build.Direct{Registry: job.registry(), Session: job.Session}.Build(ctx, build.Request{
-		Plan: *res.Plan, App: app, Trees: trees, References: b.References, Push: b.Push, Outputs: b.Outputs,
+		Plan: *res.Plan, App: app, Trees: trees, References: references, Push: b.Push, Outputs: b.Outputs,
 		Labels: b.Labels, Annotations: b.Annotations, Platforms: b.Platforms, Optional: len(job.OS) == 0, Epoch: b.Epoch,
 		DryRun: b.DryRun, Version: b.Version, Progress: b.Progress,
 	})
@@ -161,13 +171,13 @@ func (i Image) metadata() ([]byte, error) {
 		descriptor{i.MediaType, i.Digest, i.Size},
 		i.Digest,
 		strings.Join(i.References, ","),
-		winpack{i.Builder, i.Releases, i.Omitted, i.BytesRead, i.BytesWritten, i.Unchanged, i.durations()},
+		winpack{i.Builder, i.Releases, i.Omitted, i.BytesRead, i.BytesWritten, i.Unchanged, i.Seconds()},
 	}, "", "  ")
 	return append(data, '\n'), err
 }
 
-// durations are those of the build and of its phases, in seconds.
-func (i Image) durations() map[string]float64 {
+// Seconds are the durations of the build and of its phases, in seconds.
+func (i Image) Seconds() map[string]float64 {
 	d := map[string]float64{"build": i.Took.Seconds()}
 	for phase, took := range i.Phases {
 		d[phase] = took.Seconds()

@@ -51,6 +51,9 @@ func OpenStore(dir, name string) (*Store, error) {
 	return s, syncDir(dir)
 }
 
+// FileName is the name of the file that is written, without folder.
+func (s *Store) FileName() string { return s.name }
+
 func (s *Store) path() string { return filepath.Join(s.dir, s.name) }
 
 // open opens the file behind its last whole line.
