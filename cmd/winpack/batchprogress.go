@@ -42,6 +42,15 @@ func newTally(c *cli.Context, e env) (*tally, error) {
 	}, err
 }
 
+// begin starts the time.
+func (t *tally) begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.started = t.p.now(); t.p.mode == "tty" {
+		t.draw(t.started)
+	}
+}
+
 // maxTold bounds the failures that the end tells of one by one.
 const maxTold = 10
 

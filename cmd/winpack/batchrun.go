@@ -48,7 +48,7 @@ func (b *batch) run(ctx context.Context) (err error) {
 	if err != nil {
 		return diskError("reading the results in", b.dir, err)
 	}
-	b.show.started = b.show.p.now()
+	b.show.begin()
 	err = b.work(ctx, hard, todo)
 	b.show.p.close()
 	if err != nil {
@@ -267,15 +267,28 @@ func (b *batch) outcome(ctx context.Context, place int, session *build.Session) 
 	}
 	o := outcome{name: r.Name, status: r.Status, what: r.Error, level: level == "error" || level == "warning", line: line}
 	if o.what == "" && r.Report != nil {
-		o.what = string(r.Report.App.Kind)
-		if found := r.Report.AtLeast(detect.LevelBlocker); r.Status == result.Blocked && len(found) > 0 {
-			o.what += ": " + found[0].Rule + ": " + found[0].Message
-		} else if r.Report.Base.Reference != "" {
-			o.what += " on " + r.Report.Base.Reference
-		}
-		if r.Image != nil {
-			o.what += ", " + r.Image.Digest
-		}
+		o.what = says(r, level)
 	}
 	return o, true
+}
+
+// says is what a line of progress tells of a result that is no failure.
+func says(r result.Result, level string) string {
+	text := string(r.Report.App.Kind)
+	at := detect.LevelBlocker
+	if r.Status == result.Findings {
+		at = detect.Level(level)
+	}
+	if found := r.Report.AtLeast(at); r.Status != result.OK && len(found) > 0 {
+		text += ": " + found[0].Rule + ": " + found[0].Message
+		if n := len(found) - 1; n > 0 {
+			text += fmt.Sprintf(" (and %d more)", n)
+		}
+	} else if r.Report.Base.Reference != "" {
+		text += " on " + r.Report.Base.Reference
+	}
+	if r.Image != nil {
+		text += ", " + r.Image.Digest
+	}
+	return text
 }

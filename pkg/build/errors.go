@@ -66,6 +66,8 @@ func (e *RegistryError) Error() string {
 	switch {
 	case e.Status == http.StatusNotFound && e.Mirrored:
 		return what + "the mirror has no such image; copy it there, or leave --mirror out"
+	case e.Status == http.StatusNotFound && !strings.HasPrefix(e.Doing, "pulling") && !strings.HasPrefix(e.Doing, "reading"):
+		return what + "the registry answers 404, which says that it has no such repository: check the name, or create the repository or its project first"
 	case e.Status == http.StatusNotFound:
 		return what + "the registry has no such image; check the name and the tag"
 	case e.Status == http.StatusTooManyRequests:

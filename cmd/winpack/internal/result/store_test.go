@@ -12,7 +12,7 @@ import (
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 )
 
-func line(t testing.TB, name string, status Status) []byte {
+func resultLine(t testing.TB, name string, status Status) []byte {
 	t.Helper()
 	text, err := report.JSONLine(Result{Schema: ID, Name: name, Source: "x", Status: status, Fingerprint: "f-" + name, Error: "a\u202eb\x1b<&>"})
 	if err != nil {
@@ -31,7 +31,7 @@ func openStore(t testing.TB, dir, name string) *Store {
 	return s
 }
 
-func done(t testing.TB, s *Store) (names []string) {
+func doneLines(t testing.TB, s *Store) (names []string) {
 	t.Helper()
 	if err := s.Done(func(d Done) { names = append(names, d.File+" "+d.Name+" "+string(d.Status)) }); err != nil {
 		t.Fatal(err)
@@ -44,20 +44,20 @@ func TestStoreCutsOffATornLineAndGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "results.jsonl")
-			if err := os.WriteFile(path, append(line(t, "a", OK), torn...), 0o644); err != nil {
+			if err := os.WriteFile(path, append(resultLine(t, "a", OK), torn...), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			s := openStore(t, dir, "results.jsonl")
-			if got := done(t, s); !slices.Equal(got, []string{"results.jsonl a ok"}) {
+			if got := doneLines(t, s); !slices.Equal(got, []string{"results.jsonl a ok"}) {
 				t.Errorf("done: %q", got)
 			}
-			if err := s.Append(line(t, "b", Failed)); err != nil {
+			if err := s.Append(resultLine(t, "b", Failed)); err != nil {
 				t.Fatal(err)
 			}
-			if got := done(t, s); !slices.Equal(got, []string{"results.jsonl a ok", "results.jsonl b failed"}) {
+			if got := doneLines(t, s); !slices.Equal(got, []string{"results.jsonl a ok", "results.jsonl b failed"}) {
 				t.Errorf("done after one more: %q", got)
 			}
-			if text, err := os.ReadFile(path); err != nil || string(text) != string(line(t, "a", OK))+string(line(t, "b", Failed)) || strings.ContainsAny(string(text), "\u202e\x1b") {
+			if text, err := os.ReadFile(path); err != nil || string(text) != string(resultLine(t, "a", OK))+string(resultLine(t, "b", Failed)) || strings.ContainsAny(string(text), "\u202e\x1b") {
 				t.Errorf("%v: %q", err, text)
 			}
 		})
@@ -67,10 +67,10 @@ func TestStoreCutsOffATornLineAndGoesOn(t *testing.T) {
 func TestStoreRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"a newer version":       {`{"schema":"winpack/result/v2","name":"b"}` + "\n", `results-1.jsonl:2: the schema is "winpack/result/v2"`},
-		"rubbish in the middle": {"rubbish\n" + string(line(t, "c", OK)), "results-1.jsonl:2: the line is no result"},
+		"rubbish in the middle": {"rubbish\n" + string(resultLine(t, "c", OK)), "results-1.jsonl:2: the line is no result"},
 	} {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "results-1.jsonl"), append(line(t, "a", OK), test.text...), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "results-1.jsonl"), append(resultLine(t, "a", OK), test.text...), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		err := openStore(t, dir, "results.jsonl").Done(func(Done) {})
@@ -98,7 +98,7 @@ func TestRowsThatAreDoneAgainLoseTheirLines(t *testing.T) {
 	for i, file := range []string{"results.jsonl", "results-1.jsonl", "results-2.jsonl"} {
 		s := openStore(t, dir, file)
 		for j := range 3 {
-			if err := s.Append(line(t, fmt.Sprintf("%d%d", i, j), OK)); err != nil {
+			if err := s.Append(resultLine(t, fmt.Sprintf("%d%d", i, j), OK)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -124,11 +124,11 @@ func TestRowsThatAreDoneAgainLoseTheirLines(t *testing.T) {
 	if err := s.Drop(t.Context(), map[string][]string{"results.jsonl": {"01"}, "results-1.jsonl": {"10", "12"}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Append(line(t, "01", Failed)); err != nil {
+	if err := s.Append(resultLine(t, "01", Failed)); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"results.jsonl 00 ok", "results.jsonl 02 ok", "results.jsonl 01 failed", "results-1.jsonl 11 ok", "results-2.jsonl 20 ok", "results-2.jsonl 21 ok", "results-2.jsonl 22 ok"}
-	if got := done(t, s); !slices.Equal(got, want) {
+	if got := doneLines(t, s); !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
 	if _, err := os.Stat(left); err == nil {
@@ -139,7 +139,7 @@ func TestRowsThatAreDoneAgainLoseTheirLines(t *testing.T) {
 func TestLinesOfAnotherWriterAreItsOwnToDrop(t *testing.T) {
 	dir := t.TempDir()
 	other := openStore(t, dir, "results-1.jsonl")
-	if err := other.Append(slices.Concat(line(t, "a", Failed), line(t, "b", OK))); err != nil {
+	if err := other.Append(slices.Concat(resultLine(t, "a", Failed), resultLine(t, "b", OK))); err != nil {
 		t.Fatal(err)
 	}
 	s := openStore(t, dir, "results-0.jsonl")
@@ -151,7 +151,7 @@ func TestLinesOfAnotherWriterAreItsOwnToDrop(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("the other writer dropped it: %v", err)
 	}
-	if got := done(t, s); !slices.Equal(got, []string{"results-1.jsonl b ok"}) {
+	if got := doneLines(t, s); !slices.Equal(got, []string{"results-1.jsonl b ok"}) {
 		t.Errorf("got %q", got)
 	}
 }
