@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -290,17 +289,6 @@ func apps(n int) string {
 		return "1 app"
 	}
 	return fmt.Sprintf("%d apps", n)
-}
-
-// lean makes the collector work more than by default where images are built, which
-// halves the memory, and less where apps are only looked at.
-func (b *batch) lean() {
-	if b.build {
-		debug.SetGCPercent(50)
-	} else {
-		debug.SetGCPercent(400)
-		debug.SetMemoryLimit(256 << 20)
-	}
 }
 
 // inside says whether a path lies in a folder, links resolved.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"syscall"
 
@@ -27,7 +28,9 @@ type outcome struct {
 // run does what is left to do. Where ctx ends rows that run are finished and no
 // other is started; a second signal ends them too.
 func (b *batch) run(ctx context.Context) (err error) {
-	b.lean()
+	if b.build {
+		debug.SetGCPercent(50) // as for one build: halves the peak
+	}
 	ctx, hard, stop := b.signals(ctx)
 	defer stop()
 	shard := ""

@@ -126,6 +126,10 @@ func (s *Store) lines(name string, f func(number int, line []byte, last bool) er
 			long = append(long, part...)
 			line = long
 		}
+		if in.Buffered() == 0 { // looking ahead takes the place of what was read
+			long = append(long[:0], line...)
+			line = long
+		}
 		_, peek := in.Peek(1)
 		if err := f(number, line[:len(line)-1], peek == io.EOF); err != nil {
 			return err

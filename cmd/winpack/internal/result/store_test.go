@@ -180,3 +180,31 @@ func TestRowsAreWrittenOnceForAllShards(t *testing.T) {
 		t.Errorf("%v: %q", err, text)
 	}
 }
+
+// Lines end where the reader's memory ends, and are longer than that.
+func TestLinesOfAnyLengthAreRead(t *testing.T) {
+	for _, length := range []int{1 << 10, 1 << 16, 1<<18 - 1, 1 << 18, 1<<18 + 1, 1 << 20} {
+		dir := t.TempDir()
+		s := openStore(t, dir, "results.jsonl")
+		const n = 20
+		for i := range n {
+			text := fmt.Sprintf(`{"schema":"winpack/result/v1","name":"%02d","status":"ok","error":"`, i)
+			text += strings.Repeat("x", length-len(text)-3) + "\"}\n"
+			if err := s.Append([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := doneLines(t, s)
+		for i := range n {
+			if len(got) != n || got[i] != fmt.Sprintf("results.jsonl %02d ok", i) {
+				t.Fatalf("lines of %d bytes: %q", length, got)
+			}
+		}
+		if err := s.Drop(t.Context(), map[string][]string{"results.jsonl": {"03", "19"}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := doneLines(t, s); len(got) != n-2 {
+			t.Errorf("lines of %d bytes, two dropped: %q", length, got)
+		}
+	}
+}
