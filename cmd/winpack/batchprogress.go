@@ -29,9 +29,8 @@ type tally struct {
 	earlier     map[result.Status]int // of rows of this shard in earlier runs
 	others      map[result.Status]int // of other lines in the folder
 	blocked     int                   // of this run, where --fail-on has a level
-	reached     bool
-	failures    []string // the first ones of this run, with their reasons
-	first       string   // the first one of earlier runs or other shards
+	failures    []string              // the first ones of this run, with their reasons
+	first       string                // the first one of earlier runs or other shards
 }
 
 func newTally(c *cli.Context, e env) (*tally, error) {
