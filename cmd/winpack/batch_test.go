@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/winpack/winpack/cmd/winpack/internal/inventory"
 	"github.com/winpack/winpack/cmd/winpack/internal/result"
 	"github.com/winpack/winpack/fixtures"
 	"github.com/winpack/winpack/fixtures/registry"
@@ -401,5 +402,13 @@ func TestRowsAreDoneAgainWhenWhatTheyComeFromChanges(t *testing.T) {
 		if _, err := os.Stat(path); err == nil {
 			t.Errorf("%s is left", path)
 		}
+	}
+}
+
+func TestPanicOfARowIsAResult(t *testing.T) {
+	var b batch // nothing of it is there
+	r, _, ok := b.do(t.Context(), inventory.Row{Name: "a", Source: "b"}, nil)
+	if !ok || r.Status != result.Failed || !strings.HasPrefix(r.Error, "internal error: ") || r.Name != "a" {
+		t.Errorf("%v, %+v", ok, r)
 	}
 }

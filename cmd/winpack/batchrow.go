@@ -85,16 +85,14 @@ func (b *batch) job(r inventory.Row, session *build.Session) (job pipeline.Job, 
 // interrupted, which is no result.
 func (b *batch) do(ctx context.Context, r inventory.Row, session *build.Session) (out result.Result, level string, ok bool) {
 	start := time.Now()
-	out = result.Result{
-		Schema: result.ID, Name: r.Name, Source: r.Source, Owner: r.Owner, Labels: r.Labels,
-		Fingerprint: b.fingerprint(r), Durations: map[string]float64{},
-	}
+	out = result.Result{Schema: result.ID, Name: r.Name, Source: r.Source, Owner: r.Owner, Labels: r.Labels, Durations: map[string]float64{}}
 	defer func() {
-		if p := recover(); p != nil {
+		if p := recover(); p != nil { // one row's panic is none of the others'
 			out.Status, out.Error = result.Failed, report.OneLine(fmt.Sprintf("internal error: %v; please report it", p))
 			ok = true
 		}
 	}()
+	out.Fingerprint = b.fingerprint(r) // before its files are read: they may change meanwhile
 	res, level := b.try(ctx, r, session)
 	if ctx.Err() != nil {
 		return out, level, false
