@@ -71,6 +71,7 @@ type batch struct {
 	today time.Time
 	epoch *time.Time
 
+	builders                    pipeline.Builders
 	build, push, quiet, verbose bool
 	retry, jobs                 int
 	retryFailed                 bool
@@ -110,6 +111,11 @@ func newBatch(c *cli.Context, e env) (*batch, error) {
 	if b.epoch, err = epoch(e.getenv("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}
+	var built pipeline.Build // there is no flag for it: the environment says, and winpack.toml
+	if err := builders(c, e, &built); err != nil {
+		return nil, err
+	}
+	b.builders = built.Builders
 	if b.shard, err = shardOf(c, e.getenv); err != nil {
 		return nil, err
 	}
@@ -148,7 +154,7 @@ func count(c *cli.Context, flag string, value, low, high int) (int, error) {
 	}
 	n, err := strconv.Atoi(c.String(flag))
 	if err != nil || n < low || n > high {
-		return 0, usagef("--%s is a number from %d to %d, not %q", flag, low, high, c.String(flag))
+		return 0, usagef("--%s takes a number from %d to %d, not %q", flag, low, high, c.String(flag))
 	}
 	return n, nil
 }

@@ -49,7 +49,8 @@ func (b *batch) job(r inventory.Row, session *build.Session) (job pipeline.Job, 
 		job.Config = b.inv.Resolve(r.Config)
 	}
 	var notes strings.Builder
-	if _, err = configureRow(&job, b.today, &notes); err != nil {
+	settings, err := configureRow(&job, b.today, &notes)
+	if err != nil {
 		return job, "", err
 	}
 	b.show.notes(r.Name, notes.String())
@@ -63,9 +64,15 @@ func (b *batch) job(r inventory.Row, session *build.Session) (job pipeline.Job, 
 	if !b.build {
 		return job, level, nil
 	}
-	job.Build = &pipeline.Build{Push: b.push, Epoch: b.epoch, Version: buildVersion().Version, Progress: func(e build.Event) { b.show.waiting(r.Name, e) }}
+	job.Build = &pipeline.Build{
+		Builders: b.builders, Push: b.push, Epoch: b.epoch, Version: buildVersion().Version,
+		Progress: func(e build.Event) { b.show.waiting(r.Name, e) },
+	}
 	if !b.push {
 		job.Build.Outputs = []build.Output{{Type: "oci", Dest: filepath.Join(folder, "image"), Sparse: true}}
+	}
+	if err := settings.build(job.Build); err != nil { // a destination that it names is not taken
+		return job, "", err
 	}
 	if r.Tag != "" || b.tags != nil {
 		job.Build.Refer = func(kind detect.Kind) (string, error) {

@@ -34,6 +34,7 @@ func exitCode(ctx context.Context, err error) int {
 		findings *pipeline.FindingsError
 		stale    *pipeline.StaleError
 		reached  *appsReachedError
+		apps     *appsFoundError
 	)
 	switch {
 	case err == nil:
@@ -44,7 +45,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.As(err, &blocked):
 		return exitBlocked
-	case errors.As(err, &findings), errors.As(err, &stale), errors.As(err, &reached):
+	case errors.As(err, &findings), errors.As(err, &stale), errors.As(err, &reached), errors.As(err, &apps):
 		return exitFindings
 	default:
 		return exitFailed

@@ -3,6 +3,7 @@
 package build
 
 import (
+	"context"
 	"io/fs"
 	"net/http"
 	"time"
@@ -19,6 +20,9 @@ type Request struct {
 	App fs.FS
 	// Trees are the further folders that copy steps read, by Step.Tree.
 	Trees map[string]fs.FS
+	// File is a Dockerfile that a person wrote; App is its build context then, and the
+	// plan only names the bases.
+	File *File
 	// References are the image references (-t). The first names the image.
 	References []string
 	// Push uploads to the registries of References.
@@ -35,6 +39,10 @@ type Request struct {
 	Optional bool
 	// Epoch is SOURCE_DATE_EPOCH, nil when unset.
 	Epoch *time.Time
+	// NoCache has BuildKit and Docker do every step again.
+	NoCache bool
+	// Isolation is the engine's: "process", "hyperv", or empty for its default.
+	Isolation string
 	// DryRun resolves and computes, and writes nothing.
 	DryRun bool
 	// Version is winpack's own version; it stands in the image as a label, so that a
@@ -44,9 +52,31 @@ type Request struct {
 	Progress func(Event)
 }
 
+// File is a Dockerfile and how it is built.
+type File struct {
+	Text []byte
+	Args map[string]string // build arguments; BASE is set for each release
+	// Ignore are the patterns of the ignore file.
+	Ignore []string
+	// Runs are the instructions that run something on Windows, like "Dockerfile:7: RUN",
+	// of the stages that are built.
+	Runs []string
+	// Images are the references of FROM that stand for the plan's base, to be pinned;
+	// empty where the Dockerfile takes it from the argument BASE.
+	Images []string
+}
+
+// Builder makes an image and sends it to every destination of the request.
+type Builder interface {
+	// Check says what of a request the builder cannot honour, before any work: nil or
+	// a CannotError.
+	Check(Request) error
+	Build(context.Context, Request) (Image, error)
+}
+
 // Output is a destination of -o.
 type Output struct {
-	Type   string // "oci"
+	Type   string // "oci", or "docker": a tar that docker load takes, or, without Dest, the engine itself
 	Dest   string // file, or folder when !Tar
 	Tar    bool
 	Sparse bool // base=sparse: base layers are named and not stored

@@ -25,13 +25,27 @@ type Direct struct {
 	// Session is what this build shares with others; nil where it stands alone. Its
 	// transport is used, not that of Registry.
 	Session *Session
+	// Engine takes the image of an Output of type docker without Dest.
+	Engine Docker
 }
+
+// Check implements Builder.
+func (Direct) Check(req Request) error {
+	if req.Isolation != "" {
+		return &CannotError{"--isolation", builderDirect, "it runs nothing", []string{builderDocker}}
+	}
+	return nil
+}
+
+// builderDirect names the builder in messages and metadata.
+const builderDirect = "direct"
 
 // job is one run of Build.
 type job struct {
 	reg     Registry
 	session *Session     // nil where the build shares nothing
 	shared  atomic.Int64 // bytes read by wires of the session
+	engine  Docker
 	wire    *wire
 	req     Request
 	refs    []name.Reference
@@ -58,7 +72,7 @@ func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
 	if d.Session != nil {
 		transport = d.Session.transport
 	}
-	j := &job{reg: d.Registry, session: d.Session, req: req, wire: newWire(transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}
+	j := &job{reg: d.Registry, session: d.Session, req: req, engine: d.Engine, wire: newWire(transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}
 	j.wire.say = func(host, message string) { j.say("wait", host, "%s: %s", host, message) }
 	defer j.wire.close()
 	if err := j.check(); err != nil {
@@ -96,8 +110,8 @@ func (j *job) check() error {
 		return errors.New("pushing needs a reference; give one with -t")
 	}
 	for _, o := range j.req.Outputs {
-		if o.Type != "oci" {
-			return fmt.Errorf("output type %q: the direct builder writes oci", o.Type)
+		if o.Type != "oci" && o.Type != "docker" {
+			return fmt.Errorf("output type %q: winpack writes oci and docker", o.Type)
 		}
 		if err := o.Check(); err != nil {
 			return err
@@ -124,6 +138,10 @@ func (j *job) run(ctx context.Context) (Image, error) {
 		return Image{}, err
 	}
 	start := time.Now()
+	host, err := j.loadHost(ctx)
+	if err != nil {
+		return Image{}, err
+	}
 	if j.sources, j.omitted, err = resolve(bases, j.req.Optional, func(b dockerfile.Base) (source, error) { return j.base(ctx, b) }); err != nil {
 		return Image{}, err
 	}
@@ -168,7 +186,13 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	}
 	if !j.req.DryRun {
 		for _, o := range j.req.Outputs {
-			if done, err = j.save(ctx, o); err != nil {
+			one := -1
+			if o.Type == "docker" {
+				if one = 0; o.Dest == "" {
+					one = ownRelease(j.sources, host)
+				}
+			}
+			if done, err = j.saveLayer(ctx, o, one); err != nil {
 				return Image{}, err
 			}
 			start = j.phase("save", start)

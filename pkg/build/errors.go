@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -14,23 +15,47 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// UnsupportedError is a plan that the direct builder cannot carry out, because a
-// step has to run on Windows.
+// UnsupportedError is a plan that a builder cannot carry out, because a step has to
+// run on Windows.
 type UnsupportedError struct {
+	Builder  string // empty for the direct one
 	Reasons  []string
 	Builders []string // the builders that could
 }
 
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("this takes commands that run on Windows, and the direct builder runs none: %s; write the Dockerfile with `winpack dockerfile` and build it with %s",
-		strings.Join(e.Reasons, "; "), strings.Join(e.Builders, " or "))
+	return fmt.Sprintf("this takes commands that run on Windows, and the builder %s runs none: %s; use %s",
+		cmp.Or(e.Builder, builderDirect), strings.Join(e.Reasons, "; "), strings.Join(e.Builders, " or "))
 }
 
 func unsupported(reasons []string) error {
-	return &UnsupportedError{
-		Reasons:  reasons,
-		Builders: []string{"a Docker engine on Windows", "a BuildKit worker on Windows"},
+	return &UnsupportedError{Reasons: reasons, Builders: windowsBuilders("")}
+}
+
+// windowsBuilders are those that run commands on Windows, and how to name them.
+// note says why the builder at hand is none.
+func windowsBuilders(note string) []string {
+	out := []string{"a Docker engine on Windows (--builder docker, --docker-host ADDR)", "a BuildKit worker on Windows (--builder buildkit, --buildkit-addr ADDR)"}
+	if note != "" {
+		out[1] += ": " + note
 	}
+	return out
+}
+
+// CannotError is what a builder cannot honour of a request, though another could.
+type CannotError struct {
+	What    string // "--annotation", "-o type=oci", ...
+	Builder string
+	Why     string
+	Others  []string // values of --builder that could
+}
+
+func (e *CannotError) Error() string {
+	s := fmt.Sprintf("%s: the builder %s can't do that: %s", e.What, e.Builder, e.Why)
+	if len(e.Others) > 0 {
+		s += "; use --builder " + strings.Join(e.Others, " or --builder ")
+	}
+	return s
 }
 
 // AuthError is a registry that refuses what the credentials, or their absence,

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,17 +29,53 @@ type layoutWriter interface {
 	close() error
 }
 
+// saveLayer is save for what the direct builder makes: all releases, or only that
+// of an index from 0. What it returns has all.
+func (j *job) saveLayer(ctx context.Context, o Output, one int) (finished, error) {
+	var all finished
+	_, err := j.save(ctx, o, func(tmp string) (finished, []content, error) {
+		// The layer's name is its digest, and a tar wants its size first, so it is
+		// compressed into a file; what was pushed already is known, and streams.
+		var app *content
+		if j.layer != nil {
+			c, err := j.appContent(ctx, filepath.Join(tmp, "layer"))
+			if err != nil {
+				return finished{}, nil, err
+			}
+			app = &c
+		}
+		var err error
+		if all, err = j.finish(); err != nil {
+			return finished{}, nil, err
+		}
+		done := all
+		if one >= 0 {
+			done = finished{releases: all.releases[one : one+1], top: all.releases[one].image}
+		}
+		blobs, err := j.contents(done, app, o.Sparse)
+		return done, blobs, err
+	})
+	return all, err
+}
+
 // save writes an OCI image layout (image-spec, image-layout.md) beside its
-// destination and puts it in place when it is complete.
-func (j *job) save(ctx context.Context, o Output) (done finished, err error) {
+// destination and puts it in place when it is complete. prepare gives what it holds,
+// and may put files into a folder that is gone afterwards.
+func (j *job) save(ctx context.Context, o Output, prepare func(tmp string) (finished, []content, error)) (done finished, err error) {
 	fail := func(err error) (finished, error) {
 		return finished{}, fmt.Errorf("writing %q: %w", o.Dest, err)
 	}
-	if err := o.Check(); err != nil { // again: the build took its time
-		return finished{}, err
+	load := o.Type == "docker" && o.Dest == ""
+	dest, beside := filepath.Clean(o.Dest), ""
+	if load {
+		o.Dest, o.Tar, dest = "the image for the engine", true, "winpack"
+	} else {
+		if err := o.Check(); err != nil { // again: the build took its time
+			return finished{}, err
+		}
+		beside = filepath.Dir(dest)
 	}
-	dest := filepath.Clean(o.Dest)
-	tmp, err := os.MkdirTemp(filepath.Dir(dest), "."+filepath.Base(dest)+".*")
+	tmp, err := os.MkdirTemp(beside, "."+filepath.Base(dest)+".*")
 	if err != nil {
 		return fail(err)
 	}
@@ -49,20 +84,7 @@ func (j *job) save(ctx context.Context, o Output) (done finished, err error) {
 			err = fmt.Errorf("writing %q: %w", o.Dest, rmErr)
 		}
 	}()
-	// The layer's name is its digest, and a tar wants its size first, so it is
-	// compressed into a file; what was pushed already is known, and streams.
-	var app *content
-	if j.layer != nil {
-		c, err := j.appContent(ctx, filepath.Join(tmp, "layer"))
-		if err != nil {
-			return fail(err)
-		}
-		app = &c
-	}
-	if done, err = j.finish(); err != nil {
-		return finished{}, err
-	}
-	contents, err := j.contents(done, app, o.Sparse)
+	done, contents, err := prepare(tmp)
 	if err != nil {
 		return fail(err)
 	}
@@ -73,11 +95,14 @@ func (j *job) save(ctx context.Context, o Output) (done finished, err error) {
 			return fail(err)
 		}
 	}
-	if err := cmp.Or(j.writeLayout(ctx, w, done, contents), w.close()); err != nil {
+	if err := cmp.Or(j.writeLayout(ctx, w, done, contents), j.writeDocker(w, o, done), w.close()); err != nil {
 		if ctx.Err() != nil {
 			return finished{}, ctx.Err()
 		}
 		return fail(err)
+	}
+	if load {
+		return done, j.engine.load(ctx, made, func(line string) { j.say("load", "", "%s", line) })
 	}
 	if err := replace(made, dest, filepath.Join(tmp, "old")); err != nil {
 		return fail(err)
@@ -89,6 +114,9 @@ func (j *job) save(ctx context.Context, o Output) (done finished, err error) {
 // Check says whether an output can be written where it is wanted, as far as that
 // can be told before it is made.
 func (o Output) Check() error {
+	if o.Type == "docker" && o.Dest == "" {
+		return nil // the engine
+	}
 	if o.Dest == "" {
 		return errors.New("output type oci needs dest=FILE")
 	}
@@ -162,16 +190,11 @@ func (j *job) appContent(ctx context.Context, spool string) (content, error) {
 // contents lists every blob once, sorted by digest.
 func (j *job) contents(done finished, app *content, sparse bool) ([]content, error) {
 	var out []content
-	bytesOf := func(a artifact) content {
-		return content{desc: a.desc, open: func() (io.ReadCloser, error) {
-			return io.NopCloser(strings.NewReader(string(a.raw))), nil
-		}}
-	}
 	if app != nil {
 		out = append(out, *app)
 	}
 	for _, r := range done.releases {
-		out = append(out, bytesOf(r.configFile), bytesOf(r.image))
+		out = append(out, bytesContent(r.configFile), bytesContent(r.image))
 		if sparse {
 			continue
 		}
@@ -192,9 +215,7 @@ func (j *job) contents(done finished, app *content, sparse bool) ([]content, err
 			}, true})
 		}
 	}
-	out = append(out, bytesOf(done.top))
-	slices.SortStableFunc(out, func(a, b content) int { return strings.Compare(a.desc.Digest.String(), b.desc.Digest.String()) })
-	return slices.CompactFunc(out, func(a, b content) bool { return a.desc.Digest == b.desc.Digest }), nil
+	return distinct(append(out, bytesContent(done.top))), nil
 }
 
 func (j *job) writeLayout(ctx context.Context, w layoutWriter, done finished, contents []content) error {

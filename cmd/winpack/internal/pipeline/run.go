@@ -36,8 +36,11 @@ type Job struct {
 
 	Write *Write // write the Dockerfile
 	Build *Build // build the image, after it is written
-
-	Session *build.Session // what this build shares with those of other jobs; nil for none
+	// NeedPlan asks for a plan alone: an app that gives none is an error, as it is
+	// where something is written or built.
+	NeedPlan bool
+	// Session is what this build shares with those of other jobs; nil for none.
+	Session *build.Session
 }
 
 // Accept is a rule whose findings the user takes upon himself.
@@ -214,7 +217,7 @@ func (res *Result) verdict(planErr error, job Job) error {
 		unknown *dockerfile.UnknownKindError
 		noImage *dockerfile.NoImageError
 	)
-	detectOnly := (job.Write == nil || job.Write.Optional) && job.Build == nil
+	detectOnly := (job.Write == nil || job.Write.Optional) && job.Build == nil && !job.NeedPlan
 	switch {
 	case planErr == nil, errors.As(planErr, &blocked):
 	case detectOnly && errors.As(planErr, &unknown):

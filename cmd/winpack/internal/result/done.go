@@ -70,7 +70,7 @@ func (s *Store) files() ([]string, error) {
 	}
 	names := []string{s.name}
 	for _, e := range entries {
-		if isResults(e.Name()) && e.Name() != s.name && e.Type().IsRegular() {
+		if IsResultsName(e.Name()) && e.Name() != s.name && e.Type().IsRegular() {
 			names = append(names, e.Name())
 		}
 	}

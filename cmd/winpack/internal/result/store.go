@@ -138,12 +138,6 @@ func tryLock(dir, name string) (*flock.Flock, error) {
 	return lock, nil
 }
 
-// isResults says whether a file in a folder of results holds results.
-func isResults(name string) bool {
-	rest, ok := strings.CutPrefix(name, "results")
-	return ok && (rest == ".jsonl" || strings.HasPrefix(rest, "-") && strings.HasSuffix(rest, ".jsonl"))
-}
-
 const tempSuffix = ".tmp"
 
 // writeAnew replaces a file by what write gives, whole or not at all.
@@ -201,7 +195,7 @@ func removeTemps(dir, name string) {
 
 // WriteRows writes the list of rows, unless it is there already.
 func WriteRows(dir string, rows func(yield func(Row) bool)) error {
-	const name = "rows.jsonl"
+	const name = RowsName
 	var text bytes.Buffer
 	var err error
 	rows(func(r Row) bool {

@@ -154,7 +154,7 @@ func (c *copier) file(e Entry, was uint32) error {
 	if err != nil {
 		return err
 	}
-	if err := c.header(e, info.Size(), c.fileTime(info.ModTime())); err != nil {
+	if err := c.header(e, info.Size(), c.FileTime(info.ModTime())); err != nil {
 		return err
 	}
 	for left := info.Size(); left > 0; {

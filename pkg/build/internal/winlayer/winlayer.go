@@ -121,7 +121,7 @@ func New(ctx context.Context, walk Walk, opts Options) (*Layer, error) {
 			if !info.Mode().IsRegular() {
 				return changed(e.Source)
 			}
-			t := l.fileTime(info.ModTime())
+			t := l.FileTime(info.ModTime())
 			if y := t.Year(); y < firstYear || y > lastYear {
 				return fmt.Errorf("%q is dated %d, which no Windows file can be", e.Source, y)
 			}
@@ -214,8 +214,8 @@ func (o *order) next(e Entry) error {
 // defined for these years.
 const firstYear, lastYear = 1678, 2261
 
-// fileTime cuts a file's time to whole seconds, not after the epoch.
-func (l *Layer) fileTime(t time.Time) time.Time {
+// FileTime cuts a file's time to whole seconds, not after the epoch.
+func (l *Layer) FileTime(t time.Time) time.Time {
 	if t.IsZero() {
 		t = FallbackTime
 	}

@@ -1,0 +1,379 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/winpack/winpack/pkg/dockerfile"
+)
+
+// gatherer takes the images that a daemon builds, one for each release, and makes
+// of them what was asked for: tags, an index, saved layouts.
+type gatherer struct {
+	*job
+	builder string
+	tmp     string // a folder of ours, "" until needed
+	made    []v1.Image
+}
+
+// buildEach resolves the bases and has each release built by make, which calls
+// built for every one of them.
+func buildEach(ctx context.Context, reg Registry, req Request, builder string, build func(context.Context, *gatherer) error) (Image, error) {
+	start := time.Now()
+	j := &job{reg: reg, req: req, wire: newWire(reg.Transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}
+	j.wire.say = func(host, message string) { j.say("wait", host, "%s: %s", host, message) }
+	defer j.wire.close()
+	if err := j.check(); err != nil {
+		return Image{}, err
+	}
+	bases, err := wanted(req.Plan.Bases, req.Platforms)
+	if err != nil {
+		return Image{}, err
+	}
+	at := time.Now()
+	if j.sources, j.omitted, err = resolve(bases, req.Optional, func(b dockerfile.Base) (source, error) { return j.base(ctx, b) }); err != nil {
+		return Image{}, err
+	}
+	at = j.phase("resolve", at)
+	for _, s := range j.sources {
+		j.say("resolve", s.Reference, "%s is Windows %s, %s", s.Reference, s.OSVersion, s.Digest)
+	}
+	g := &gatherer{job: j, builder: builder}
+	defer func() {
+		if g.tmp != "" {
+			os.RemoveAll(g.tmp)
+		}
+	}()
+	if err := build(ctx, g); err != nil {
+		if ctx.Err() != nil {
+			return Image{}, ctx.Err()
+		}
+		return Image{}, err
+	}
+	at = j.phase("build", at)
+	img, err := g.finish(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return Image{}, ctx.Err()
+		}
+		return Image{}, err
+	}
+	j.phase("push", at)
+	img.BytesRead, img.BytesWritten = j.wire.read.Load(), j.wire.written.Load()
+	img.Durations, img.Phases = time.Since(start), j.phases
+	return img, nil
+}
+
+// plan is that of one release, on the base that was resolved.
+func (g *gatherer) plan(i int) dockerfile.Plan {
+	s := g.sources[i]
+	plan := g.req.Plan
+	at := slices.IndexFunc(plan.Bases, func(b dockerfile.Base) bool { return b.OS == s.OS && b.Reference == s.Reference })
+	plan = plan.ForBase(max(at, 0))
+	base := s.Base
+	if s.ref != nil { // of a mirror, where there is one
+		base.Reference = shownName(s.ref)
+		if _, pinned := s.ref.(name.Digest); pinned {
+			base.Reference, base.Digest = shownName(s.ref.Context().Digest(s.Digest)), ""
+		}
+	}
+	plan.Bases = []dockerfile.Base{base}
+	// Windows does not tell variables apart by case, a builder on Linux does.
+	env := map[string]string{}
+	for key, value := range plan.Config.Env {
+		for _, line := range s.config.Config.Env {
+			if old, _, _ := strings.Cut(line, "="); strings.EqualFold(old, key) {
+				key = old
+			}
+		}
+		env[key] = value
+	}
+	plan.Config.Env = env
+	return plan
+}
+
+// pinned is the base of a release by its digest, where it is pulled from.
+func (g *gatherer) pinned(i int) string {
+	s := g.sources[i]
+	return shownName(s.ref.Context().Digest(s.Digest))
+}
+
+// context is what is sent for one release, and BuildKit's options that belong to it.
+func (g *gatherer) context(ctx context.Context, i int) (*sent, map[string]string, error) {
+	if g.sources[i].ref == nil {
+		return nil, nil, fmt.Errorf("base %q is a folder, which BuildKit and an engine can't take as a base: push it to a registry, or use --builder %s", g.sources[i].Reference, builderDirect)
+	}
+	attrs := map[string]string{}
+	if f := g.req.File; f != nil {
+		s, err := fileContext(ctx, g.req)
+		for key, value := range f.Args {
+			attrs["build-arg:"+key] = value
+		}
+		attrs["build-arg:BASE"] = g.pinned(i)
+		for _, image := range f.Images {
+			attrs["context:"+image] = "docker-image://" + g.pinned(i)
+		}
+		return s, attrs, contextError(err)
+	}
+	s, err := planContext(ctx, g.req, g.plan(i))
+	return s, attrs, contextError(err)
+}
+
+// labels are those of the command line, and winpack's own.
+func (g *gatherer) labels() map[string]string {
+	out := maps.Clone(g.req.Labels)
+	if out == nil {
+		out = map[string]string{}
+	}
+	if g.req.Version != "" {
+		out[labelVersion] = g.req.Version
+	}
+	return out
+}
+
+// annotations are those of a release's manifest.
+func (g *gatherer) annotations(i int, asked map[string]string) map[string]string {
+	s := g.sources[i]
+	out := map[string]string{annotationBaseDigest: s.Digest, annotationBaseName: s.Reference}
+	maps.Copy(out, asked)
+	return out
+}
+
+// repositories are where the image goes, each once.
+func (g *gatherer) repositories() []string {
+	var repos []string
+	for _, ref := range g.refs {
+		if repo := shownName(ref.Context().Tag("x")); !slices.Contains(repos, strings.TrimSuffix(repo, ":x")) {
+			repos = append(repos, strings.TrimSuffix(repo, ":x"))
+		}
+	}
+	return repos
+}
+
+func (g *gatherer) insecure() bool {
+	return slices.ContainsFunc(g.refs, func(ref name.Reference) bool { return ref.Context().Scheme() == "http" })
+}
+
+// layoutDir is a folder for the layout of one release.
+func (g *gatherer) layoutDir(i int) string {
+	if g.tmp == "" {
+		// Beside the first output, so that it is on a disk with room for it.
+		g.tmp, _ = os.MkdirTemp(filepath.Dir(filepath.Clean(g.req.Outputs[0].Dest)), ".winpack-*")
+	}
+	return filepath.Join(g.tmp, fmt.Sprint(i))
+}
+
+// keepReleases leaves out what a Windows host can't run, or refuses it where it was
+// asked for.
+func (g *gatherer) keepReleases(hosts HostRule, host string) error {
+	if host == "" || hosts == nil {
+		return nil
+	}
+	var kept []source
+	for _, s := range g.sources {
+		err := hosts(host, s.OSVersion, g.req.Isolation)
+		if err == nil {
+			kept = append(kept, s)
+			continue
+		}
+		why := err.Error()
+		if !g.req.Optional {
+			return &HostError{OS: s.OS, Why: why}
+		}
+		g.omitted = append(g.omitted, dockerfile.Omitted{OS: s.OS, Why: why})
+		g.say("resolve", s.OS, "%s is left out: %s", s.OS, why)
+	}
+	if len(kept) == 0 {
+		return &HostError{OS: g.sources[0].OS, Why: g.omitted[len(g.omitted)-1].Why}
+	}
+	g.sources = kept
+	return nil
+}
+
+// HostRule says whether a Windows host can run, and so build, an image: nil, or why
+// not. Both are versions like 10.0.20348.2966, isolation is "process", "hyperv" or
+// empty for the host's default.
+type HostRule func(host, image, isolation string) error
+
+// HostError is a release that was asked for and that the builder's host can't run.
+type HostError struct{ OS, Why string }
+
+func (e *HostError) Error() string {
+	return fmt.Sprintf("--os %s: %s; build it on a host of that release, or newer", e.OS, e.Why)
+}
+
+// built takes what was made of a release: by digest from the first repository, or
+// from a layout.
+func (g *gatherer) built(ctx context.Context, i int, digest, dir string) error {
+	if g.req.DryRun {
+		return nil
+	}
+	if dir != "" {
+		idx, err := layout.ImageIndexFromPath(dir)
+		if err != nil {
+			return fmt.Errorf("reading what the builder saved: %w", err)
+		}
+		all, err := fromIndex(idx, 0)
+		if err == nil && len(all) != 1 {
+			err = fmt.Errorf("it holds %d images, not one", len(all))
+		}
+		var img v1.Image
+		if err == nil {
+			img, err = all[0].open()
+		}
+		if err != nil {
+			return fmt.Errorf("reading what the builder saved: %w", err)
+		}
+		g.made = append(g.made, img)
+		return nil
+	}
+	if digest == "" {
+		return errors.New("the builder gave no digest of what it pushed")
+	}
+	ref := g.refs[0].Context().Digest(digest)
+	var img v1.Image
+	err := again(ctx, func() (err error) {
+		img, err = remote.Image(ref, g.wire.options(ctx, g.reg)...)
+		return err
+	})
+	if err != nil {
+		return registryError("reading", ref.Name(), ref.Context().RegistryStr(), err)
+	}
+	g.made = append(g.made, img)
+	return nil
+}
+
+// finish assembles what was made, checks it, tags it and saves it.
+func (g *gatherer) finish(ctx context.Context) (Image, error) {
+	if g.req.DryRun {
+		return g.job.result(Image{}, finished{}), nil
+	}
+	if len(g.made) == 0 {
+		return Image{}, nil // an engine keeps it
+	}
+	done, err := g.assemble()
+	if err != nil {
+		return Image{}, err
+	}
+	if g.req.Push {
+		pusher, err := remote.NewPusher(g.wire.options(ctx, g.reg)...)
+		if err != nil {
+			return Image{}, err
+		}
+		for _, ref := range g.refs {
+			if err := pusher.Put(ctx, ref, done.top); err != nil {
+				return Image{}, registryError("pushing", ref.Name(), ref.Context().RegistryStr(), err)
+			}
+			g.say("push", shownName(ref), "%s is %s", shownName(ref), done.top.desc.Digest)
+		}
+	}
+	for _, o := range g.req.Outputs {
+		if g.builder == builderDocker {
+			break // the engine has saved it
+		}
+		saved := done
+		if o.Type == "docker" {
+			saved = finished{releases: done.releases[:1], top: done.releases[0].image}
+		}
+		if _, err := g.save(ctx, o, func(string) (finished, []content, error) {
+			all, err := g.contents(saved)
+			return saved, all, err
+		}); err != nil {
+			return Image{}, err
+		}
+	}
+	return g.job.result(Image{}, done), nil
+}
+
+// assemble reads manifests and configurations, and writes the index.
+func (g *gatherer) assemble() (finished, error) {
+	notes, err := splitAnnotations(g.req.Annotations)
+	if err != nil {
+		return finished{}, err
+	}
+	var done finished
+	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Annotations: notes["index"]}
+	for i, img := range g.made {
+		s := g.sources[i]
+		cfg, err := img.ConfigFile()
+		if err != nil {
+			return finished{}, fmt.Errorf("reading the configuration that %s made: %w", g.builder, err)
+		}
+		if cfg.OS != "windows" || cfg.OSVersion != s.OSVersion {
+			return finished{}, fmt.Errorf("%s made an image of %s %q, and %s %q was wanted", g.builder, cfg.OS, cfg.OSVersion, "windows", s.OSVersion)
+		}
+		r := release{source: s}
+		m, err := img.Manifest()
+		if err != nil {
+			return finished{}, err
+		}
+		if r.image.raw, err = img.RawManifest(); err != nil {
+			return finished{}, err
+		}
+		if r.configFile.raw, err = img.RawConfigFile(); err != nil {
+			return finished{}, err
+		}
+		digest, err := img.Digest()
+		if err != nil {
+			return finished{}, err
+		}
+		r.image.desc = v1.Descriptor{MediaType: m.MediaType, Size: int64(len(r.image.raw)), Digest: digest}
+		r.configFile.desc, r.layers = m.Config, m.Layers
+		desc := r.image.desc
+		desc.Platform = &v1.Platform{OS: "windows", Architecture: architecture, OSVersion: s.OSVersion, OSFeatures: cfg.OSFeatures}
+		desc.Annotations = notes["manifest-descriptor"]
+		index.Manifests = append(index.Manifests, desc)
+		done.releases = append(done.releases, r)
+	}
+	if len(done.releases) == 1 {
+		done.top = done.releases[0].image
+		return done, nil
+	}
+	done.top, err = newArtifact(index, types.OCIImageIndex)
+	return done, err
+}
+
+// contents are all blobs of what was made.
+func (g *gatherer) contents(done finished) ([]content, error) {
+	var out []content
+	for i, r := range done.releases {
+		out = append(out, bytesContent(r.configFile), bytesContent(r.image))
+		layers, err := g.made[i].Layers()
+		if err != nil {
+			return nil, err
+		}
+		for n, d := range r.layers {
+			if !d.MediaType.IsDistributable() && len(d.URLs) > 0 {
+				continue
+			}
+			out = append(out, content{d, layers[n].Compressed, false})
+		}
+	}
+	return distinct(append(out, bytesContent(done.top))), nil
+}
+
+func bytesContent(a artifact) content {
+	return content{desc: a.desc, open: func() (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(string(a.raw))), nil
+	}}
+}
+
+// distinct sorts contents by digest and drops what is there twice.
+func distinct(all []content) []content {
+	slices.SortStableFunc(all, func(a, b content) int { return strings.Compare(a.desc.Digest.String(), b.desc.Digest.String()) })
+	return slices.CompactFunc(all, func(a, b content) bool { return a.desc.Digest == b.desc.Digest })
+}
