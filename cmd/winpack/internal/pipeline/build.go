@@ -20,6 +20,8 @@ type Build struct {
 	References   []string
 	Push         bool
 	Outputs      []build.Output
+	File         string   // -f: the Dockerfile to build; empty: the app is planned
+	Files        string   // keep the Dockerfile and helpers of a plan in this folder
 	NotApp       []string // further files that earlier builds may have left in APP
 	Labels       map[string]string
 	Annotations  map[string]string
@@ -30,6 +32,10 @@ type Build struct {
 	MetadataFile string
 	Version      string
 	Progress     func(build.Event)
+	// Unused is said where a Dockerfile is built that settings do not reach.
+	Unused string
+	// Note is called with what a user should know, a line each; nil means none.
+	Note func(line string)
 }
 
 // Image is what was built.
@@ -39,9 +45,11 @@ type Image struct {
 	Took    time.Duration
 }
 
-// checkBuild refuses what can't be built, before anything else is decided.
-func (res *Result) checkBuild(job Job, absolute string) error {
-	if res.Plan != nil {
+// checkBuild refuses what can't be built, before anything else is decided. planned
+// says that the plan is what is built.
+func (res *Result) checkBuild(job Job, planned bool) error {
+	planned = planned && res.Plan != nil
+	if planned {
 		if err := build.CheckPlatforms(res.Plan.Bases, job.Build.Platforms); err != nil {
 			return Usagef("--%w", err)
 		}
@@ -59,10 +67,7 @@ func (res *Result) checkBuild(job Job, absolute string) error {
 			return Usagef("%s %q: there is no folder %q: make it first", flag, file, filepath.Dir(file))
 		}
 	}
-	if err := refuseEdited(absolute); err != nil {
-		return err
-	}
-	if res.Plan != nil {
+	if planned {
 		return build.Direct{}.Supports(*res.Plan)
 	}
 	return nil
@@ -87,6 +92,7 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 	if err != nil {
 		return err
 	}
+	image.Omitted = append(res.omitted, image.Omitted...)
 	res.Image = &Image{image, "direct", time.Since(start)}
 	if b.IIDFile != "" {
 		if err := writeFile(b.IIDFile, []byte(image.Digest)); err != nil {
