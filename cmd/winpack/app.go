@@ -43,6 +43,7 @@ func newApp(e env) *cli.App {
 		detectCommand(e),
 		dockerfileCommand(e),
 		buildCommand(e),
+		initCommand(e),
 		versionCommand(e),
 	}
 	for _, c := range commands {

@@ -95,14 +95,14 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 	image.Omitted = append(res.omitted, image.Omitted...)
 	res.Image = &Image{image, "direct", time.Since(start)}
 	if b.IIDFile != "" {
-		if err := writeFile(b.IIDFile, []byte(image.Digest)); err != nil {
+		if err := WriteFile(b.IIDFile, []byte(image.Digest)); err != nil {
 			return fmt.Errorf("writing --iidfile: %w", err)
 		}
 	}
 	if b.MetadataFile != "" {
 		data, err := res.Image.metadata()
 		if err == nil {
-			err = writeFile(b.MetadataFile, data)
+			err = WriteFile(b.MetadataFile, data)
 		}
 		if err != nil {
 			return fmt.Errorf("writing --metadata-file: %w", err)
@@ -181,8 +181,8 @@ func (i Image) durations() map[string]float64 {
 	return d
 }
 
-// writeFile writes a file whole or not at all.
-func writeFile(path string, data []byte) error {
+// WriteFile writes a file whole or not at all.
+func WriteFile(path string, data []byte) error {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
