@@ -5,7 +5,7 @@ import (
 	"cmp"
 	"io"
 	"maps"
-	"os"
+	"math/rand/v2"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -82,9 +82,7 @@ func TestDockerfileGivesTheImageOfBuildKit(t *testing.T) {
 			writeTree(t, dir, c.files)
 			tag := strings.ReplaceAll(c.name, "/", "-")
 			theirs, ours := s.host+"/team/file:buildkit-"+tag, s.host+"/team/file:direct-"+tag
-			out, failed := daemon.Command(t.Context(), "build", "--frontend", "dockerfile.v0", "--opt", "platform=windows("+version+")/amd64",
-				"--local", "context="+dir, "--local", "dockerfile="+dir,
-				"--output", "type=image,name="+theirs+",push=true,registry.insecure=true").CombinedOutput()
+			out, failed := buildByHand(t, daemon, dir, version, theirs)
 			_, stderr, code := winpack(t, dir, append([]string{"build", "-f", "Dockerfile", "--push", "-t", ours}, s.flags()...)...)
 			how, _, _ := strings.Cut(c.differs, ":")
 			switch {
@@ -110,6 +108,15 @@ func TestDockerfileGivesTheImageOfBuildKit(t *testing.T) {
 			compare(t, "configuration", how == "config", wantConfig, gotConfig, own, c.want)
 		})
 	}
+}
+
+// buildByHand builds the Dockerfile of a folder with BuildKit, and pushes the image.
+func buildByHand(t *testing.T, daemon buildkit.Daemon, dir, osVersion, ref string) (output string, err error) {
+	t.Helper()
+	out, err := daemon.Command(t.Context(), "build", "--frontend", "dockerfile.v0", "--opt", "platform=windows("+osVersion+")/amd64",
+		"--local", "context="+dir, "--local", "dockerfile="+dir,
+		"--output", "type=image,name="+ref+",push=true,registry.insecure=true").CombinedOutput()
+	return string(out), err
 }
 
 // compare wants both to be the same or, where they differ, got to be as explained.
@@ -193,13 +200,46 @@ func configOf(t *testing.T, img v1.Image) v1.Config {
 	return c
 }
 
-func TestDockerfileCasesAreComplete(t *testing.T) {
-	for _, c := range fileCases(t) {
-		if _, ok := c.files["Dockerfile"]; !ok {
-			t.Errorf("%s has no Dockerfile", c.name)
+// Whatever copies stand after each other, with whatever is ignored, the files are
+// those that BuildKit puts there.
+func TestRandomCopiesGiveTheImageOfBuildKit(t *testing.T) {
+	s := newSite(t)
+	daemon := buildkit.Start(t, s.host)
+	version := osVersions(t, "ltsc2022")[0]
+	base := s.base(t, "mcr.microsoft.com/windows/nanoserver:ltsc2022", version)
+	random := rand.New(rand.NewPCG(3, 4))
+	pick := func(list ...string) string { return list[random.IntN(len(list))] }
+	built := 0
+	for range 30 {
+		files := map[string]string{"a.txt": "a", "b.txt": "b", "d/a.txt": "da", "d/e/f.txt": "def", "d/e/a.txt": "dea", "e/f.txt": "ef", "e/g/h": "egh"}
+		text := "FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\n"
+		for range 1 + random.IntN(4) {
+			source := func() string {
+				return pick("a.txt", "b.txt", "d", "d/", "e", ".", "d/e", "*.txt", "d/*", "*", "*/*.txt", "?", "d/[ae]*", "./d/./e", "../a.txt", "/e/g", "[!d]*")
+			}
+			flags := pick("", "", "", "", "--exclude="+pick("*.txt", "e", "**/a.txt", "e/*")+" ", "--exclude=e --exclude=!e/f.txt ", "--parents ")
+			to := pick("/x", "/x/", "C:/x/y", "x", "x/", ".", "./", "/x/a.txt", "/x/e", "/x/e/", "/", "..", "/x/.", "y/../x", "/d", "C:/x//e/", `\\x\\e`)
+			text += pick("COPY "+flags+source()+" "+to, "COPY "+flags+source()+" "+source()+" "+to, "WORKDIR "+to, "COPY <<a.txt "+to+"\nhere\na.txt", "ADD "+source()+" "+to) + "\n"
+		}
+		files["Dockerfile"] = text
+		files[".dockerignore"] = pick("", "*.txt\n", "d\n", "**\n!d/e\n", "e/*\n!e/g\n", "*\n!*.txt\n!d\n") + pick("", "!d/a.txt\n", "b.txt\n")
+		dir := t.TempDir()
+		writeTree(t, dir, files)
+		theirs, ours := s.host+"/team/random:buildkit", s.host+"/team/random:direct"
+		out, failed := buildByHand(t, daemon, dir, version, theirs)
+		_, stderr, code := winpack(t, dir, append([]string{"build", "-f", "Dockerfile", "--push", "-t", ours}, s.flags()...)...)
+		if (failed == nil) != (code == exitDone) {
+			t.Errorf("%s\n%s\nwinpack ends with %d\n%s\nBuildKit with %v\n%s", text, files[".dockerignore"], code, stderr, failed, out)
+		}
+		if failed != nil || code != exitDone {
+			continue
+		}
+		built++
+		if diff := gocmp.Diff(added(t, image(t, theirs), base), added(t, image(t, ours), base)); diff != "" {
+			t.Errorf("%s\n%s\n(-BuildKit +winpack):\n%s", text, files[".dockerignore"], diff)
 		}
 	}
-	if _, err := os.Stat("testdata/file/copy.txtar"); err != nil {
-		t.Error(err)
+	if built < 10 {
+		t.Errorf("only %d of 30 are built by both: the others prove little", built)
 	}
 }

@@ -236,3 +236,62 @@ func TestFilesKeepsTheDockerfileOfThePlan(t *testing.T) {
 	}
 	s.in(t, dir, exitUsage, "shop", "--files", "more", "--base", "oci:base", "-o", "type=oci,dest=new.tar")
 }
+
+// Nothing outside the context gets into the image, whatever links say; a link inside
+// is followed.
+func TestDockerfileCopiesNothingFromOutsideTheContext(t *testing.T) {
+	s := newSite(t)
+	dir := t.TempDir()
+	writeTree(t, dir, map[string]string{"secret/key": "hunter2", "app/real/a.txt": "a", "app/Dockerfile": "x", "app/f": "f"})
+	for link, target := range map[string]string{"out": "../secret", "key": "../secret/key", "absolute": filepath.Join(dir, "secret"), "real/up": "../../secret/key", "inside": "real", "a": "real/a.txt", "real/back": "../f"} {
+		if err := os.Symlink(target, filepath.Join(dir, "app", link)); err != nil {
+			t.Skip("SKIPPED: this system makes no links: ", err)
+		}
+	}
+	base := s.base(t, "mcr.microsoft.com/windows/nanoserver:ltsc2022", osVersions(t, "ltsc2022")[0])
+	for instruction, want := range map[string][]string{
+		"COPY out C:/x/": nil, "COPY out/key C:/x/": nil, "COPY key C:/x/": nil, "COPY absolute C:/x/": nil, "COPY k* C:/x/": nil, "COPY out/* C:/x/": nil,
+		"ADD key C:/x/": nil, "COPY real C:/x/": nil, "COPY --parents out/key C:/x/": nil, "COPY . C:/x/": nil,
+		"COPY inside/a.txt a C:/x/":         {"x/a", "x/a.txt"},
+		"COPY --exclude=up inside C:/x/":    {"x/a.txt", "x/back"},
+		"COPY real/back C:/x/":              {"x/back"},
+		"COPY --exclude=?p real C:/x/":      {"x/a.txt", "x/back"},
+		"COPY --parents real/a.txt f C:/x/": {"x/f", "x/real/a.txt"},
+	} {
+		writeTree(t, dir, map[string]string{"Dockerfile": "FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\n" + instruction + "\n"})
+		code := exitDone
+		if want == nil {
+			code = exitFailed
+		}
+		ref := s.host + "/team/links:1"
+		stdout, stderr := s.in(t, dir, code, "-f", "Dockerfile", "app", "--push", "-t", ref)
+		if strings.Contains(stdout+stderr, "hunter2") {
+			t.Errorf("%s shows a file outside the context:\n%s%s", instruction, stdout, stderr)
+		}
+		if want == nil {
+			continue
+		}
+		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(addedFiles(t, image(t, ref), base)))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", instruction, diff)
+		}
+	}
+}
+
+// Written into the app's own folder, the Dockerfile gives the files of the plan and
+// its start script, and the folder's other files of winpack stay out.
+func TestDockerfileInTheAppIsBuilt(t *testing.T) {
+	s := newSite(t)
+	dir := writtenApp(t, "demo", "-o", "shop")
+	planned, ours := s.host+"/team/inside:planned", s.host+"/team/inside:file"
+	s.in(t, dir, exitDone, "shop", "--push", "-t", planned, "--os", "ltsc2022")
+	s.in(t, filepath.Join(dir, "shop"), exitDone, "-f", "Dockerfile", "--push", "-t", ours, "--os", "ltsc2022")
+	base := s.base(t, "mcr.microsoft.com/dotnet/framework/aspnet:4.8.1-windowsservercore-ltsc2022", osVersions(t, "ltsc2022")[0])
+	want, got := addedFiles(t, image(t, planned), base), addedFiles(t, image(t, ours), base)
+	if got["winpack/start.cmd"] == nil {
+		t.Error("the start script is not in the image")
+	}
+	delete(got, "winpack/start.cmd")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("files (-planned +file):\n%s", diff)
+	}
+}

@@ -257,8 +257,11 @@ func TestInterruptIsExit130(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	app := t.TempDir()
-	for _, args := range [][]string{{"detect", app}, {"dockerfile", app, "-o", filepath.Join(app, "out")}, {"build", app, "--dry-run"}} {
+	app, file := t.TempDir(), filepath.Join(t.TempDir(), "Dockerfile")
+	if err := os.WriteFile(file, []byte("FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\nCOPY . C:/app/\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"detect", app}, {"dockerfile", app, "-o", filepath.Join(app, "out")}, {"build", app, "--dry-run"}, {"build", app, "-f", file, "--dry-run"}, {"init", app}} {
 		if code := run(ctx, args, env{null, null, func(string) string { return "" }}); code != exitInterrupted {
 			t.Errorf("%s after an interrupt ends with %d", args[0], code)
 		}

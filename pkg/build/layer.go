@@ -190,14 +190,14 @@ func (t *tree) copy(s dockerfile.Step) error {
 			return fmt.Errorf("the plan copies from %q, which the builder was not given", s.Tree)
 		}
 	}
-	if len(s.Include) > 0 || len(s.Ignore) > 0 {
-		if other, err = s.Filtered(cmp.Or(other, t.app)); err != nil {
-			return err
-		}
-	}
 	name, mode, err := follow(cmp.Or(other, t.app), s.From)
 	if err != nil {
 		return err
+	}
+	if len(s.Include) > 0 || len(s.Ignore) > 0 {
+		if other, err = s.Filtered(cmp.Or(other, t.app), name); err != nil {
+			return err
+		}
 	}
 	p := part{dir: origin{fsys: other, name: name}}
 	switch {

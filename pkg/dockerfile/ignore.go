@@ -49,9 +49,10 @@ func filterFS(fsys fs.FS, below string, include, exclude []string) (fs.FS, error
 	return fsys, nil
 }
 
-// Filtered is what a copy step may copy of a file system.
-func (s Step) Filtered(fsys fs.FS) (fs.FS, error) {
-	return filterFS(fsys, s.From, s.Include, s.Ignore)
+// Filtered is what a copy step may copy of a file system, where folder is what
+// s.From leads to.
+func (s Step) Filtered(fsys fs.FS, folder string) (fs.FS, error) {
+	return filterFS(fsys, folder, s.Include, s.Ignore)
 }
 
 type ignoreFS struct {

@@ -312,7 +312,7 @@ func (e *evaluator) made(name string) (folder, known bool) {
 		if s.Kind != StepCopy || len(name) <= len(to)+1 || !strings.EqualFold(name[:len(to)+1], to+"/") {
 			continue
 		}
-		left, err := s.Filtered(e.opt.Context)
+		left, err := s.Filtered(e.opt.Context, s.From)
 		if err != nil {
 			continue // the builder says so
 		}
