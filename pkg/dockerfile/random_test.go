@@ -1,5 +1,7 @@
 package dockerfile
 
+//lint:file-ignore SA1019 images of Windows carry ArgsEscaped
+
 import (
 	"context"
 	"encoding/json"

@@ -119,8 +119,6 @@ func openDockerfile(ctx context.Context, job Job, path, app string) (d *Dockerfi
 		if info, err := os.Stat(d.ContextDir); err != nil || !info.IsDir() {
 			return nil, nil, fmt.Errorf("the record beside %q names the context %q, which is no folder: write the Dockerfile again with `winpack dockerfile`", d.Name, d.ContextDir)
 		}
-	}
-	if record != nil {
 		app = d.ContextDir
 	}
 	root, err := openFolder(app)
