@@ -1,7 +1,6 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -106,37 +105,11 @@ func (s site) base(t *testing.T, reference, osVersion string) v1.Image {
 // their path below Files/.
 func addedFiles(t *testing.T, img, base v1.Image) map[string][]byte {
 	t.Helper()
-	layers, err := img.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
-	below, err := base.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
 	files := map[string][]byte{}
-	for _, layer := range layers[len(below):] {
-		r, err := layer.Uncompressed()
-		if err != nil {
-			t.Fatal(err)
+	for name, data := range added(t, img, base) {
+		if !strings.HasSuffix(name, "/") {
+			files[name] = []byte(data)
 		}
-		for tr := tar.NewReader(r); ; {
-			h, err := tr.Next()
-			if err == io.EOF {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			if h.Typeflag != tar.TypeReg {
-				continue
-			}
-			data, err := io.ReadAll(tr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files[strings.TrimPrefix(h.Name, "Files/")] = data
-		}
-		r.Close()
 	}
 	return files
 }
