@@ -76,6 +76,9 @@ func TestBuildKitIsABuilderOfTheCommandLine(t *testing.T) {
 		if !strings.Contains(stderr, "builder: "+builder+": it was asked for") {
 			t.Errorf("the builder and why are not said:\n%s", stderr)
 		}
+		if strings.Contains(stderr, `note: BuildKit replaces the access list of C:\inetpub\wwwroot`) != (builder == "buildkit") {
+			t.Errorf("the access list that BuildKit replaces, with %s:\n%s", builder, stderr)
+		}
 		if strings.Contains(stderr, "COPY") != (builder == "buildkit") {
 			t.Errorf("BuildKit's progress with %s:\n%s", builder, stderr)
 		}

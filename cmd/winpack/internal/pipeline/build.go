@@ -131,9 +131,35 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 	if err != nil {
 		return err
 	}
+	if builder.name == BuilderBuildKit {
+		if err := job.noteBuildKit(*res.Plan); err != nil {
+			return err
+		}
+	}
 	req := job.request(*res.Plan)
 	req.App = app
 	return res.buildBy(ctx, job, builder, req)
+}
+
+// noteBuildKit says what an image of BuildKit has otherwise than one of direct.
+func (job Job) noteBuildKit(plan dockerfile.Plan) error {
+	text, err := plan.ForBase(0).ForBuilder()
+	if err != nil {
+		return err
+	}
+	parsed, err := dockerfile.Parse("Dockerfile", text)
+	if err != nil {
+		return err
+	}
+	folders, err := build.BaseFolders()
+	if err != nil {
+		return err
+	}
+	notes, err := parsed.CheckForBuildKit(nil, folders)
+	for _, n := range notes {
+		job.note("note: %s", n.Text)
+	}
+	return err
 }
 
 // buildBy has a builder do what is asked, and writes what the flags name.

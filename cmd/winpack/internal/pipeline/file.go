@@ -101,6 +101,11 @@ func (res *Result) buildDockerfile(ctx context.Context, job Job, path, app strin
 	}
 	if builder.name != BuilderDirect {
 		res.omitted = nil // the builder resolves the bases again
+		if builder.name == BuilderBuildKit {
+			if err := d.checkForBuildKit(job); err != nil {
+				return err
+			}
+		}
 		req := job.request(dockerfile.Plan{Name: appName(d.ContextDir), Bases: d.Bases})
 		req.App, req.File = d.Context, d.forBuilder(unsupported)
 		return res.buildBy(ctx, job, builder, req)
@@ -109,6 +114,19 @@ func (res *Result) buildDockerfile(ctx context.Context, job Job, path, app strin
 	req := job.request(plan)
 	req.App = d.Context
 	return res.buildBy(ctx, job, builder, req)
+}
+
+// checkForBuildKit says what BuildKit would get wrong without a word.
+func (d *Dockerfile) checkForBuildKit(job Job) error {
+	folders, err := build.BaseFolders()
+	if err != nil {
+		return err
+	}
+	notes, err := d.Parsed.CheckForBuildKit(d.Arguments(d.Bases[0]), folders)
+	for _, n := range notes {
+		job.note("%s:%d: note: %s", d.Name, n.Line, n.Text)
+	}
+	return err
 }
 
 // forBuilder is the Dockerfile as BuildKit or an engine builds it. unsupported is
