@@ -43,6 +43,7 @@ func newApp(e env) *cli.App {
 		detectCommand(e),
 		dockerfileCommand(e),
 		buildCommand(e),
+		batchCommand(e),
 		kubeCommand(e),
 		runCommand(e),
 		imagesCommand(e),

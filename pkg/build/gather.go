@@ -45,7 +45,7 @@ func buildEach(ctx context.Context, reg Registry, req Request, builder string, b
 		return Image{}, err
 	}
 	at := time.Now()
-	if j.sources, j.omitted, err = resolve(ctx, reg, j.wire, bases, req.Optional); err != nil {
+	if j.sources, j.omitted, err = resolve(bases, req.Optional, func(b dockerfile.Base) (source, error) { return j.base(ctx, b) }); err != nil {
 		return Image{}, err
 	}
 	at = j.phase("resolve", at)

@@ -28,6 +28,7 @@ type source struct {
 	ref      name.Reference // where it was pulled from; nil for a local layout
 	config   *v1.ConfigFile
 	manifest *v1.Manifest
+	shared   *lookup // where other builds use it too
 }
 
 // Resolve finds the one image that each base means now and returns the bases with
@@ -44,7 +45,7 @@ func Resolve(ctx context.Context, reg Registry, bases []dockerfile.Base, optiona
 func ResolveImages(ctx context.Context, reg Registry, bases []dockerfile.Base, optional bool) ([]dockerfile.Base, []dockerfile.ImageConfig, []dockerfile.Omitted, error) {
 	w := newWire(reg.Transport)
 	defer w.close()
-	sources, omitted, err := resolve(ctx, reg, w, bases, optional)
+	sources, omitted, err := resolve(bases, optional, func(b dockerfile.Base) (source, error) { return resolveOne(ctx, reg, w, b) })
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -70,16 +71,17 @@ type UnpublishedError struct {
 func (e *UnpublishedError) Error() string { return e.Err.Error() }
 func (e *UnpublishedError) Unwrap() error { return e.Err }
 
-// resolve finds the image of each base. Of optional ones those that are not
+// resolve finds the image of each base by one. Of optional ones those that are not
 // published are left out, as long as one is.
-func resolve(ctx context.Context, reg Registry, w *wire, bases []dockerfile.Base, optional bool) ([]source, []dockerfile.Omitted, error) {
+func resolve(bases []dockerfile.Base, optional bool, one func(dockerfile.Base) (source, error)) ([]source, []dockerfile.Omitted, error) {
 	found, errs := make([]source, len(bases)), make([]error, len(bases))
 	// The images go on to use ctx when their layers are read: it is not the group's.
 	var g errgroup.Group
 	g.SetLimit(4)
 	for i, b := range bases {
 		g.Go(func() error {
-			found[i], errs[i] = resolveOne(ctx, reg, w, b)
+			defer caught(&errs[i])
+			found[i], errs[i] = one(b)
 			return nil
 		})
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/winpack/winpack/pkg/build"
+	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -21,6 +22,7 @@ import (
 type Build struct {
 	Builders
 	References   []string
+	Refer        func(kind detect.Kind) (string, error) // gives the reference where it is not known before; nil otherwise
 	Push         bool
 	Outputs      []build.Output
 	File         string   // -f: the Dockerfile to build; empty: the app is planned
@@ -268,13 +270,13 @@ func (i Image) metadata() ([]byte, error) {
 		descriptor{i.MediaType, i.Digest, i.Size},
 		i.Digest,
 		strings.Join(i.References, ","),
-		winpack{i.Builder, i.Releases, i.Omitted, i.BytesRead, i.BytesWritten, i.Unchanged, i.durations()},
+		winpack{i.Builder, i.Releases, i.Omitted, i.BytesRead, i.BytesWritten, i.Unchanged, i.Seconds()},
 	}, "", "  ")
 	return append(data, '\n'), err
 }
 
-// durations are those of the build and of its phases, in seconds.
-func (i Image) durations() map[string]float64 {
+// Seconds are the durations of the build and of its phases, in seconds.
+func (i Image) Seconds() map[string]float64 {
 	d := map[string]float64{"build": i.Took.Seconds()}
 	for phase, took := range i.Phases {
 		d[phase] = took.Seconds()

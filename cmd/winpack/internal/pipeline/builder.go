@@ -41,7 +41,7 @@ type chosen struct {
 }
 
 func (job Job) direct() build.Builder {
-	return build.Direct{Registry: job.registry(), Engine: job.docker()}
+	return build.Direct{Registry: job.registry(), Session: job.Session, Engine: job.docker()}
 }
 
 func (job Job) buildKit() build.BuildKit {

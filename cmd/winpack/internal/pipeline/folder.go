@@ -62,6 +62,12 @@ func readError(dir string, err error) error {
 	return fmt.Errorf("reading APP %q: %w%s", dir, err, cure)
 }
 
+// AppName is the name of the app in a folder.
+func AppName(dir string) (string, error) {
+	absolute, err := filepath.Abs(dir)
+	return appName(absolute), err
+}
+
 // appName makes the app's name out of the folder's: what a file, an image and a
 // label may be called. Other characters become "-".
 func appName(dir string) string {

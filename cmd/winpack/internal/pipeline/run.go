@@ -3,10 +3,12 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/pkg/build"
 	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
@@ -33,10 +35,12 @@ type Job struct {
 	Found func(report.Report)
 
 	Write *Write // write the Dockerfile
-	Build *Build // build the image
+	Build *Build // build the image, after it is written
 	// NeedPlan asks for a plan alone: an app that gives none is an error, as it is
 	// where something is written or built.
 	NeedPlan bool
+	// Session is what this build shares with those of other jobs; nil for none.
+	Session *build.Session
 }
 
 // Accept is a rule whose findings the user takes upon himself.
@@ -55,8 +59,12 @@ type Result struct {
 
 // Run takes one app from start to finish. It never panics on what an app holds,
 // and where it fails the Result has what was found until then.
-func Run(ctx context.Context, job Job) Result {
-	var res Result
+func Run(ctx context.Context, job Job) (res Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			res.Err = fmt.Errorf("internal error: %v; please report it", p)
+		}
+	}()
 	res.Err = res.run(ctx, job)
 	return res
 }
@@ -130,7 +138,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if job.Found != nil {
 		job.Found(*res.Report)
 	}
-	if job.Build != nil {
+	if job.Build != nil && job.Write == nil {
 		if err := res.checkBuild(job, edited.path == ""); err != nil {
 			return err
 		}
@@ -143,27 +151,35 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if err := res.verdict(planErr, job); err != nil {
 		return err
 	}
-	switch {
-	case job.Write != nil:
+	if job.Write != nil && planErr == nil {
 		if err := res.write(ctx, job, absolute, app, left, found); err != nil {
 			return err
 		}
-		return res.failOn(job.FailOn)
-	case job.Build != nil:
-		if err := res.failOn(job.FailOn); err != nil {
+	}
+	if err := res.failOn(job.FailOn); err != nil || job.Build == nil {
+		return err
+	}
+	if job.Write != nil { // written even where this builder can't do it
+		if err := res.checkBuild(job, edited.path == ""); err != nil {
 			return err
 		}
-		if edited.path != "" {
-			return res.buildEdited(ctx, job, edited)
-		}
-		if job.Build.Files != "" {
-			if err := res.keepFiles(ctx, job, absolute, app, left, found); err != nil {
-				return err
-			}
-		}
-		return res.build(ctx, job, app)
 	}
-	return res.failOn(job.FailOn)
+	if b := job.Build; b.Refer != nil {
+		ref, err := b.Refer(res.Report.App.Kind)
+		if err != nil {
+			return err
+		}
+		b.References = []string{ref}
+	}
+	if edited.path != "" {
+		return res.buildEdited(ctx, job, edited)
+	}
+	if job.Build.Files != "" {
+		if err := res.keepFiles(ctx, job, absolute, app, left, found); err != nil {
+			return err
+		}
+	}
+	return res.build(ctx, job, app)
 }
 
 // report joins what was found and planned.
@@ -238,7 +254,7 @@ func (res *Result) verdict(planErr error, job Job) error {
 		unknown *dockerfile.UnknownKindError
 		noImage *dockerfile.NoImageError
 	)
-	detectOnly := job.Write == nil && job.Build == nil && !job.NeedPlan
+	detectOnly := (job.Write == nil || job.Write.Optional) && job.Build == nil && !job.NeedPlan
 	switch {
 	case planErr == nil, errors.As(planErr, &blocked):
 	case detectOnly && errors.As(planErr, &unknown):

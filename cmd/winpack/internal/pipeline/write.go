@@ -23,6 +23,9 @@ type Write struct {
 	Check  bool   // only compare with what is on disk
 	Force  bool   // overwrite what was edited by hand
 	Pin    bool   // name base images by digest too, which asks their registry
+	// Optional says that an app that is not recognised, or has no base image, is no
+	// error: there is nothing to write for it then.
+	Optional bool
 }
 
 // Written is what was rendered, and written or compared.
