@@ -51,6 +51,7 @@ func newApp(e env) *cli.App {
 		doctorCommand(e),
 		completionCommand(e),
 		reportCommand(e),
+		initCommand(e),
 		versionCommand(e),
 		completeCommand(e),
 	}

@@ -123,7 +123,9 @@ func (g *gatherer) context(ctx context.Context, i int) (*sent, map[string]string
 		for key, value := range f.Args {
 			attrs["build-arg:"+key] = value
 		}
-		attrs["build-arg:BASE"] = g.pinned(i)
+		if len(f.Images) == 0 {
+			attrs["build-arg:"+dockerfile.BaseArg] = g.pinned(i)
+		}
 		for _, image := range f.Images {
 			attrs["context:"+image] = "docker-image://" + g.pinned(i)
 		}

@@ -37,23 +37,39 @@ type source struct {
 // taken. Of optional bases those that are not published are left out, as long as
 // one is. No layer is read.
 func Resolve(ctx context.Context, reg Registry, bases []dockerfile.Base, optional bool) ([]dockerfile.Base, []dockerfile.Omitted, error) {
+	out, _, omitted, err := ResolveImages(ctx, reg, bases, optional)
+	return out, omitted, err
+}
+
+// ResolveImages is Resolve, and gives the configuration of each image too.
+func ResolveImages(ctx context.Context, reg Registry, bases []dockerfile.Base, optional bool) ([]dockerfile.Base, []dockerfile.ImageConfig, []dockerfile.Omitted, error) {
 	w := newWire(reg.Transport)
 	defer w.close()
 	sources, omitted, err := resolve(bases, optional, func(b dockerfile.Base) (source, error) { return resolveOne(ctx, reg, w, b) })
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	out := make([]dockerfile.Base, len(sources))
+	out, images := make([]dockerfile.Base, len(sources)), make([]dockerfile.ImageConfig, len(sources))
 	for i, s := range sources {
 		out[i] = s.Base
+		c := s.config.Config
+		images[i] = dockerfile.ImageConfig{
+			Env: c.Env, WorkingDir: c.WorkingDir, User: c.User, Shell: c.Shell,
+			Entrypoint: c.Entrypoint, Cmd: c.Cmd, ArgsEscaped: c.ArgsEscaped,
+		}
 	}
-	return out, omitted, nil
+	return out, images, omitted, nil
 }
 
-// unpublished is a base that a registry lacks for a release.
-type unpublished struct{ error }
+// UnpublishedError is a base that a registry lacks for a release.
+type UnpublishedError struct {
+	Err error
+	// Releases says that the registry has the image, for other releases.
+	Releases bool
+}
 
-func (e *unpublished) Unwrap() error { return e.error }
+func (e *UnpublishedError) Error() string { return e.Err.Error() }
+func (e *UnpublishedError) Unwrap() error { return e.Err }
 
 // resolve finds the image of each base by one. Of optional ones those that are not
 // published are left out, as long as one is.
@@ -76,7 +92,7 @@ func resolve(bases []dockerfile.Base, optional bool, one func(dockerfile.Base) (
 		switch {
 		case err == nil:
 			out = append(out, found[i])
-		case optional && errors.As(err, new(*unpublished)):
+		case optional && errors.As(err, new(*UnpublishedError)):
 			omitted = append(omitted, dockerfile.Omitted{OS: bases[i].OS, Why: err.Error()})
 		default:
 			return nil, nil, err
@@ -126,7 +142,7 @@ func resolveOne(ctx context.Context, reg Registry, w *wire, b dockerfile.Base) (
 			err = registryError("pulling", shown, ref.Context().RegistryStr(), err)
 			if reg := (*RegistryError)(nil); errors.As(err, &reg) && reg.Status == http.StatusNotFound {
 				reg.Mirrored = shown != b.Reference
-				err = &unpublished{err}
+				err = &UnpublishedError{Err: err}
 			}
 			return source{}, err
 		}
@@ -252,7 +268,7 @@ func choose(ctx context.Context, b dockerfile.Base, candidates []candidate) (sou
 		}
 		slices.Sort(seen)
 		_, err := fail("it has no windows/%s image of build %s, only %s; choose another --os or --base", architecture, b.OSVersion, strings.Join(slices.Compact(seen), ", "))
-		return source{}, &unpublished{err}
+		return source{}, &UnpublishedError{Err: err, Releases: true}
 	}
 	digest, err := best.image.Digest()
 	if err != nil {

@@ -53,6 +53,8 @@ type Result struct {
 	Written *Written
 	Image   *Image
 	Err     error
+
+	omitted []dockerfile.Omitted // before the builder was asked
 }
 
 // Run takes one app from start to finish. It never panics on what an app holds,
@@ -68,6 +70,9 @@ func Run(ctx context.Context, job Job) (res Result) {
 }
 
 func (res *Result) run(ctx context.Context, job Job) error {
+	if job.Build != nil && job.Build.File != "" {
+		return res.runFile(ctx, job)
+	}
 	absolute, err := filepath.Abs(job.App)
 	if err != nil {
 		return Usagef("APP %q: %w", job.App, err)
@@ -103,12 +108,24 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if err != nil {
 		return readError(job.App, err)
 	}
+	edited := editedFile{}
+	if job.Build != nil {
+		if edited, err = findEdited(absolute, job.OS); err != nil {
+			return err
+		}
+		if edited.path != "" && job.Build.Files != "" {
+			return Usagef("--files keeps what winpack writes, and %q was edited by hand and is what is built: leave --files out, or remove that file", Shown(edited.path))
+		}
+	}
 	plan, planErr := makePlan(found, job)
+	blocked := (*dockerfile.BlockedError)(nil)
+	if edited.path != "" && !errors.As(planErr, &blocked) {
+		planErr = nil // the plan is not what is built
+	}
 	if isUsage(planErr) {
 		return planErr
 	}
 	why := ""
-	blocked := (*dockerfile.BlockedError)(nil)
 	switch {
 	case planErr == nil:
 		res.Plan = &plan
@@ -122,7 +139,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		job.Found(*res.Report)
 	}
 	if job.Build != nil && job.Write == nil {
-		if err := res.checkBuild(job, absolute); err != nil {
+		if err := res.checkBuild(job, edited.path == ""); err != nil {
 			return err
 		}
 	}
@@ -143,7 +160,22 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		return err
 	}
 	if job.Write != nil { // written even where this builder can't do it
-		if err := res.checkBuild(job, absolute); err != nil {
+		if err := res.checkBuild(job, edited.path == ""); err != nil {
+			return err
+		}
+	}
+	if b := job.Build; b.Refer != nil {
+		ref, err := b.Refer(res.Report.App.Kind)
+		if err != nil {
+			return err
+		}
+		b.References = []string{ref}
+	}
+	if edited.path != "" {
+		return res.buildEdited(ctx, job, edited)
+	}
+	if job.Build.Files != "" {
+		if err := res.keepFiles(ctx, job, absolute, app, left, found); err != nil {
 			return err
 		}
 	}
@@ -153,14 +185,19 @@ func (res *Result) run(ctx context.Context, job Job) error {
 // report joins what was found and planned.
 func (res *Result) report(job Job, found detect.Report, plan dockerfile.Plan, why string) {
 	joined := report.New(found, plan, why)
-	for i, f := range joined.Findings {
+	job.accept(&joined)
+	res.Report = &joined
+}
+
+// accept marks the findings that the user takes upon himself.
+func (job Job) accept(r *report.Report) {
+	for i, f := range r.Findings {
 		for _, a := range job.Accept {
 			if a.Rule == f.Rule {
-				joined.Findings[i].Accepted = a.Reason
+				r.Findings[i].Accepted = a.Reason
 			}
 		}
 	}
-	res.Report = &joined
 }
 
 // catalog is winpack's own, with the user's rows.

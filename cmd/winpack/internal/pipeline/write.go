@@ -145,21 +145,6 @@ func ownState(dir, absolute string) (dockerfile.State, error) {
 	return state, nil
 }
 
-// refuseEdited ends a build that would pass over a file that somebody edited.
-func refuseEdited(absolute string) error {
-	dir := defaultDir(absolute)
-	state, err := ownState(dir, absolute)
-	if err != nil {
-		return err
-	}
-	edited := slices.Concat(state.Edited, state.Added)
-	if len(edited) == 0 {
-		return nil
-	}
-	slices.Sort(edited)
-	return &EditedError{dir, slices.Compact(edited)}
-}
-
 // refuseOverwrite names what somebody edited where there is no plan to compare
 // it with: of several exit codes, that of an edited file comes before that of a
 // blocked app.
