@@ -151,7 +151,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if err := res.verdict(planErr, job); err != nil {
 		return err
 	}
-	if job.Write != nil && planErr == nil {
+	if job.Write != nil && planErr == nil && edited.path == "" { // else nothing was planned
 		if err := res.write(ctx, job, absolute, app, left, found); err != nil {
 			return err
 		}

@@ -111,6 +111,13 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 	return nil
 }
 
+// DefaultDir is where the Dockerfile of the app in a folder goes: <name>.winpack
+// beside it.
+func DefaultDir(app string) (string, error) {
+	absolute, err := filepath.Abs(app)
+	return defaultDir(absolute), err
+}
+
 // defaultDir is where the Dockerfile of an app goes: <name>.winpack beside it.
 func defaultDir(absolute string) string {
 	return filepath.Join(filepath.Dir(absolute), appName(absolute)+".winpack")
