@@ -119,8 +119,8 @@ func (e *RegistryError) Error() string {
 	switch {
 	case e.Status == http.StatusNotFound && e.Mirrored:
 		return what + "the mirror has no such image; copy it there, or leave --mirror out"
-	case e.Status == http.StatusNotFound && e.Doing != "pulling" && e.Doing != "reading":
-		return what + "the registry has no such repository; make it there first, or check the name"
+	case e.Status == http.StatusNotFound && !strings.HasPrefix(e.Doing, "pulling") && !strings.HasPrefix(e.Doing, "reading"):
+		return what + "the registry answers 404, which says that it has no such repository: check the name, or create the repository or its project first"
 	case e.Status == http.StatusNotFound:
 		return what + "the registry has no such image; check the name and the tag"
 	case e.Status == http.StatusTooManyRequests:
@@ -159,6 +159,9 @@ func refusal(e *transport.Error) string {
 
 var helperName = regexp.MustCompile(`docker-credential-[\w.-]+`)
 
+// plainHTTP is what net/http says of a server that takes no TLS.
+const plainHTTP = "server gave HTTP response to HTTPS client"
+
 // wayProblem says what is wrong with the way to a registry, and what to do.
 func wayProblem(host string, err error) string {
 	var unknown x509.UnknownAuthorityError
@@ -175,7 +178,7 @@ func wayProblem(host string, err error) string {
 		return fmt.Sprintf("docker's config.json names the credential helper %s, which is not in PATH: install it, or take it out of credsStore and credHelpers", helperName.FindString(text))
 	case helperName.MatchString(text):
 		return fmt.Sprintf("the credential helper %s fails: try `%s list`, or `docker login %s` again (%s)", helperName.FindString(text), helperName.FindString(text), host, text)
-	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
+	case strings.Contains(text, plainHTTP):
 		return fmt.Sprintf("%s speaks plain http: allow that with --insecure-registry %s", host, host)
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("the certificate of %s is signed by nobody whom this machine trusts: add its CA to the system's certificates, or name the file in SSL_CERT_FILE", host)
@@ -219,6 +222,22 @@ func registryError(doing, name, host string, err error) error {
 	return &RegistryError{Doing: doing, Name: name, Status: status, Err: err, Host: host}
 }
 
+// Temporary says whether a build failed by what may be over a little later: a
+// registry that is busy or fails, or the way to it.
+func Temporary(err error) bool {
+	var reg *RegistryError
+	if !errors.As(err, &reg) {
+		return false
+	}
+	switch {
+	case reg.Status != 0:
+		return busy(reg.Status)
+	case errors.Is(reg.Err, syscall.ECONNREFUSED), errors.As(reg.Err, new(*net.DNSError)):
+		return true
+	}
+	return worthRetrying(reg.Err)
+}
+
 // worthRetrying tells faults of the way from those of the request.
 func worthRetrying(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, new(*gaveUpError)) {
@@ -236,4 +255,12 @@ func worthRetrying(err error) bool {
 	}
 	var nerr net.Error
 	return errors.As(err, &nerr) && nerr.Timeout()
+}
+
+// caught makes an error of a panic: that of one build must not end the process,
+// which may run others.
+func caught(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("internal error: %v", p)
+	}
 }

@@ -27,10 +27,10 @@ import (
 // broke off may be written again. Until commit nothing names what was written, and
 // abort takes it away, as far as that goes.
 type layoutWriter interface {
-	// former is the index of the layout that is added to, empty for a new one.
-	former() v1.IndexManifest
 	blob(desc v1.Descriptor, open func() (io.ReadCloser, error)) error
 	text(name string, data []byte) error
+	// index names an image, under each of the names.
+	index(image v1.Descriptor, names []map[string]string) error
 	// commit returns how a blob can be read again, nil where it can't.
 	commit() (read func(v1.Hash) (io.ReadCloser, error), err error)
 	abort()
@@ -86,15 +86,17 @@ func copyBlob(w io.Writer, sum *check, open func() (io.ReadCloser, error)) error
 // the folder may be a mount point or the one that the user is in.
 type folderWriter struct {
 	dir   string
-	index v1.IndexManifest
+	old   v1.IndexManifest
 	lock  *flock.Flock
-	made  []string // in the order of making
+	made  []string        // in the order of making
+	blobs map[string]bool // paths of those that the image has
+	alone bool            // the layout has no other image
 }
 
 const indexName = "index.json"
 
 func newFolderWriter(ctx context.Context, dir string) (_ *folderWriter, err error) {
-	w := &folderWriter{dir: filepath.Clean(dir)}
+	w := &folderWriter{dir: filepath.Clean(dir), blobs: map[string]bool{}}
 	defer func() {
 		if err != nil {
 			w.abort()
@@ -106,7 +108,7 @@ func newFolderWriter(ctx context.Context, dir string) (_ *folderWriter, err erro
 	if err := w.acquire(ctx); err != nil {
 		return nil, err
 	}
-	w.index, err = readIndex(w.dir)
+	w.old, err = readIndex(w.dir)
 	return w, err
 }
 
@@ -171,10 +173,9 @@ func (w *folderWriter) path(name string) string {
 	return filepath.Join(w.dir, filepath.FromSlash(name))
 }
 
-func (w *folderWriter) former() v1.IndexManifest { return w.index }
-
 func (w *folderWriter) blob(desc v1.Descriptor, open func() (io.ReadCloser, error)) error {
 	path := w.path(blobName(desc.Digest))
+	w.blobs[path] = true
 	if info, err := os.Stat(path); err == nil && info.Size() == desc.Size {
 		there := func() (io.ReadCloser, error) { return os.Open(path) }
 		if copyBlob(io.Discard, newCheck(desc), there) == nil {
@@ -194,6 +195,16 @@ func (w *folderWriter) text(name string, data []byte) error {
 		_, err := f.Write(data)
 		return err
 	})
+}
+
+func (w *folderWriter) index(image v1.Descriptor, names []map[string]string) error {
+	index := named(w.old, image, names)
+	w.alone = len(index.Manifests) == max(len(names), 1)
+	data, err := json.Marshal(index)
+	if err != nil {
+		return err
+	}
+	return w.text(indexName, data)
 }
 
 func (w *folderWriter) file(path string, write func(io.Writer) error) error {
@@ -218,7 +229,17 @@ func (w *folderWriter) file(path string, write func(io.Writer) error) error {
 	return nil
 }
 
+// commit leaves nothing of an image that was there alone and is replaced.
 func (w *folderWriter) commit() (func(v1.Hash) (io.ReadCloser, error), error) {
+	if w.alone {
+		dir := w.path("blobs/sha256")
+		all, _ := os.ReadDir(dir)
+		for _, e := range all {
+			if path := filepath.Join(dir, e.Name()); !w.blobs[path] {
+				os.Remove(path)
+			}
+		}
+	}
 	w.unlock()
 	return func(h v1.Hash) (io.ReadCloser, error) { return os.Open(w.path(blobName(h))) }, nil
 }
@@ -272,8 +293,6 @@ func (w *tarWriter) Write(p []byte) (int, error) {
 	return n, pathCause(err)
 }
 
-func (w *tarWriter) former() v1.IndexManifest { return v1.IndexManifest{} }
-
 func (w *tarWriter) header(name string, size int64) error {
 	for i, c := range name {
 		if dir := name[:i] + "/"; c == '/' && !w.dirs[dir] {
@@ -303,6 +322,14 @@ func (w *tarWriter) text(name string, data []byte) error {
 	}
 	_, err := w.tw.Write(data)
 	return err
+}
+
+func (w *tarWriter) index(image v1.Descriptor, names []map[string]string) error {
+	data, err := json.Marshal(named(v1.IndexManifest{}, image, names))
+	if err != nil {
+		return err
+	}
+	return w.text(indexName, data)
 }
 
 func (w *tarWriter) commit() (func(v1.Hash) (io.ReadCloser, error), error) {
@@ -337,7 +364,7 @@ func (w *tarWriter) abort() { w.out.abort() }
 // named adds an image to the index of a layout: under each of its names, in place of
 // what had that name, or without one, in place of what had none (buildx,
 // client/ociindex).
-func named(index v1.IndexManifest, image v1.Descriptor, names []map[string]string) ([]byte, error) {
+func named(index v1.IndexManifest, image v1.Descriptor, names []map[string]string) v1.IndexManifest {
 	index.SchemaVersion, index.MediaType = 2, cmp.Or(index.MediaType, types.OCIImageIndex)
 	if len(names) == 0 {
 		names = []map[string]string{nil}
@@ -350,5 +377,5 @@ func named(index v1.IndexManifest, image v1.Descriptor, names []map[string]strin
 		d.Annotations = annotations
 		index.Manifests = append(slices.DeleteFunc(slices.Clone(index.Manifests), same), d)
 	}
-	return json.Marshal(index)
+	return index
 }

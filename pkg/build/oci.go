@@ -308,11 +308,7 @@ func (j *job) writeLayout(ctx context.Context, w layoutWriter, done finished, co
 	for _, ref := range j.refs {
 		names = append(names, map[string]string{annotationRefName: ref.Identifier(), annotationImageName: shownName(ref)})
 	}
-	index, err := named(w.former(), done.top.desc, names)
-	if err != nil {
-		return err
-	}
-	return w.text(indexName, index)
+	return w.index(done.top.desc, names)
 }
 
 func writeFile(name string, r io.Reader) error {

@@ -214,7 +214,7 @@ func (s *shelf) add(name string, it item, x extra) error {
 	switch {
 	case x.place != nil && !old.folder && len(x.place.below) == 0 && len(x.place.parts) == 0:
 		was.place = x.place // a grant on a file
-	case old.folder != it.folder || it.part != noPart && s.parts[it.part].content != nil:
+	case old.folder != it.folder || it.part != noPart && s.parts[it.part].own:
 		return &doubledError{s.name(*old)}
 	case it.folder:
 		was.parts = slices.Concat(s.below(*old), over.below(it))

@@ -23,6 +23,9 @@ type Write struct {
 	Check  bool   // only compare with what is on disk
 	Force  bool   // overwrite what was edited by hand
 	Pin    bool   // name base images by digest too, which asks their registry
+	// Optional says that an app that is not recognised, or has no base image, is no
+	// error: there is nothing to write for it then.
+	Optional bool
 }
 
 // Written is what was rendered, and written or compared.
@@ -113,6 +116,13 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 	return nil
 }
 
+// DefaultDir is where the Dockerfile of the app in a folder goes: <name>.winpack
+// beside it.
+func DefaultDir(app string) (string, error) {
+	absolute, err := filepath.Abs(app)
+	return defaultDir(absolute), err
+}
+
 // defaultDir is where the Dockerfile of an app goes: <name>.winpack beside it.
 func defaultDir(absolute string) string {
 	return filepath.Join(filepath.Dir(absolute), appName(absolute)+".winpack")
@@ -145,21 +155,6 @@ func ownState(dir, absolute string) (dockerfile.State, error) {
 		return dockerfile.State{}, nil
 	}
 	return state, nil
-}
-
-// refuseEdited ends a build that would pass over a file that somebody edited.
-func refuseEdited(absolute string) error {
-	dir := defaultDir(absolute)
-	state, err := ownState(dir, absolute)
-	if err != nil {
-		return err
-	}
-	edited := slices.Concat(state.Edited, state.Added)
-	if len(edited) == 0 {
-		return nil
-	}
-	slices.Sort(edited)
-	return &EditedError{dir, slices.Compact(edited)}
 }
 
 // refuseOverwrite names what somebody edited where there is no plan to compare
