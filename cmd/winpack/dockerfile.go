@@ -57,6 +57,9 @@ by hand is never overwritten without --force; text between the edit markers is y
 			}
 			job.Found = func(r report.Report) { printFindings(e, c, r) }
 			res := pipeline.Run(c.Context, job)
+			if res.Written != nil {
+				printOmitted(e, c, res, res.Written.Omitted)
+			}
 			if err := printWritten(e.stdout, format, c.Bool("quiet"), job.Write, res); err != nil {
 				return err
 			}

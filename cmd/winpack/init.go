@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/pkg/build"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -127,7 +129,7 @@ func writeNew(path string, data []byte, force bool) error {
 		}
 		holder.Close()
 	}
-	if err := pipeline.WriteFile(path, data); err != nil {
+	if err := build.WriteFile(context.Background(), path, data); err != nil {
 		if !force {
 			os.Remove(path)
 		}

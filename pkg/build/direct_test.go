@@ -79,7 +79,7 @@ func direct(host string) Direct {
 
 func request(host string) Request {
 	return Request{
-		Plan: shopPlan("ltsc2022", "ltsc2025"), App: shopFiles(), References: []string{host + "/team/shop:1"}, Push: true, Version: "v1",
+		Plan: shopPlan("ltsc2022", "ltsc2025"), App: shopFiles(), References: []string{host + "/team/shop:1"}, Push: true,
 	}
 }
 

@@ -194,7 +194,7 @@ func openDockerfile(ctx context.Context, job Job, path, app string) (d *Dockerfi
 	if tree.topConn, err = top.SyscallConn(); err != nil {
 		return nil, nil, readError(d.ContextDir, err)
 	}
-	if tree.outputs, err = job.Build.outputsIn(resolve(d.ContextDir)); err != nil {
+	if tree.own, err = job.ownIn(resolve(d.ContextDir)); err != nil {
 		return nil, nil, err
 	}
 	if err := d.ignore(ctxFS{ctx, tree}); err != nil {
