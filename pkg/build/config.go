@@ -109,11 +109,6 @@ func configure(s source, req Request, app *blob, created time.Time) *v1.ConfigFi
 	return cfg
 }
 
-// createdBy is what history says of the app's layer. It names the form that the layer
-// is written in and not the program's version: as long as the form stays, another
-// version makes the same image.
-func createdBy() string { return fmt.Sprintf("winpack, layer format %d", winlayer.Format) }
-
 // whole takes over a configuration that is the image's own.
 func whole(cfg *v1.ConfigFile, own dockerfile.Config) {
 	c := &cfg.Config
@@ -136,6 +131,11 @@ func whole(cfg *v1.ConfigFile, own dockerfile.Config) {
 		c.Volumes[v] = struct{}{}
 	}
 }
+
+// createdBy is what history says of the app's layer. It names the form that the layer
+// is written in and not the program's version: as long as the form stays, another
+// version makes the same image.
+func createdBy() string { return fmt.Sprintf("winpack, layer format %d", winlayer.Format) }
 
 // fullHistory is a history with an entry for each layer: a base without one, or
 // with too few, gets them in front.
@@ -245,16 +245,6 @@ func assemble(sources []source, req Request, app *blob, created time.Time) (fini
 	return out, err
 }
 
-// CheckAnnotations says whether annotations can be written to an image of so many
-// releases: nil, or why not.
-func CheckAnnotations(annotations map[string]string, releases int) error {
-	notes, err := splitAnnotations(annotations)
-	if err == nil && len(notes["index"]) > 0 && releases == 1 {
-		return errors.New("an annotation of the index needs more than one release: the image of one has no index")
-	}
-	return err
-}
-
 // health is the health check that a plan sets on a base.
 func (s source) health(plan dockerfile.Plan) *dockerfile.Health {
 	if s.Base.Config != nil {
@@ -280,6 +270,16 @@ func withStartInterval(cfg *v1.ConfigFile, h *dockerfile.Health) any {
 		*v1.ConfigFile
 		Config config `json:"config"`
 	}{cfg, config{cfg.Config, health{*cfg.Config.Healthcheck, h.StartInterval}}}
+}
+
+// CheckAnnotations says whether annotations can be written to an image of so many
+// releases: nil, or why not.
+func CheckAnnotations(annotations map[string]string, releases int) error {
+	notes, err := splitAnnotations(annotations)
+	if err == nil && len(notes["index"]) > 0 && releases == 1 {
+		return errors.New("an annotation of the index needs more than one release: the image of one has no index")
+	}
+	return err
 }
 
 // splitAnnotations sorts annotations by where they go, as buildx spells it:

@@ -133,6 +133,9 @@ func (e *RegistryError) Error() string {
 	return what + wayProblem(e.Host, e.Err)
 }
 
+// plainHTTP is what net/http says of a server that takes no TLS.
+const plainHTTP = "server gave HTTP response to HTTPS client"
+
 // refusal is what a registry says of a request that it refuses, and what to do.
 func refusal(e *transport.Error) string {
 	cure := "the registry's log says more"
@@ -158,9 +161,6 @@ func refusal(e *transport.Error) string {
 }
 
 var helperName = regexp.MustCompile(`docker-credential-[\w.-]+`)
-
-// plainHTTP is what net/http says of a server that takes no TLS.
-const plainHTTP = "server gave HTTP response to HTTPS client"
 
 // wayProblem says what is wrong with the way to a registry, and what to do.
 func wayProblem(host string, err error) string {
