@@ -387,11 +387,3 @@ func TestDockerfileThatGrantsByRUNSaysThatItTakesWindows(t *testing.T) {
 		t.Errorf("it grants at start:\n%s", text)
 	}
 }
-
-func BenchmarkVersion(b *testing.B) {
-	for b.Loop() {
-		if err := exec.Command("winpack", "version").Run(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
