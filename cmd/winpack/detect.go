@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -55,6 +56,7 @@ func printReport(e env, c *cli.Context, format string, job pipeline.Job, r repor
 		Quiet:   c.Bool("quiet"),
 		Verbose: c.Bool("verbose"),
 		App:     job.App,
+		Windows: runtime.GOOS == "windows",
 	})
 }
 

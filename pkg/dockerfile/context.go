@@ -191,21 +191,11 @@ func (l layout) command(opt RenderOptions, name string) string {
 		if strings.HasPrefix(p, "-") {
 			p = "." + string(filepath.Separator) + p
 		}
-		return shellQuote(p)
+		return Quote(p, opt.Windows)
 	}
 	verb := "docker buildx build"
 	if l.dir == "." {
 		verb = "docker build"
 	}
 	return fmt.Sprintf("%s --platform windows/amd64 -f %s %s", verb, show(filepath.Join(opt.Dir, name)), show(l.context))
-}
-
-func shellQuote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:,+=@%", r)
-	}
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

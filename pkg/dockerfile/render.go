@@ -22,6 +22,8 @@ type RenderOptions struct {
 	Dir string // the folder that the files are for
 	// Cwd is where the printed commands will be typed; empty keeps paths absolute.
 	Cwd string
+	// Windows says that they will be typed on Windows.
+	Windows bool
 	// TopLevel are the names in the app folder, folders with a slash at the end.
 	// They are needed where Dir is App, and used only then: there the ignore file
 	// allows each by its name.

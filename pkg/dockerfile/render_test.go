@@ -321,8 +321,28 @@ func TestCommandLineIsQuoted(t *testing.T) {
 	if want := "docker buildx build --platform windows/amd64 -f ../src/o/Dockerfile ../src"; f.Commands[0] != want {
 		t.Errorf("%q, want %q", f.Commands[0], want)
 	}
-	if got := shellQuote("it's $x"); got != `'it'\''s $x'` {
-		t.Errorf("quoted %s", got)
+	f, err = Render(plan(t, static(), Options{}), RenderOptions{App: "/src/site", Dir: "/src/my site", Cwd: "/src", Windows: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `docker buildx build --platform windows/amd64 -f "my site/Dockerfile" .`; f.Commands[0] != want {
+		t.Errorf("%q, want %q", f.Commands[0], want)
+	}
+	for s, want := range map[string][2]string{ // for a POSIX shell, for cmd.exe
+		`site`:         {`site`, `site`},
+		``:             {`''`, `""`},
+		`it's $x`:      {`'it'\''s $x'`, `"it's $x"`},
+		`a\Dockerfile`: {`'a\Dockerfile'`, `a\Dockerfile`},
+		`C:\my site\`:  {`'C:\my site\'`, `"C:\my site\\"`},
+		`a&b`:          {`'a&b'`, `"a&b"`},
+		`50%`:          {`50%`, `"50%"`},
+		`x=1,y`:        {`x=1,y`, `"x=1,y"`},
+		`~\site`:       {`'~\site'`, `~\site`},
+		"caf\u00e9":    {"'caf\u00e9'", "\"caf\u00e9\""},
+	} {
+		if got := [2]string{Quote(s, false), Quote(s, true)}; got != want {
+			t.Errorf("%s: quoted %s and %s, want %s and %s", s, got[0], got[1], want[0], want[1])
+		}
 	}
 }
 

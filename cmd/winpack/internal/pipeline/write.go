@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -47,7 +48,7 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 		return err
 	}
 	options := dockerfile.RenderOptions{App: resolve(absolute), Dir: resolve(dir)}
-	options.Written = app.written.paths()
+	options.Written, options.Windows = app.written.paths(), runtime.GOOS == "windows"
 	options.Trees = map[string]string{}
 	for name, dir := range job.Trees {
 		options.Trees[name] = resolve(dir)

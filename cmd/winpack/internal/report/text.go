@@ -17,7 +17,8 @@ type View struct {
 	Quiet   bool // findings and problems alone
 	Verbose bool // facts too
 	// App is APP as the user gave it, for the commands to try next.
-	App string
+	App     string
+	Windows bool // those are for cmd.exe
 }
 
 // Text writes the report for people. It is a view of the JSON: it says nothing
@@ -334,7 +335,7 @@ func (p *printer) next(r Report) {
 	}
 	app := ""
 	if p.App != "" && p.App != "." {
-		app = " " + shellWord(Safe(p.App))
+		app = " " + dockerfile.Quote(Safe(p.App), p.Windows)
 	}
 	switch {
 	case r.App.Kind == detect.KindUnknown:
@@ -380,16 +381,4 @@ func repositoryName(name string) string {
 		return "app"
 	}
 	return name
-}
-
-// shellWord quotes a word for a POSIX shell or PowerShell where it needs it.
-func shellWord(s string) string {
-	plain := func(r rune) bool {
-		return r == '/' || r == '\\' || r == '.' || r == '_' || r == '-' || r == ':' || r == '~' ||
-			r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
