@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -49,9 +50,14 @@ func TestUnreadableRootIsAnError(t *testing.T) {
 }
 
 func TestEmptyFolderIsUnknown(t *testing.T) {
-	r := look(t, fstest.MapFS{})
-	if r.App.Kind != detect.KindUnknown || len(r.Findings)+len(r.Facts)+len(r.Problems) != 0 {
-		t.Errorf("got %+v", r)
+	for _, app := range []fstest.MapFS{{}, {"bin": {Mode: fs.ModeDir}}} {
+		r := look(t, app)
+		if r.App.Kind != detect.KindUnknown || !slices.Equal(rules(r), []string{"WP1007"}) || len(r.Facts) != 1 || len(r.Problems) != 0 {
+			t.Errorf("got %+v", r)
+		}
+	}
+	if r := look(t, files("readme.txt", "x")); slices.Contains(rules(r), "WP1007") {
+		t.Error("a folder with a file was called empty")
 	}
 }
 

@@ -45,6 +45,9 @@ var indexNames = []string{"index.html", "index.htm", "default.htm", "default.htm
 // detectStatic finds sites that are files only, and signs of what is no kind of
 // its own yet.
 func detectStatic(t *Tree) []Fact {
+	if t.empty() {
+		return []Fact{{Key: "empty", Value: "no file", Evidence: []Evidence{{Path: ".", Detail: "the folder holds no file"}}}}
+	}
 	facts := t.signs()
 	index := ""
 	for _, n := range indexNames {

@@ -296,6 +296,11 @@ func (t *Tree) hasBytes(p string, offset, n int64, what string) bool {
 	return strings.Contains(string(buf[:got]), what)
 }
 
+// empty says that the folder holds no file, and that nothing of it is unknown.
+func (t *Tree) empty() bool {
+	return len(t.problems) == 0 && !slices.ContainsFunc(t.dirs, func(d *dir) bool { return len(d.files) > 0 })
+}
+
 // depth is the number of folders above what lies in dir.
 func (t *Tree) depth(dir string) int {
 	if dir == "." {

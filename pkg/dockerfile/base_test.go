@@ -176,6 +176,41 @@ func TestGivenBase(t *testing.T) {
 	}
 }
 
+// An image that starts nothing is what nobody wants, and an empty one less.
+func TestUnknownAppOnAGivenBaseSaysWhatStartsIt(t *testing.T) {
+	unknown := detect.Report{App: detect.App{Name: "x", Kind: detect.KindUnknown}}
+	for base, want := range map[string]detect.Level{
+		"registry.example.com/own:1":                                          detect.LevelNote,
+		"mcr.microsoft.com/windows/servercore:ltsc2022":                       detect.LevelWarning,
+		"mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022": detect.LevelWarning,
+	} {
+		for name, c := range map[string]struct {
+			settings Settings
+			said     bool
+		}{
+			"nothing":    {Settings{}, true},
+			"entrypoint": {Settings{Entrypoint: []string{`C:\app\x.exe`}}, false},
+			"cmd":        {Settings{Cmd: []string{`C:\app\x.exe`}}, false},
+		} {
+			p := plan(t, unknown, Options{Base: base, Settings: c.settings})
+			i := slices.IndexFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == RuleNoStart })
+			if i >= 0 != c.said || c.said && p.Findings[i].Level != want {
+				t.Errorf("%s, %s given: %+v", base, name, p.Findings)
+			}
+		}
+	}
+	if p := plan(t, native(), Options{Base: "registry.example.com/own:1"}); slices.ContainsFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == RuleNoStart }) {
+		t.Errorf("a program that starts is said not to: %+v", p.Findings)
+	}
+	unknown.Facts = []detect.Fact{{Key: "empty"}}
+	if _, err := New(unknown, catalog(t), Options{Base: "registry.example.com/own:1"}); err == nil || !strings.Contains(err.Error(), "holds no file") {
+		t.Errorf("an empty folder: %v", err)
+	}
+	if _, err := New(unknown, catalog(t), Options{Base: "registry.example.com/own:1", Settings: Settings{Files: []Extra{{From: "a", To: `C:\a`}}}}); err != nil {
+		t.Errorf("an empty folder with files from elsewhere: %v", err)
+	}
+}
+
 func TestWindowsBuilderOnlyForRunSteps(t *testing.T) {
 	for name, rep := range reports() {
 		want := slices.Contains([]string{"aspnet-windows-auth", "aspnet-clr2", "netfx-clr2"}, name)

@@ -17,12 +17,13 @@ const (
 	RuleDotNetForward = "WP3007" // the app runs on a later minor version of its .NET
 	RuleBaseTrusted   = "WP3008" // the image of --base is taken to have what the app needs
 	RuleServiceStop   = "WP3009" // a stop of the container may not reach the service
+	RuleNoStart       = "WP3010" // nothing is known to start the app
 )
 
 // RuleIDs lists the rules of planning.
 func RuleIDs() []string {
 	return []string{RuleDotNetEnded, RuleNoImage, RuleRetiredBase, RuleBaseUnfit, RuleNoInstaller, RuleServiceName,
-		RuleDotNetForward, RuleBaseTrusted, RuleServiceStop}
+		RuleDotNetForward, RuleBaseTrusted, RuleServiceStop, RuleNoStart}
 }
 
 func (p *planner) find(rule string, level detect.Level, message, remedy string) {

@@ -46,6 +46,9 @@ func (p *planner) decide() error {
 	if err := p.blocked(); err != nil {
 		return err
 	}
+	if len(p.opt.Files) == 0 && slices.ContainsFunc(p.rep.Facts, func(f detect.Fact) bool { return f.Key == "empty" }) {
+		return &UnknownKindError{Empty: true}
+	}
 	if p.opt.Base != "" {
 		err = p.givenBase(oses)
 	} else {

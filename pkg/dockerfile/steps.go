@@ -47,6 +47,7 @@ func (p *planner) steps() error {
 	if err := p.set(); err != nil {
 		return err
 	}
+	p.started()
 	if p.plan.Config.Entrypoint == nil {
 		p.plan.Config.Entrypoint = []string{}
 	}
@@ -247,6 +248,20 @@ func (p *planner) programSteps() error {
 		maps.Copy(c.Env, prog.Env)
 	}
 	return nil
+}
+
+// started warns where nothing is known to start the app: of an unknown kind only
+// the base could.
+func (p *planner) started() {
+	c := p.plan.Config
+	if p.rep.App.Kind != detect.KindUnknown || len(c.Entrypoint) > 0 || len(c.Cmd) > 0 {
+		return
+	}
+	level, message := detect.LevelWarning, "Nothing starts the app: the container runs what the base image runs by itself."
+	if p.rows[0] == nil {
+		level, message = detect.LevelNote, "Only the given base can start the app, and what that runs is not known."
+	}
+	p.find(RuleNoStart, level, message, `Set entrypoint in winpack.toml, like entrypoint = ["C:\\app\\server.exe"], or name a base that starts what lies in `+appDir+".")
 }
 
 // userOf is the account that a program runs as.
