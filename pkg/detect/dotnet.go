@@ -11,6 +11,7 @@ import (
 const (
 	runtimeConfigExt     = ".runtimeconfig.json"
 	runtimeConfigUnknown = "which .NET the program needs is unknown"
+	incomplete           = "Copy all files of the publish output again: they belong together."
 )
 
 // detectDotNet finds programs of modern .NET in all forms of publishing.
@@ -40,12 +41,12 @@ func (t *Tree) configuredProgram(config string, taken map[string]bool) []Fact {
 	stem := config[:len(config)-len(runtimeConfigExt)]
 	dll := t.byName[strings.ToLower(stem+".dll")]
 	if dll == nil || dll.clr == nil {
-		return []Fact{{Key: "sign", Value: config + " has no " + clean(path.Base(stem)) + ".dll beside it",
-			Evidence: []Evidence{{Path: config, Line: 1, Detail: "a .NET program without its assembly"}}}}
+		return []Fact{signFact(config+" has no "+clean(path.Base(stem))+".dll beside it", incomplete,
+			Evidence{Path: config, Line: 1, Detail: "a .NET program without its assembly"})}
 	}
 	if dll.clr.EntryPoint == 0 {
-		return []Fact{{Key: "sign", Value: config + " belongs to a library",
-			Evidence: []Evidence{at(dll.path, dll.clr.Span, "the assembly has no entry point")}}}
+		return []Fact{signFact(config+" belongs to a library", "Give winpack the folder of the program that uses the library.",
+			at(dll.path, dll.clr.Span, "the assembly has no entry point"))}
 	}
 	root := t.readJSON(config, runtimeConfigUnknown)
 	host := t.hostOf(dll)
@@ -69,7 +70,7 @@ func (t *Tree) configuredProgram(config string, taken map[string]bool) []Fact {
 	if root == nil { // Microsoft.AspNetCore.App may stand in it, or nothing
 		facts = append(facts,
 			Fact{Key: "kind", Value: string(KindUnknown), source: "aspnetcore", about: p.Path, Evidence: ev},
-			Fact{Key: "sign", Value: config + " cannot be read, so which .NET and which kind of program is unknown", Evidence: ev})
+			signFact(config+" cannot be read, so which .NET and which kind of program is unknown", incomplete, ev...))
 	}
 	facts = append(facts, t.depsFacts(stem+".deps.json", p.Path)...)
 	if source != "deeper" {
@@ -282,7 +283,7 @@ func (t *Tree) bareHost(b *image, taken map[string]bool) []Fact {
 		self = append(self, at(b.path, b.sub, "a .NET application host"))
 	}
 	if !b.host.Bound {
-		return []Fact{{Key: "sign", Value: b.path + " is a .NET host that no application was bound to", Evidence: self}}
+		return []Fact{signFact(b.path+" is a .NET host that no application was bound to", incomplete, self...)}
 	}
 	names := []string{strings.TrimSuffix(path.Base(b.path), path.Ext(b.path)) + ".dll"}
 	for _, c := range b.host.Candidates {
@@ -303,7 +304,7 @@ func (t *Tree) bareHost(b *image, taken map[string]bool) []Fact {
 		}
 		return t.unconfigured(b, dll, self)
 	}
-	return []Fact{{Key: "sign", Value: b.path + " is a .NET host, and the DLL that it starts is not in the folder", Evidence: self}}
+	return []Fact{signFact(b.path+" is a .NET host, and the DLL that it starts is not in the folder", incomplete, self...)}
 }
 
 // unconfigured is a program whose runtimeconfig.json is missing: the host takes

@@ -69,7 +69,7 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 		{Key: "kind", Value: string(kind), source: "native", about: b.path, Evidence: ev},
 	}
 	if b.broken {
-		facts = append(facts, Fact{Key: "sign", Value: b.path + " is a broken program", Evidence: []Evidence{self}})
+		facts = append(facts, signFact(b.path+" is a broken program", "Copy the file again from where it runs.", self))
 	}
 	if p.Service != nil {
 		facts = append(facts, Fact{Key: "service-start", Value: "needs a service manager", about: b.path, Evidence: dispatcher})

@@ -174,8 +174,9 @@ func (r *resolution) chooseKind(program *Program, ambiguous []*Fact) {
 		// An installer to download, or a program with its help: neither is proven.
 		why := string(KindUnknown) + ": a program with windows lies beside the pages of a site, and no page links to it"
 		r.each("kind", func(f *Fact) { f.OverruledBy = why })
-		r.derive("sign", "a program with windows: "+winner.about, "", winner.Evidence, nil)
-		r.derive("sign", "a site of files", "", r.kindEvidence("site-static"), nil)
+		remedy := signItem{"Give winpack a folder with one of the two: the pages, or the program."}
+		r.derive("sign", "a program with windows: "+winner.about, "", winner.Evidence, remedy)
+		r.derive("sign", "a site of files", "", r.kindEvidence("site-static"), remedy)
 		r.derive("kind", string(KindUnknown), "", winner.Evidence, nil)
 		return
 	}

@@ -240,6 +240,19 @@ func TestTextSaysWhatIsDoneToTheImage(t *testing.T) {
 	}
 }
 
+func TestFindingsThatTellWhatWasSeenArePointedAt(t *testing.T) {
+	for rule, want := range map[string]bool{"WP1003": true, "WP1002": true, "WP1301": false} {
+		found := detect.Report{App: detect.App{Name: "x", Kind: detect.KindUnknown}, Findings: []detect.Finding{{Rule: rule, Level: detect.LevelNote, Message: "m"}}}
+		var b bytes.Buffer
+		if err := New(found, dockerfile.Plan{}, "").Text(&b, View{}); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), "stands above") != want {
+			t.Errorf("%s:\n%s", rule, b.String())
+		}
+	}
+}
+
 func TestSignsArePromisedOnlyWhereThereAreSome(t *testing.T) {
 	for _, facts := range [][]detect.Fact{nil, {{Key: "x", Value: "y"}}} {
 		var b bytes.Buffer

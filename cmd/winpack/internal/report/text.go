@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -338,6 +339,8 @@ func (p *printer) next(r Report) {
 		app = " " + dockerfile.Quote(Safe(p.App), p.Windows)
 	}
 	switch {
+	case r.App.Kind == detect.KindUnknown && slices.ContainsFunc(r.Findings, tellsWhatWasSeen):
+		p.line("winpack can't tell what this is: what was seen, and what helps, stands above.")
 	case r.App.Kind == detect.KindUnknown:
 		p.line("winpack can't tell what this is. Check that the folder holds the built application (what would be")
 		p.line("copied to the server, not its source).")
@@ -355,6 +358,11 @@ func (p *printer) next(r Report) {
 			p.line("  winpack build%s -t REGISTRY/%s:TAG --push", app, repositoryName(r.App.Name))
 		}
 	}
+}
+
+// tellsWhatWasSeen says whether a finding is about what an unknown app may be.
+func tellsWhatWasSeen(f detect.Finding) bool {
+	return slices.Contains([]string{"WP1002", "WP1003", "WP1007"}, f.Rule)
 }
 
 func ruleList(findings []detect.Finding) string {
