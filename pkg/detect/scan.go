@@ -22,8 +22,17 @@ type dir struct {
 	below      []*dir
 	links, odd []string // names of links, and of what is neither file nor folder
 	err        error    // of reading it
-	unread     bool     // for it is too deep, or there are too many files
+	unread     unread   // it was not read
 }
+
+// unread is why a folder was not read.
+type unread int
+
+const (
+	wasRead unread = iota
+	tooDeep        // it lies below maxDepth others
+	tooMany        // maxEntries were seen before it
+)
 
 // leaf is a file in its folder. Its key is the name in lower case.
 type leaf struct{ name, key string }
@@ -81,19 +90,52 @@ func split(p string) (dir, base string) {
 	return ".", p
 }
 
-// scan reads all folders on all cores, down to maxDepth and until more than twice
-// maxFiles entries were seen.
-func scan(fsys fs.FS, root []fs.DirEntry) *dir {
+// scan reads all folders down to maxDepth: those that come before the limit of
+// entries is reached, each before those below it and by name.
+func scan(fsys fs.FS, root []fs.DirEntry, limit int64) *dir {
+	if top := scanAll(fsys, root, limit); top != nil {
+		return top
+	}
+	top := newDir(".")
+	seen := int64(0)
+	var read func(d *dir, entries []fs.DirEntry, depth int)
+	read = func(d *dir, entries []fs.DirEntry, depth int) {
+		seen += int64(len(entries))
+		d.fill(entries)
+		for _, sub := range d.below {
+			switch {
+			case depth >= maxDepth:
+				sub.unread = tooDeep
+			case seen > limit:
+				sub.unread = tooMany
+			default:
+				var entries []fs.DirEntry
+				entries, sub.err = fs.ReadDir(fsys, sub.path)
+				read(sub, entries, depth+1)
+			}
+		}
+	}
+	read(top, root, 0)
+	return top
+}
+
+// scanAll is scan on all cores, in no order; nil where there are more entries than
+// the limit, since it may not be chance which of them are seen.
+func scanAll(fsys fs.FS, root []fs.DirEntry, limit int64) *dir {
 	var seen atomic.Int64
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	var read func(d *dir, entries []fs.DirEntry, depth int)
 	read = func(d *dir, entries []fs.DirEntry, depth int) {
-		full := seen.Add(int64(len(entries))) > 2*maxFiles || depth >= maxDepth
+		seen.Add(int64(len(entries)))
 		d.fill(entries)
 		for _, sub := range d.below {
-			if sub.unread = full; full {
+			if depth >= maxDepth {
+				sub.unread = tooDeep
 				continue
+			}
+			if seen.Load() > limit {
+				return
 			}
 			visit := func() {
 				var entries []fs.DirEntry
@@ -111,11 +153,16 @@ func scan(fsys fs.FS, root []fs.DirEntry) *dir {
 			}
 		}
 	}
-	top := &dir{path: ".", key: "."}
+	top := newDir(".")
 	read(top, root, 0)
 	wg.Wait()
+	if seen.Load() > limit {
+		return nil
+	}
 	return top
 }
+
+func newDir(p string) *dir { return &dir{path: p, key: strings.ToLower(p)} }
 
 // fill sorts the entries of a folder by what they are.
 func (d *dir) fill(entries []fs.DirEntry) {
@@ -132,8 +179,7 @@ func (d *dir) fill(entries []fs.DirEntry) {
 		case mode.IsRegular():
 			d.add(name)
 		case mode.IsDir():
-			p := d.in(name)
-			d.below = append(d.below, &dir{path: p, key: strings.ToLower(p)})
+			d.below = append(d.below, newDir(d.in(name)))
 		case mode&fs.ModeSymlink != 0:
 			d.links = append(d.links, name)
 		default:

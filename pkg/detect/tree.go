@@ -17,9 +17,10 @@ import (
 // Bounds of what is read of one folder. An application beyond them is reported
 // as a Problem; what lies within them is still looked at.
 const (
-	maxDepth = 64
-	maxFiles = 500_000
-	maxText  = 8 << 20
+	maxDepth   = 64
+	maxFiles   = 500_000
+	maxEntries = 2 * maxFiles // files and folders
+	maxText    = 8 << 20
 )
 
 // Tree is the folder as detectors see it: an index of its files, made once, that
@@ -52,7 +53,7 @@ func newTree(fsys fs.FS, name string) (*Tree, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the app folder: %w", err)
 	}
-	t.collect(scan(fsys, root))
+	t.collect(scan(fsys, root, maxEntries))
 	t.resolveLinks()
 	for _, d := range t.dirs {
 		t.twice(d)
@@ -62,14 +63,17 @@ func newTree(fsys fs.FS, name string) (*Tree, error) {
 
 // collect takes what scan found, up to maxFiles files.
 func (t *Tree) collect(top *dir) {
-	files, full := 0, false
+	files, full, cut := 0, false, false
 	var take func(d *dir)
 	take = func(d *dir) {
 		t.dirs = append(t.dirs, d)
 		t.byKey[d.key] = append(t.byKey[d.key], d)
 		switch {
-		case d.unread:
-			t.problem(d.path, fmt.Sprintf("deeper than %d folders or beyond %d files: what lies below was not looked at", maxDepth, maxFiles))
+		case d.unread == tooDeep:
+			t.problem(d.path, fmt.Sprintf("deeper than %d folders: what lies below was not looked at", maxDepth))
+		case d.unread == tooMany && !cut: // which all later ones are too
+			cut = true
+			t.problem(d.path, fmt.Sprintf("more than %d files and folders come before: this folder and later ones were not looked at", maxEntries))
 		case d.err != nil:
 			t.problem(d.path, "the folder could not be read: "+reason(d.err)+"; what it holds is unknown")
 		}
