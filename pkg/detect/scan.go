@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/winpack/winpack/pkg/detect/winname"
 )
 
 // dir is a folder of the app. Of large apps it is most of what is kept, so a file
@@ -21,8 +24,9 @@ type dir struct {
 	// Until they were looked at.
 	below      []*dir
 	links, odd []string // names of links, and of what is neither file nor folder
-	err        error    // of reading it
-	unread     unread   // it was not read
+	illegal    []illegal
+	err        error  // of reading it
+	unread     unread // it was not read
 }
 
 // unread is why a folder was not read.
@@ -33,6 +37,9 @@ const (
 	tooDeep        // it lies below maxDepth others
 	tooMany        // maxEntries were seen before it
 )
+
+// illegal is a name that a Windows image cannot hold.
+type illegal struct{ name, why string }
 
 // leaf is a file in its folder. Its key is the name in lower case.
 type leaf struct{ name, key string }
@@ -175,6 +182,14 @@ func (d *dir) fill(entries []fs.DirEntry) {
 	d.files = make([]leaf, 0, files)
 	for _, e := range entries {
 		name := e.Name()
+		if !winname.Plain(name) {
+			if err := winname.Check(name, e.IsDir()); err != nil {
+				d.illegal = append(d.illegal, illegal{name, err.Error()})
+			}
+			if !utf8.ValidString(name) { // no path of a file system here
+				continue
+			}
+		}
 		switch mode := e.Type(); {
 		case mode.IsRegular():
 			d.add(name)

@@ -55,8 +55,10 @@ func newTree(fsys fs.FS, name string) (*Tree, error) {
 	}
 	t.collect(scan(fsys, root, maxEntries))
 	t.resolveLinks()
+	t.nameIllegal()
 	for _, d := range t.dirs {
 		t.twice(d)
+		d.below, d.illegal = nil, nil
 	}
 	return t, nil
 }
@@ -78,7 +80,7 @@ func (t *Tree) collect(top *dir) {
 			t.problem(d.path, "the folder could not be read: "+reason(d.err)+"; what it holds is unknown")
 		}
 		for _, name := range d.odd {
-			t.problem(d.in(name), "is neither a file nor a folder, so it was not read")
+			t.problem(d.in(name), "is neither a file nor a folder, so it was not read: take it out of the folder")
 		}
 		if more := files + len(d.files) - maxFiles; more > 0 {
 			if !full {
@@ -91,46 +93,35 @@ func (t *Tree) collect(top *dir) {
 		for _, sub := range d.below {
 			take(sub)
 		}
-		d.below, d.odd = nil, nil
+		d.odd = nil
 	}
 	take(top)
 }
 
-// resolveLinks keeps links to files that were indexed, and names the others.
-// Opening such a target passes no link, so it cannot leave the folder.
-func (t *Tree) resolveLinks() {
-	type link struct {
-		dir  *dir
-		name string
+// list indexes a folder and those below it.
+func (t *Tree) list(d *dir) {
+	t.dirs = append(t.dirs, d)
+	t.byKey[d.key] = append(t.byKey[d.key], d)
+	for _, sub := range d.below {
+		t.list(sub)
 	}
-	var kept []link
+}
+
+// maxIllegal bounds how many names are told that an image cannot hold.
+const maxIllegal = 100
+
+// nameIllegal names what a Windows image cannot hold, which a build refuses.
+func (t *Tree) nameIllegal() {
+	count := 0
 	for _, d := range t.dirs {
-		for _, name := range d.links {
-			l := d.in(name)
-			target, err := fs.ReadLink(t.fsys, l)
-			if err != nil {
-				t.problem(l, "the link could not be read: "+reason(err)+"; where it leads is unknown")
-				continue
-			}
-			target = strings.ReplaceAll(target, `\`, "/")
-			to := path.Join(d.path, target)
-			switch {
-			case path.IsAbs(target) || (len(target) > 1 && target[1] == ':') || !fs.ValidPath(to):
-				t.problem(l, "is a link out of the app folder: it was not followed, and what the application finds there is unknown")
-			case t.holds(to):
-				t.open[l] = to
-				kept = append(kept, link{d, name})
-			case t.hasDir(to):
-				t.problem(l, "is a link to a folder: it was not followed; copy the folder in its place")
-			default:
-				t.problem(l, "is a link that leads to no file of the app folder (broken, or in a loop): it was not followed")
+		for _, name := range d.illegal {
+			if count++; count <= maxIllegal {
+				t.problem(d.in(name.name), "cannot be in a Windows image: "+name.why+"; rename it or take it out of the folder")
 			}
 		}
-		d.links = nil
 	}
-	for _, l := range kept { // only now: a link to a link is none to a file
-		l.dir.add(l.name)
-		l.dir.sort()
+	if count > maxIllegal {
+		t.problem(".", fmt.Sprintf("%d more names cannot be in a Windows image: rename them or take them out of the folder", count-maxIllegal))
 	}
 }
 
@@ -184,17 +175,6 @@ func (t *Tree) find(p string) string {
 		}
 	}
 	return ""
-}
-
-// holds says whether there is a file that is spelled so.
-func (t *Tree) holds(p string) bool {
-	dir, base := split(p)
-	for _, d := range t.byKey[strings.ToLower(dir)] {
-		if d.path == dir && slices.ContainsFunc(d.files, func(f leaf) bool { return f.name == base }) {
-			return true
-		}
-	}
-	return false
 }
 
 func (t *Tree) hasDir(p string) bool { return t.byKey[strings.ToLower(path.Clean(p))] != nil }
