@@ -108,6 +108,21 @@ func TestPlainServerCoreIsRejectedWithWhatItSaves(t *testing.T) {
 	}
 }
 
+func TestMissingLibrariesAreNotCalledNothing(t *testing.T) {
+	for name, rep := range map[string]detect.Report{"native": native(), "self-contained": selfContained()} {
+		if why := strings.Join(plan(t, rep, Options{}).Why, "\n"); !strings.Contains(why, "nothing but Windows") && !strings.Contains(why, "plain Windows is enough") {
+			t.Errorf("%s: %s", name, why)
+		}
+		for _, key := range []string{"import-unknown", "import-redist", "import-app", "import-feature"} {
+			rep.Facts = []detect.Fact{{Key: key, Value: "foo.dll"}}
+			why := strings.Join(plan(t, rep, Options{}).Why, "\n")
+			if strings.Contains(why, "nothing but Windows") || strings.Contains(why, "is enough") || !strings.Contains(why, "the DLLs that it lacks") {
+				t.Errorf("%s with %s: %s", name, key, why)
+			}
+		}
+	}
+}
+
 func TestErrorsAreTyped(t *testing.T) {
 	desktop := with(native(), func(r *detect.Report) { r.App.Kind = detect.KindNativeDesktop })
 	unknown := detect.Report{App: detect.App{Name: "x", Kind: detect.KindUnknown}}

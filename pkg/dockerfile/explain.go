@@ -14,10 +14,17 @@ func (p *planner) explain(c choice, all []choice) {
 	w, img, os := c.want, c.img, c.os
 	switch img.Role {
 	case roleOS:
-		if p.rep.App.Kind == detect.KindNativeConsole || p.rep.App.Kind == detect.KindNativeService {
+		switch native := p.rep.App.Kind == detect.KindNativeConsole || p.rep.App.Kind == detect.KindNativeService; {
+		case native && p.lacksLibraries():
+			p.why("the program is native: a plain Windows image is as near as any, and the findings name the DLLs that it lacks")
+		case native:
 			p.why("the program is native and needs nothing but Windows")
-		} else {
-			p.why("the app brings its own .NET (self-contained): plain Windows is enough")
+		default:
+			if p.lacksLibraries() {
+				p.why("the app brings its own .NET (self-contained): a plain Windows image is as near as any, and the findings name the DLLs that it lacks")
+			} else {
+				p.why("the app brings its own .NET (self-contained): plain Windows is enough")
+			}
 			p.reject(p.similar(roleDotNet, want{version: p.rep.App.Framework.Version}, os, img.Family), "the app brings its own .NET")
 		}
 	case roleIIS:
@@ -29,6 +36,13 @@ func (p *planner) explain(c choice, all []choice) {
 		p.explainDotNet(w, img, os)
 	}
 	p.explainFamily(c, all[0].os)
+}
+
+// lacksLibraries says whether the app needs a DLL that is neither in its folder nor
+// known to be in any image.
+func (p *planner) lacksLibraries() bool {
+	missing := []string{"import-app", "import-redist", "import-feature", "import-step", "import-host", "import-error", "import-unknown"}
+	return slices.ContainsFunc(p.rep.Facts, func(f detect.Fact) bool { return f.OverruledBy == "" && slices.Contains(missing, f.Key) })
 }
 
 func (p *planner) explainNetFX(c choice, all []choice) {
