@@ -18,7 +18,10 @@ func (r *resolution) describe() {
 	r.app.Flavors = slices.Compact(r.app.Flavors)
 	r.chooseEnvironment()
 	r.choosePorts()
-	ev := r.evidenceOf("framework", r.app.Framework.Name+" "+r.app.Framework.Version)
+	ev := r.evidenceOf("framework", r.framework)
+	if r.framework == NETFramework+" 4.x" {
+		r.derive("framework-unstated", r.framework, "", ev, nil)
+	}
 	if ended, next := endOf(r.app.Framework); ended != "" {
 		more := map[string]string{"ended": ended, "next": next}
 		if r.app.Framework.Name == NETCoreApp {

@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/winpack/winpack/pkg/detect/internal/pe"
@@ -97,7 +98,7 @@ func programFacts(tr *traits, p *Program, family string, gui bool, self Evidence
 func frameworkFacts(b *image, about string) []Fact {
 	var facts []Fact
 	add := func(source string, f Framework, s pe.Span, detail string) {
-		facts = append(facts, Fact{Key: "framework", Value: f.Name + " " + f.Version, source: source, about: about,
+		facts = append(facts, Fact{Key: "framework", Value: f.label(source), source: source, about: about,
 			Evidence: []Evidence{at(b.path, s, detail)}, item: f})
 	}
 	if f, ok := parseTarget(b.clr.TargetFramework.Value); ok && f.Name != NETStandard {
@@ -128,6 +129,19 @@ func frameworkFacts(b *image, about string) []Fact {
 		}
 	}
 	return facts
+}
+
+// label names a framework that a source speaks of. What was built for CLR 4 without
+// saying for which version may be for any 4.x: "4.0" is its lowest bound.
+func (f Framework) label(source string) string {
+	if f.unstated(source) {
+		return f.Name + " 4.x"
+	}
+	return f.Name + " " + f.Version
+}
+
+func (f Framework) unstated(source string) bool {
+	return f.Name == NETFramework && f.Version == "4.0" && slices.Contains([]string{"exe-config-clr4", "assembly-version", "metadata-version"}, source)
 }
 
 // parseTarget splits ".NETFramework,Version=v4.7.2" (with or without a profile).
@@ -200,13 +214,15 @@ func (t *Tree) exeConfig(p, about string) []Fact {
 			if !ok && e.attr("version") == "" {
 				continue
 			}
-			f = Framework{NETFramework, clr}
+			if f = (Framework{NETFramework, clr}); clr == "4.0" {
+				source = "exe-config-clr4"
+			}
 		}
 		if found[clr] {
 			continue
 		}
 		found[clr] = true
-		facts = append(facts, Fact{Key: "framework", Value: f.Name + " " + f.Version, source: source, about: about,
+		facts = append(facts, Fact{Key: "framework", Value: f.label(source), source: source, about: about,
 			Evidence: line(p, e, fmt.Sprintf("supportedRuntime version=%s sku=%s", e.attr("version"), e.attr("sku"))), item: f})
 	}
 	return facts

@@ -220,9 +220,10 @@ func TestSupportedRuntimeOfCLR4CountsBeforeCLR2(t *testing.T) {
 	for name, c := range map[string]struct{ startup, version, find, not, lost string }{
 		"CLR 2, then 4": {v2 + v4, "4.5", "WP1101", "WP1111", ".NETFramework 2.0"},
 		"CLR 4, then 2": {v4 + v2, "4.5", "WP1101", "WP1111", ".NETFramework 2.0"},
-		"CLR 2 alone":   {v2, "2.0", "WP1111", "WP1101", ".NETFramework 4.0"},
-		"no sku":        {v2 + `<supportedRuntime version="v4.0"/>`, "4.0", "WP1101", "WP1111", ".NETFramework 2.0"},
-		"broken sku":    {`<supportedRuntime version="v4.0" sku=".NETFramework,Version=v4.x"/>`, "4.0", "WP1101", "WP1111", ""},
+		"CLR 2 alone":   {v2, "2.0", "WP1111", "WP1101", ".NETFramework 4.x"},
+		"no sku":        {v2 + `<supportedRuntime version="v4.0"/>`, "", "WP1113", "WP1101", ".NETFramework 2.0"},
+		"broken sku":    {`<supportedRuntime version="v4.0" sku=".NETFramework,Version=v4.x"/>`, "", "WP1113", "WP1101", ""},
+		"sku of 4.0":    {`<supportedRuntime version="v4.0" sku=".NETFramework,Version=v4.0"/>`, "4.0", "WP1101", "WP1113", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := files("App.exe", clr2, "App.exe.config", "<configuration><startup>"+c.startup+"</startup></configuration>")
@@ -242,13 +243,43 @@ func TestBrokenTargetFrameworkIsNoVersion(t *testing.T) {
 	for _, broken := range []string{"v4.\xff.2", "v4.7.x", "v../.."} {
 		data := strings.ReplaceAll(string(program["App.exe"].Data), "v4.7.2", broken)
 		r := look(t, files("App.exe", data))
-		if r.App.Framework.Version != "4.0" {
-			t.Errorf("%q: got %q", broken, r.App.Framework.Version)
+		if r.App.Framework != (detect.Framework{Name: detect.NETFramework}) {
+			t.Errorf("%q: got %q", broken, r.App.Framework)
 		}
 	}
 	r := look(t, files("a.aspx", page, "web.config", `<configuration><system.web><compilation targetFramework="4.&#xfffd;.2"/><httpRuntime targetFramework="latest"/></system.web></configuration>`))
 	if r.App.Framework.Version != "" {
 		t.Errorf("web.config: got %q", r.App.Framework.Version)
+	}
+}
+
+// Nobody read a target where the assembly names none: no support can have ended.
+func TestTargetThatNobodyStatedIsNoVersion(t *testing.T) {
+	const plain = "static class P { static void Main() { } }"
+	for name, c := range map[string]struct{ source, version, rule string }{
+		"none": {plain, "", "WP1113"},
+		"4.0":  {`[assembly: System.Runtime.Versioning.TargetFramework(".NETFramework,Version=v4.0")] ` + plain, "4.0", "WP1101"},
+		"4.8":  {`[assembly: System.Runtime.Versioning.TargetFramework(".NETFramework,Version=v4.8")] ` + plain, "4.8", ""},
+	} {
+		r := look(t, csharp(t, [3]string{"App.exe", c.source, ""}))
+		if r.App.Framework != (detect.Framework{Name: detect.NETFramework, Version: c.version}) {
+			t.Errorf("%s: got %v", name, r.App.Framework)
+		}
+		for _, f := range r.Findings {
+			if f.Rule != c.rule || f.Rule == "WP1113" && f.Level != detect.LevelNote {
+				t.Errorf("%s: got %v", name, f)
+			}
+		}
+		if c.rule != "" && len(r.Findings) != 1 || len(r.Needs.Families) != 1 || len(r.Needs.Families[0].Evidence) == 0 {
+			t.Errorf("%s: findings %v, needs %v", name, r.Findings, r.Needs)
+		}
+	}
+	// Beside a page that is compiled for 3.5, an assembly for CLR 4 still decides.
+	library := csharp(t, [3]string{"Shop.dll", "public class P : System.Web.UI.Page { }", "-target:library -r:System.Web.dll"})
+	site := files("a.aspx", page, "bin/Shop.dll", string(library["Shop.dll"].Data),
+		"web.config", `<configuration><system.web><compilation><assemblies><add assembly="System.Core, Version=3.5.0.0"/></assemblies></compilation></system.web></configuration>`)
+	if r := look(t, site); r.App.Framework != (detect.Framework{Name: detect.NETFramework}) || r.Needs.IIS.AppPool.RuntimeVersion != "v4.0" {
+		t.Errorf("got %v, %+v", r.App.Framework, r.Needs.IIS)
 	}
 }
 

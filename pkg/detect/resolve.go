@@ -26,6 +26,8 @@ type resolution struct {
 	facts []Fact
 	app   App
 	needs Needs
+	// framework is the value of the fact that app.Framework is from.
+	framework string
 }
 
 // resolve turns facts into what the application is and needs. It reads nothing
@@ -306,12 +308,15 @@ func (r *resolution) chooseFramework() {
 	})
 	if best == nil {
 		if site { // of some version: nothing else runs system.web
-			r.app.Framework.Name = NETFramework
+			r.app.Framework.Name, r.framework = NETFramework, NETFramework
 			r.derive("framework", NETFramework, "", r.evidenceOf("kind", string(r.app.Kind)), r.app.Framework)
 		}
 		return
 	}
-	r.app.Framework = best.item.(Framework)
+	r.app.Framework, r.framework = best.item.(Framework), best.Value
+	if r.app.Framework.unstated(best.source) {
+		r.app.Framework.Version = ""
+	}
 	r.each("framework", func(f *Fact) {
 		if f.OverruledBy != "" || f.Value == best.Value {
 			return
