@@ -43,7 +43,7 @@ func detectConfig(t *Tree) []Fact {
 		ev := Evidence{Path: "App_Data", Detail: "a folder of the application"}
 		for _, d := range t.dirs { // a place that holds a file says more
 			if (d.key == "app_data" || strings.HasPrefix(d.key, "app_data/")) && len(d.files) > 0 {
-				ev = Evidence{Path: d.in(d.files[0].name), Detail: "lies in App_Data"}
+				ev = Evidence{Path: d.in(d.files[0].name), Line: 1, Detail: "lies in App_Data"}
 				break
 			}
 		}

@@ -66,7 +66,7 @@ func (t *Tree) configuredProgram(config string, taken map[string]bool) []Fact {
 	}
 	ev := []Evidence{{Path: config, Line: 1, Detail: "runtimeconfig.json of " + path.Base(dll.path)}}
 	facts := []Fact{{Key: "program", Value: p.Path, source: source, about: p.Path, Evidence: ev, item: p}}
-	facts = append(facts, runtimeFacts(root, config, p.Path, "")...)
+	facts = append(facts, runtimeFacts(root, config, p.Path, nil)...)
 	if root == nil { // Microsoft.AspNetCore.App may stand in it, or nothing
 		facts = append(facts,
 			Fact{Key: "kind", Value: string(KindUnknown), source: "aspnetcore", about: p.Path, Evidence: ev},
@@ -114,15 +114,16 @@ func selfContained(root *node) bool {
 }
 
 // runtimeFacts are the frameworks that a runtimeconfig.json asks for.
-func runtimeFacts(root *node, config, about, where string) []Fact {
+// bundle is where it stands in the config where that is a bundle, else nil.
+func runtimeFacts(root *node, config, about string, bundle *pe.Span) []Fact {
 	var facts []Fact
 	source := "runtimeconfig"
-	if where != "" {
+	if bundle != nil {
 		source = "bundle"
 	}
 	ev := func(n *node, detail string) []Evidence {
-		if where != "" {
-			return []Evidence{{Path: config, Detail: clean(where + ": " + detail)}}
+		if bundle != nil {
+			return []Evidence{at(config, *bundle, "runtimeconfig.json in the bundle: "+detail)}
 		}
 		return []Evidence{{Path: config, Line: n.line, Detail: clean(detail)}}
 	}
@@ -214,17 +215,17 @@ func (t *Tree) depsFacts(want, about string) []Fact {
 		return nil
 	}
 	target := t.readJSON(p, "which packages the program was published with is unknown").get("runtimeTarget", "name")
-	return targetFacts(target, p, about, "")
+	return targetFacts(target, p, about, nil)
 }
 
-func targetFacts(target *node, p, about, where string) []Fact {
+func targetFacts(target *node, p, about string, bundle *pe.Span) []Fact {
 	if target == nil {
 		return nil
 	}
 	name, rid, _ := strings.Cut(target.text, "/")
 	ev := []Evidence{{Path: p, Line: target.line, Detail: clean("runtimeTarget " + target.text)}}
-	if where != "" {
-		ev = []Evidence{{Path: p, Detail: clean(where + ": runtimeTarget " + target.text)}}
+	if bundle != nil {
+		ev = []Evidence{at(p, *bundle, "deps.json in the bundle: runtimeTarget "+target.text)}
 	}
 	var facts []Fact
 	if f, ok := parseTarget(name); ok {
@@ -265,7 +266,7 @@ func (t *Tree) managedEntry(dll, host *image, p *Program) []Fact {
 		if err != nil || clr == nil {
 			return err
 		}
-		tr, err := readTraits(dll.path, "", clr)
+		tr, err := readTraits(t.codeOf(dll).evidence, clr)
 		t.readLibraries(dll, &tr)
 		facts = programFacts(&tr, p, "dotnet", gui, self)
 		return err

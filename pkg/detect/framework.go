@@ -42,7 +42,7 @@ func (t *Tree) netfxProgram(b *image) []Fact {
 			if err != nil || clr == nil {
 				return err
 			}
-			tr, err := readTraits(b.path, "", clr)
+			tr, err := readTraits(t.codeOf(b).evidence, clr)
 			t.readLibraries(b, &tr)
 			facts = append(facts, programFacts(&tr, p, "netfx", b.gui, self)...)
 			return err

@@ -22,16 +22,20 @@ var shownByLibraries = slices.DeleteFunc(slices.Clone(windowCalls), func(c strin
 
 // assembly is one whose code can be read: a file, or a part of a bundle.
 type assembly struct {
-	path  string // for evidence
-	where string // in a bundle
+	path  string          // for evidence
+	entry *pe.BundleEntry // where it is a part of a bundle
 	code  func(func(*pe.CLR) error)
 }
 
 func (a assembly) evidence(s pe.Span, detail string) Evidence {
-	if a.where != "" {
-		return Evidence{Path: a.path, Detail: clean(a.where + ": " + detail)}
+	if a.entry == nil {
+		return at(a.path, s, detail)
 	}
-	return at(a.path, s, detail)
+	place := a.entry.Span // of what is compressed no place inside can be shown
+	if a.entry.Compressed == 0 && s.Length > 0 {
+		place = pe.Span{Offset: a.entry.Offset + s.Offset, Length: s.Length}
+	}
+	return at(a.path, place, a.entry.Path+" in the bundle: "+detail)
 }
 
 // codeOf is the assembly of a file.
@@ -49,7 +53,7 @@ func (t *Tree) codeOf(b *image) assembly {
 
 // codeIn is the assembly of an entry of a bundle.
 func (t *Tree) codeIn(b *image, e pe.BundleEntry) assembly {
-	return assembly{path: b.path, where: e.Path + " in the bundle", code: func(f func(*pe.CLR) error) {
+	return assembly{path: b.path, entry: &e, code: func(f func(*pe.CLR) error) {
 		t.withPE(b.path, func(file *pe.File) error {
 			in, err := file.OpenEntry(e)
 			if err != nil {

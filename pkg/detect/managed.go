@@ -64,17 +64,9 @@ var (
 	windowFunctions = []string{"CreateWindowEx", "CreateWindow", "DialogBox", "CreateDialog"}
 )
 
-// readTraits reads what an entry assembly does. p is the path for evidence,
-// where the file inside a bundle in it, or "".
-func readTraits(p, where string, clr *pe.CLR) (traits, error) {
+// readTraits reads what an entry assembly does; ev makes evidence of a place in it.
+func readTraits(ev func(pe.Span, string) Evidence, clr *pe.CLR) (traits, error) {
 	var tr traits
-	ev := func(s pe.Span, detail string) Evidence {
-		if where != "" {
-			detail = where + ": " + detail
-			s = pe.Span{}
-		}
-		return at(p, s, detail)
-	}
 	defs, err := clr.TypeDefs()
 	if err != nil {
 		return tr, err
