@@ -205,7 +205,7 @@ func (tr *traits) readLibrary(lib assembly, called map[string]bool) {
 		}
 		standing, err := clr.CallsTo(slices.Concat(loopCalls, serviceRuns)...)
 		for _, c := range standing[:min(len(standing), 2)] {
-			if e := ev(c.Span, c.Caller+" calls "+c.Member); !slices.Contains(tr.maybe, e) && len(tr.maybe) < maxEvidence {
+			if e := ev(c.Span, c.Caller+" calls "+c.Member); !slices.Contains(tr.maybe, e) && len(tr.maybe) < MaxEvidence {
 				tr.maybe = append(tr.maybe, e)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -187,6 +188,30 @@ func TestFindingLinesStayAsProblemMatchersReadThem(t *testing.T) {
 	}
 	if want := ".:1: error WP3001: m\nWeb.config:12: warning WP1002: m\nbin/x.dll:1: warning: truncated\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
+func TestFindingWithSeveralPlacesSaysHowManyMore(t *testing.T) {
+	at := func(places ...string) detect.Finding {
+		f := detect.Finding{Rule: "WP1206", Level: detect.LevelNote, Message: "m"}
+		for i, p := range places {
+			path, line, _ := strings.Cut(p, ":")
+			n, _ := strconv.Atoi(line)
+			f.Evidence = append(f.Evidence, detect.Evidence{Path: path, Line: n, Offset: int64(i)})
+		}
+		return f
+	}
+	for want, f := range map[string]detect.Finding{
+		"a:1: note WP1206: m":                                 at("a:1"),
+		"a:1: note WP1206: m (and 1 more place)":              at("a:1", "b:1"),
+		"a:2: note WP1206: m (and 2 more places)":             at("a:2", "a:3", "b:2", "a:2"),
+		"a.exe:1: note WP1206: m":                             at("a.exe", "a.exe"), // bytes of one file
+		"a:1: note WP1206: m (and at least 4 more places)":    at("a:1", "a:2", "a:3", "a:4", "a:5"),
+		"a.exe:1: note WP1206: m (and at least 1 more place)": at("a.exe", "a.exe", "b.dll", "a.exe", "a.exe"),
+	} {
+		if got := FindingLine(f); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 

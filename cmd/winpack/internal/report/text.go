@@ -228,7 +228,8 @@ func describe(a App) string {
 
 // FindingLine is the one line of a finding that problem matchers read:
 // path:line: level WPnnnn: message. A finding in a binary says line 1; the
-// offset is in the JSON. One that the user accepts is a note, with his reason.
+// offset is in the JSON. Of further places it says how many there are. One that the
+// user accepts is a note, with his reason.
 func FindingLine(f detect.Finding) string {
 	at := place(f)
 	path := at.Path
@@ -239,7 +240,27 @@ func FindingLine(f detect.Finding) string {
 	if f.Accepted != "" {
 		level, message = detect.LevelNote, "accepted ("+f.Accepted+"): "+message
 	}
-	return fmt.Sprintf("%s:%d: %s %s: %s", Safe(path), max(at.Line, 1), level, f.Rule, OneLine(message))
+	return fmt.Sprintf("%s:%d: %s %s: %s%s", Safe(path), max(at.Line, 1), level, f.Rule, OneLine(message), morePlaces(f.Evidence))
+}
+
+// morePlaces counts the lines and files that a finding speaks of beside the first.
+func morePlaces(list []detect.Evidence) string {
+	seen := map[string]bool{}
+	for _, e := range list {
+		seen[fmt.Sprintf("%d %s", max(e.Line, 1), e.Path)] = true
+	}
+	least := ""
+	if len(list) >= detect.MaxEvidence { // it may have been cut
+		least = "at least "
+	}
+	switch n := len(seen) - 1; {
+	case n < 1:
+		return ""
+	case n == 1:
+		return " (and " + least + "1 more place)"
+	default:
+		return fmt.Sprintf(" (and %s%d more places)", least, n)
+	}
 }
 
 // ProblemLine is the one line of a problem, in the form of FindingLine but for
