@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/winpack/winpack/pkg/detect/winname"
 )
 
 const configUnknown = "connection strings, secrets and paths in it are unknown"
@@ -240,6 +242,35 @@ func written(rel, value, why string, ev []Evidence) []Fact {
 		return nil
 	}
 	return []Fact{writeFact(rel, why, ev)}
+}
+
+// dropImpossible drops the folders to write to that cannot be made: a start script
+// would fail where it makes them. Configuration may say anything.
+func (t *Tree) dropImpossible(facts []Fact) []Fact {
+	return slices.DeleteFunc(facts, func(f Fact) bool {
+		w, ok := f.item.(Write)
+		if !ok || w.Path == "." {
+			return false
+		}
+		why := ""
+		if err := winname.Check(w.Path, true); err != nil {
+			why = "which Windows cannot make: " + err.Error()
+		}
+		for p := w.Path; p != "." && why == ""; p = path.Dir(p) {
+			if file := t.find(p); file != "" {
+				why = "where the file " + clean(file) + " is"
+			}
+		}
+		if why == "" {
+			return false
+		}
+		place := ""
+		if f.Evidence[0].Line > 0 {
+			place = fmt.Sprintf("line %d: ", f.Evidence[0].Line)
+		}
+		t.problem(f.Evidence[0].Path, fmt.Sprintf("%sthe application is set to write to the folder %q, %s; no write access is granted there", place, clean(w.Path), why))
+		return true
+	})
 }
 
 // wcfEndpoint names the activation feature that a binding needs where IIS hosts

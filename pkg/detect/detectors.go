@@ -50,6 +50,7 @@ func Inspect(fsys fs.FS, opt Options) (Report, error) {
 			facts = append(facts, f)
 		}
 	}
+	facts = t.dropImpossible(facts)
 	sortFacts(facts)
 	app, needs, facts := resolve(opt.Name, facts)
 	report := Report{

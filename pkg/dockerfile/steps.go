@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/winpack/winpack/pkg/detect"
+	"github.com/winpack/winpack/pkg/detect/winname"
 )
 
 const (
@@ -193,6 +194,9 @@ func windowsPath(root, rel string) (string, error) {
 	bad := clean == ".." || strings.HasPrefix(clean, "../") || strings.HasPrefix(clean, "/")
 	for _, r := range clean {
 		bad = bad || r < ' ' || r == 0x7f || strings.ContainsRune(`<>:"|?*\`, r) || r == 0xfffd
+	}
+	if err := winname.Check(clean, false); err != nil && !bad {
+		return "", &UsageError{fmt.Sprintf("path %q cannot be in a Windows image: %v: rename it", rel, err)}
 	}
 	if bad {
 		return "", &UsageError{fmt.Sprintf("path %q cannot be in a Windows image: rename it", rel)}
