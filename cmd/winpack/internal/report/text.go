@@ -18,8 +18,11 @@ type View struct {
 	Quiet   bool // findings and problems alone
 	Verbose bool // facts too
 	// App is APP as the user gave it, for the commands to try next.
-	App     string
-	Windows bool // those are for cmd.exe
+	App string
+	// Flags are those of the user by which the report is what it is: the commands to
+	// try next get them too.
+	Flags   []string
+	Windows bool // the commands are for cmd.exe
 }
 
 // Text writes the report for people. It is a view of the JSON: it says nothing
@@ -359,6 +362,11 @@ func (p *printer) next(r Report) {
 	if p.App != "" && p.App != "." {
 		app = " " + dockerfile.Quote(Safe(p.App), p.Windows)
 	}
+	local := false
+	for _, word := range p.Flags {
+		local = local || strings.HasPrefix(word, "oci:")
+		app += " " + dockerfile.Quote(Safe(word), p.Windows)
+	}
 	switch {
 	case r.App.Kind == detect.KindUnknown && slices.ContainsFunc(r.Findings, tellsWhatWasSeen):
 		p.line("winpack can't tell what this is: what was seen, and what helps, stands above.")
@@ -372,7 +380,12 @@ func (p *printer) next(r Report) {
 		p.line("No base image fits: the reason stands at why.")
 	default:
 		p.line("%s", p.paint(green, "Next:"))
-		p.line("  winpack dockerfile%s", app)
+		switch {
+		case !local:
+			p.line("  winpack dockerfile%s", app)
+		case r.Needs.WindowsBuilder:
+			p.line("  push the base image to a registry: a Dockerfile can't name a folder")
+		}
 		if r.Needs.WindowsBuilder {
 			p.line("  then build that Dockerfile on Windows")
 		} else {
