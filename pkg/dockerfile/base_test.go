@@ -74,6 +74,32 @@ func TestDefaultReleaseWithoutImageIsLeftOutAloud(t *testing.T) {
 	}
 }
 
+// What is said of a base that is not taken after all would be a lie.
+func TestNoReasonsForABaseThatIsNotChosen(t *testing.T) {
+	p, err := New(dotnet("11.0", detect.KindASPNETCore), catalog(t), Options{OS: []string{"ltsc2022", "ltsc2025"}, OSAsked: true})
+	if !isType[*NoImageError](err) || len(p.Bases)+len(p.Why)+len(p.Rejected) > 0 {
+		t.Errorf("%v, bases %v, why %q, rejected %v", err, p.Bases, p.Why, p.Rejected)
+	}
+}
+
+func TestReleaseWithoutNanoServerSaysWhyTheImageIsLarger(t *testing.T) {
+	const none = "no Nano Server image is published for ltsc2016"
+	p := plan(t, native(), Options{OS: []string{"ltsc2016"}})
+	if !slices.Contains(p.Why, "servercore: "+none) || !slices.Contains(p.Rejected, Rejected{Reference: "mcr.microsoft.com/windows/nanoserver", Why: none}) {
+		t.Errorf("why %q, rejected %v", p.Why, p.Rejected)
+	}
+	p = plan(t, native(), Options{OS: []string{"ltsc2022", "ltsc2016"}})
+	if !slices.Contains(p.Why, "servercore on ltsc2016: "+none) || len(p.Rejected) != 0 {
+		t.Errorf("why %q, rejected %v", p.Why, p.Rejected)
+	}
+	p = plan(t, with(native(), func(r *detect.Report) {
+		r.Needs.Families = []detect.FamilyNeed{{Family: detect.FamilyServerCore, Why: "it needs x.dll"}}
+	}), Options{OS: []string{"ltsc2016"}})
+	if !slices.Contains(p.Why, "servercore: it needs x.dll") {
+		t.Errorf("why %q", p.Why)
+	}
+}
+
 func hasRule(p Plan, rule string) bool {
 	return slices.ContainsFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == rule })
 }

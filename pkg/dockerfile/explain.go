@@ -199,6 +199,12 @@ func (p *planner) explainFamily(c choice, first string) {
 	if len(w.commands) > 0 {
 		reasons = append(reasons, "the start script of a service needs "+strings.Join(w.commands, ", ")+", which Nano Server lacks or is not known to have")
 	}
+	if nano := p.unpublished(img, os); nano != nil && smaller == nil && len(reasons) == 0 {
+		reasons = append(reasons, "no Nano Server image is published for "+os)
+		if len(p.plan.Bases) == 1 {
+			p.plan.Rejected = append(p.plan.Rejected, Rejected{Reference: nano.Repository, Why: reasons[0]})
+		}
+	}
 	if len(reasons) > 0 {
 		if os == first {
 			p.said = reasons
@@ -225,6 +231,17 @@ func (p *planner) similar(role string, w want, os, family string) *ImageRow {
 				}
 			}
 			return &img
+		}
+	}
+	return nil
+}
+
+// unpublished is the image of Nano Server that would take the place of img, and that
+// other releases have.
+func (p *planner) unpublished(img ImageRow, os string) *ImageRow {
+	for _, row := range p.cat.Images {
+		if row.Role == img.Role && row.Version == img.Version && row.Family == detect.FamilyNanoServer && row.Status != statusEOL && row.Tags[os] == "" {
+			return &row
 		}
 	}
 	return nil
