@@ -252,7 +252,9 @@ func isBool(flag cli.Flag) bool {
 func unknownCommand(app *cli.App, word string) error {
 	var names []string
 	for _, c := range app.Commands {
-		names = append(names, c.Name)
+		if !c.Hidden {
+			names = append(names, c.Name)
+		}
 	}
 	if near, ok := suggest.Search(word, names, true); ok {
 		return usagef("unknown command %q: did you mean %q?", word, near)

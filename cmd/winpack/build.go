@@ -17,6 +17,7 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/cmd/winpack/internal/winhost"
 	"github.com/winpack/winpack/pkg/build"
 )
 
@@ -35,8 +36,16 @@ they are: they are mounted or found in the registry, and copied across only wher
 The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps file times, as everywhere.`,
 		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "tag", Aliases: []string{"t"}, Usage: "`REF` name of the image, like registry.example.com/site:1 (repeatable)"},
+			stringFlag("builder", "`NAME` auto, direct, buildkit or docker: direct where no step needs Windows, else a BuildKit\nworker or a Docker engine on Windows (default: auto)"),
+			stringFlag("buildkit-addr", "`ADDR` BuildKit's address: unix://, tcp://, docker-container://NAME (default: BUILDKIT_HOST)"),
+			stringFlag("buildkit-tls", "`DIR` ca.pem, cert.pem and key.pem for BuildKit by mTLS"),
+			stringFlag("docker-host", "`ADDR` address of the Docker engine (default: DOCKER_HOST, or docker's context)"),
+			stringFlag("isolation", "`MODE` process or hyperv, of the build in a Docker engine"),
+			boolFlag("no-cache", "", "have BuildKit or Docker do every step again"),
+			boolFlag("pull", "", "ask the registry what the base is now, which winpack always does"),
+			boolFlag("load", "", "load into the Docker engine; the same as -o type=docker"),
 			boolFlag("push", "", "push to the registry that -t names; the same as -o type=registry"),
-			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "`SPEC` type=oci,dest=FILE[,tar=false][,base=sparse], or type=registry (repeatable):\ntar=false writes a folder, base=sparse names the base layers and stores none"},
+			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "`SPEC` type=oci,dest=FILE[,tar=false][,base=sparse], type=docker[,dest=FILE], or type=registry\n(repeatable): tar=false writes a folder, base=sparse names the base layers and stores none,\ntype=docker holds one release, as docker load takes it"},
 			boolFlag("dry-run", "", "resolve and compute everything, and write nothing"),
 			sliceFlag("label", "`KEY=VALUE` label of the image (repeatable)"),
 			sliceFlag("annotation", "`KEY=VALUE` annotation of the image (repeatable)"),
@@ -66,7 +75,7 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			if err != nil {
 				return err
 			}
-			b.Progress = shown.event
+			b.Progress, b.Status = shown.event, shown.status
 			job.Build = b
 			job.Found = func(r report.Report) { printFindings(e, c, r) }
 			debug.SetGCPercent(50) // halves the peak, for a hundredth of the time
@@ -95,17 +104,14 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 	if b.References, err = references(c.StringSlice("tag")); err != nil {
 		return nil, err
 	}
-	if b.Outputs, b.Push, err = parseOutputs(c.StringSlice("output"), c.Bool("push")); err != nil {
-		return nil, err
+	outputs := c.StringSlice("output")
+	if c.Bool("load") {
+		outputs = append(outputs, "type=docker")
 	}
-	if err := settings.build(b); err != nil {
+	if b.Outputs, b.Push, err = parseOutputs(outputs, c.Bool("push")); err != nil {
 		return nil, err
 	}
 	switch {
-	case !b.Push && len(b.Outputs) == 0 && !b.DryRun:
-		return nil, usagef("nowhere to put the image: use --push (with -t REF), -o type=oci,dest=FILE, or --dry-run")
-	case b.Push && len(b.References) == 0:
-		return nil, usagef("--push needs a name: -t registry.example.com/name:tag")
 	case b.DryRun && (b.IIDFile != "" || b.MetadataFile != ""):
 		return nil, usagef("--dry-run writes no file: leave out --iidfile and --metadata-file")
 	case b.IIDFile != "" && filepath.Clean(b.IIDFile) == filepath.Clean(b.MetadataFile):
@@ -139,10 +145,70 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 			b.Platforms = append(b.Platforms, platform)
 		}
 	}
+	if err := builders(c, e, b); err != nil {
+		return nil, err
+	}
+	if err := settings.build(b); err != nil {
+		return nil, err
+	}
+	if b.Push && len(b.References) == 0 {
+		return nil, usagef("--push needs a name: -t registry.example.com/name:tag")
+	}
 	if b.Epoch, err = epoch(e.getenv("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+// builders reads the flags that say who builds, and where they are.
+func builders(c *cli.Context, e env, b *pipeline.Build) error {
+	var err error
+	names := []string{pipeline.BuilderAuto, pipeline.BuilderDirect, pipeline.BuilderBuildKit, pipeline.BuilderDocker}
+	if c.IsSet("builder") {
+		if b.Builders.Name, err = oneOf(c, "builder", names...); err != nil {
+			return err
+		}
+	}
+	b.BuildKitAddr = cmp.Or(c.String("buildkit-addr"), e.getenv("BUILDKIT_HOST"))
+	b.DockerHost, b.BuildKitTLS = c.String("docker-host"), c.String("buildkit-tls")
+	for flag, value := range map[string]string{"buildkit-addr": b.BuildKitAddr, "docker-host": b.DockerHost} {
+		switch {
+		case c.IsSet(flag) && value == "":
+			return usagef("--%s is empty: name an address, or leave it out", flag)
+		case value != "" && !strings.Contains(value, "://"):
+			return usagef("--%s %q is no address like unix:///run/x.sock or tcp://host:1234", flag, value)
+		}
+	}
+	if b.BuildKitTLS != "" {
+		if info, err := os.Stat(b.BuildKitTLS); err != nil || !info.IsDir() {
+			return usagef("--buildkit-tls %q is no folder", b.BuildKitTLS)
+		}
+	}
+	if c.IsSet("isolation") {
+		if b.Isolation, err = oneOf(c, "isolation", "process", "hyperv"); err != nil {
+			return err
+		}
+	}
+	b.NoCache = c.Bool("no-cache")
+	b.Hosts = hostRule
+	return nil
+}
+
+// hostRule says whether a Windows host builds an image: see winhost.
+func hostRule(host, image, isolation string) error {
+	table, err := winhost.Load()
+	if err != nil {
+		return err
+	}
+	h, err := winhost.ParseBuild(host)
+	if err != nil {
+		return nil // it does not say what it is: it will see for itself
+	}
+	i, err := winhost.ParseBuild(image)
+	if err != nil {
+		return nil
+	}
+	return table.CanRun(h, i, isolation)
 }
 
 // references checks the values of -t and drops those that are given twice.

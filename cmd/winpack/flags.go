@@ -51,9 +51,6 @@ func oneOf(c *cli.Context, flag string, values ...string) (string, error) {
 }
 
 func formatOf(c *cli.Context) (string, error) {
-	if c.String("format") == "sarif" {
-		return "", usagef("--format sarif does not exist yet: use --format json")
-	}
 	return oneOf(c, "format", "text", "json")
 }
 
@@ -133,6 +130,17 @@ func mirrorTable(values []string) (map[string]string, error) {
 	return table, nil
 }
 
+// insecureHosts reads --insecure-registry HOST.
+func insecureHosts(c *cli.Context) ([]string, error) {
+	hosts := c.StringSlice("insecure-registry")
+	for _, host := range hosts {
+		if err := checkInsecure(host); err != nil {
+			return nil, usagef("--%w", bare(err))
+		}
+	}
+	return hosts, nil
+}
+
 // jobOf reads the common flags into a job.
 func jobOf(c *cli.Context) (pipeline.Job, error) {
 	var job pipeline.Job
@@ -165,11 +173,8 @@ func jobOf(c *cli.Context) (pipeline.Job, error) {
 	if job.Mirrors, err = mirrorTable(c.StringSlice("mirror")); err != nil {
 		return job, usagef("--%w", bare(err))
 	}
-	job.Insecure = c.StringSlice("insecure-registry")
-	for _, host := range job.Insecure {
-		if err := checkInsecure(host); err != nil {
-			return job, usagef("--%w", bare(err))
-		}
+	if job.Insecure, err = insecureHosts(c); err != nil {
+		return job, err
 	}
 	if c.IsSet("config") {
 		if job.Config = c.String("config"); job.Config == "" {

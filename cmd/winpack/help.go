@@ -40,7 +40,9 @@ func printHelp(w io.Writer, app *cli.App, command *cli.Command) error {
 	} else {
 		var commands strings.Builder
 		for _, c := range app.Commands {
-			fmt.Fprintf(&commands, "  %-12s%s\n", c.Name, c.Usage)
+			if !c.Hidden {
+				fmt.Fprintf(&commands, "  %-12s%s\n", c.Name, c.Usage)
+			}
 		}
 		fmt.Fprintf(&b, appHelp, commands.String())
 	}

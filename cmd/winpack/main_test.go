@@ -108,6 +108,7 @@ func TestUnreadableFolderIsAnErrorOfItsOwn(t *testing.T) {
 	}{
 		{"detect", locked, exitFailed, "winpack: reading APP"},
 		{"detect", partly, exitDone, "app.exe"},
+		{"report", locked, exitFailed, "winpack: reading RESULTS"},
 		{"dockerfile", site, exitFailed, "site.winpack"}, // its folder may not be written
 	} {
 		cmd := exec.Command(winpack, test.command, test.app)

@@ -67,19 +67,27 @@ func parseOutput(value string) (out build.Output, push bool, err error) {
 			return fail("type=registry takes no parameter: -t names where to push")
 		}
 		return build.Output{}, true, nil
-	case "":
-		return fail("the type is missing: type=oci or type=registry")
 	case "docker":
-		return fail("this version of winpack can't load into an engine: use type=oci,dest=image.tar, or push")
+		switch {
+		case out.Dest == "-":
+			return fail("name the file: type=docker,dest=image.tar")
+		case !out.Tar:
+			return fail("docker load takes a tar: leave tar=false out")
+		case out.Sparse:
+			return fail("docker load takes complete images: leave base=sparse out")
+		}
+		return out, false, nil
+	case "":
+		return fail("the type is missing: type=oci, type=docker or type=registry")
 	case "image":
 		return fail("use --push, or type=registry")
 	case "local", "tar":
 		return fail("it saves files and no image: use type=oci,dest=image.tar")
 	default:
-		if near, ok := suggest.Search(out.Type, []string{"oci", "registry"}, true); ok {
+		if near, ok := suggest.Search(out.Type, []string{"oci", "docker", "registry"}, true); ok {
 			return fail("unknown type %q: did you mean %s?", out.Type, near)
 		}
-		return fail("unknown type %q: the types are oci and registry", out.Type)
+		return fail("unknown type %q: the types are oci, docker and registry", out.Type)
 	}
 }
 
@@ -97,6 +105,9 @@ func parseOutputs(values []string, push bool) ([]build.Output, bool, error) {
 		}
 		same := func(o build.Output) bool { return filepath.Clean(o.Dest) == filepath.Clean(out.Dest) }
 		if slices.ContainsFunc(outputs, same) {
+			if out.Dest == "" {
+				continue // --load beside -o type=docker
+			}
 			return nil, false, usagef("-o names %q twice", out.Dest)
 		}
 		outputs = append(outputs, out)

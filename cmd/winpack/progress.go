@@ -23,6 +23,8 @@ type progress struct {
 	width func() int
 	now   func() time.Time
 
+	buildkit *buildkitDisplay // nil until BuildKit says something
+
 	moving []*transfer // in the order of their start
 	drawn  bool
 	last   time.Time
@@ -149,6 +151,7 @@ func (p *progress) erase() {
 
 // close leaves the terminal clean.
 func (p *progress) close() {
+	p.closeBuildKit()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.erase()

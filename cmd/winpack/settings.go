@@ -209,8 +209,14 @@ func (s *settingsFile) build(b *pipeline.Build) error {
 			return s.errorf(toml.Key{"build", "tags"}, 0, "build.tags: %w", bare(err))
 		}
 	}
-	if s.Build.Builder != "" && s.Build.Builder != "auto" && s.Build.Builder != "direct" {
-		return s.errorf(toml.Key{"build", "builder"}, 0, "this version of winpack has one builder, direct: leave builder out")
+	if s.Build.Builder != "" {
+		names := []string{pipeline.BuilderAuto, pipeline.BuilderDirect, pipeline.BuilderBuildKit, pipeline.BuilderDocker}
+		if !slices.Contains(names, s.Build.Builder) {
+			return s.errorf(toml.Key{"build", "builder"}, 0, "build.builder is %s, not %q", orList(names), s.Build.Builder)
+		}
+		if b.Builders.Name == "" {
+			b.Builders.Name = s.Build.Builder
+		}
 	}
 	key := toml.Key{"build", "output"}
 	outputs, push, err := parseOutputs(s.Build.Output, false)
@@ -235,7 +241,9 @@ func (s *settingsFile) accepted(job *pipeline.Job, today time.Time, notes io.Wri
 	for _, r := range detect.Rules() {
 		known = append(known, r.ID)
 	}
-	known = append(known, dockerfile.RuleIDs()...)
+	for _, r := range dockerfile.Rules() {
+		known = append(known, r.ID)
+	}
 	for i, a := range s.Accept {
 		switch {
 		case a.Rule == "":

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -37,7 +38,8 @@ type BuildKit struct {
 	TLSDir string
 	// Hosts says which releases a worker on Windows builds; nil means all.
 	Hosts HostRule
-	// Status receives BuildKit's own progress; nil means none.
+	// Status receives BuildKit's own progress, and nil at the end of each build, of
+	// which there is one for each release; nil means none.
 	Status func(*client.SolveStatus)
 }
 
@@ -262,6 +264,7 @@ func (b BuildKit) one(ctx context.Context, c *client.Client, g *gatherer, i int)
 		Frontend: "dockerfile.v0", FrontendAttrs: attrs, Exports: exports,
 		LocalMounts: map[string]fsutil.FS{"context": contextFS{s}, "dockerfile": textFS{"Dockerfile": s.dockerfile}},
 		Session:     []session.Attachable{b.auth()},
+		SharedKey:   g.req.Plan.Name, // the daemon compares a context with the last one of this name
 	})
 	if err != nil {
 		return err
@@ -288,11 +291,18 @@ func (b BuildKit) solve(ctx context.Context, c *client.Client, g *gatherer, opt 
 				b.Status(s)
 			}
 		}
+		if b.Status != nil {
+			b.Status(nil)
+		}
 	})
 	resp, err := c.Solve(ctx, nil, opt, status)
 	wg.Wait()
 	return resp, err
 }
+
+// registryStatus is how containerd, which pushes and pulls for BuildKit, tells what
+// a registry answered: host, repository, status.
+var registryStatus = regexp.MustCompile(`unexpected status from \w+ request to https?://([^/ ]+)/v2/([^ ]+?)/(?:blobs|manifests)/[^ ]*: (\d{3}) `)
 
 // named says which daemon failed, and takes BuildKit's own chain of words apart.
 func (b BuildKit) named(ctx context.Context, err error) error {
@@ -309,6 +319,19 @@ func (b BuildKit) named(ctx context.Context, err error) error {
 		}
 	}
 	text := strings.Join(strings.Fields(err.Error()), " ")
+	if m := registryStatus.FindStringSubmatch(text); m != nil {
+		doing, status := "pushing to", 0
+		if _, err := fmt.Sscan(m[3], &status); err != nil {
+			return err
+		}
+		if !strings.Contains(text, "failed to push") {
+			doing = "pulling from"
+		}
+		if status == 401 || status == 403 {
+			return &AuthError{doing + " (by BuildKit)", m[1] + "/" + m[2], m[1], status}
+		}
+		return &RegistryError{Doing: doing + " (by BuildKit)", Name: m[1] + "/" + m[2], Status: status, Host: m[1], Err: err}
+	}
 	switch {
 	case strings.Contains(text, "error reading from server: EOF"), strings.Contains(text, "connection refused"), strings.Contains(text, "code = Unavailable"), strings.Contains(text, "transport is closing"):
 		return &UnreachableError{"BuildKit", b.address(), errors.New("it broke the connection off in the middle of the build")}

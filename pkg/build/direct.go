@@ -21,6 +21,16 @@ import (
 // leaves the base layers where they are.
 type Direct struct {
 	Registry Registry
+	// Engine takes the image of an Output of type docker without Dest.
+	Engine Docker
+}
+
+// Check implements Builder.
+func (Direct) Check(req Request) error {
+	if req.Isolation != "" {
+		return &CannotError{"--isolation", builderDirect, "it runs nothing", []string{builderDocker}}
+	}
+	return nil
 }
 
 // builderDirect names the builder in messages and metadata.
@@ -29,6 +39,7 @@ const builderDirect = "direct"
 // job is one run of Build.
 type job struct {
 	reg     Registry
+	engine  Docker
 	wire    *wire
 	req     Request
 	refs    []name.Reference
@@ -51,7 +62,7 @@ func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
 	if err := d.Supports(req.Plan); err != nil {
 		return Image{}, err
 	}
-	j := &job{reg: d.Registry, req: req, wire: newWire(d.Registry.Transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}
+	j := &job{reg: d.Registry, req: req, engine: d.Engine, wire: newWire(d.Registry.Transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}
 	j.wire.say = func(host, message string) { j.say("wait", host, "%s: %s", host, message) }
 	defer j.wire.close()
 	if err := j.check(); err != nil {
@@ -86,8 +97,8 @@ func (j *job) check() error {
 		return errors.New("pushing needs a reference; give one with -t")
 	}
 	for _, o := range j.req.Outputs {
-		if o.Type != "oci" {
-			return fmt.Errorf("output type %q: the direct builder writes oci", o.Type)
+		if o.Type != "oci" && o.Type != "docker" {
+			return fmt.Errorf("output type %q: winpack writes oci and docker", o.Type)
 		}
 		if err := o.Check(); err != nil {
 			return err
@@ -114,6 +125,10 @@ func (j *job) run(ctx context.Context) (Image, error) {
 		return Image{}, err
 	}
 	start := time.Now()
+	host, err := j.loadHost(ctx)
+	if err != nil {
+		return Image{}, err
+	}
 	if j.sources, j.omitted, err = resolve(ctx, j.reg, j.wire, bases, j.req.Optional); err != nil {
 		return Image{}, err
 	}
@@ -158,7 +173,13 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	}
 	if !j.req.DryRun {
 		for _, o := range j.req.Outputs {
-			if done, err = j.saveLayer(ctx, o); err != nil {
+			one := -1
+			if o.Type == "docker" {
+				if one = 0; o.Dest == "" {
+					one = ownRelease(j.sources, host)
+				}
+			}
+			if done, err = j.saveLayer(ctx, o, one); err != nil {
 				return Image{}, err
 			}
 			start = j.phase("save", start)

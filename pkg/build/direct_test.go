@@ -74,7 +74,7 @@ func bases(t testing.TB, opts standin.Options) string {
 }
 
 func direct(host string) Direct {
-	return Direct{Registry{Keychain: authn.NewMultiKeychain(), Mirrors: map[string]string{"mcr.microsoft.com": host + "/mcr"}, Insecure: []string{host}}}
+	return Direct{Registry: Registry{Keychain: authn.NewMultiKeychain(), Mirrors: map[string]string{"mcr.microsoft.com": host + "/mcr"}, Insecure: []string{host}}}
 }
 
 func request(host string) Request {

@@ -282,9 +282,16 @@ func (g *gatherer) finish(ctx context.Context) (Image, error) {
 		}
 	}
 	for _, o := range g.req.Outputs {
+		if g.builder == builderDocker {
+			break // the engine has saved it
+		}
+		saved := done
+		if o.Type == "docker" {
+			saved = finished{releases: done.releases[:1], top: done.releases[0].image}
+		}
 		if _, err := g.save(ctx, o, func(string) (finished, []content, error) {
-			all, err := g.contents(done)
-			return done, all, err
+			all, err := g.contents(saved)
+			return saved, all, err
 		}); err != nil {
 			return Image{}, err
 		}

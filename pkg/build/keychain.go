@@ -60,6 +60,12 @@ func (podmanKeychain) Resolve(target authn.Resource) (authn.Authenticator, error
 	return authn.Anonymous, nil
 }
 
+// CredentialFiles are where Keychain looks, in its order: docker's file first.
+// They need not exist.
+func CredentialFiles() []string {
+	return append([]string{filepath.Join(config.Dir(), config.ConfigFileName)}, podmanFiles()...)
+}
+
 func podmanFiles() []string {
 	var files []string
 	if f := os.Getenv("REGISTRY_AUTH_FILE"); f != "" {

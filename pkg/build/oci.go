@@ -29,9 +29,11 @@ type layoutWriter interface {
 	close() error
 }
 
-// saveLayer is save for what the direct builder makes.
-func (j *job) saveLayer(ctx context.Context, o Output) (finished, error) {
-	return j.save(ctx, o, func(tmp string) (finished, []content, error) {
+// saveLayer is save for what the direct builder makes: all releases, or only that
+// of an index from 0. What it returns has all.
+func (j *job) saveLayer(ctx context.Context, o Output, one int) (finished, error) {
+	var all finished
+	_, err := j.save(ctx, o, func(tmp string) (finished, []content, error) {
 		// The layer's name is its digest, and a tar wants its size first, so it is
 		// compressed into a file; what was pushed already is known, and streams.
 		var app *content
@@ -42,13 +44,18 @@ func (j *job) saveLayer(ctx context.Context, o Output) (finished, error) {
 			}
 			app = &c
 		}
-		done, err := j.finish()
-		if err != nil {
+		var err error
+		if all, err = j.finish(); err != nil {
 			return finished{}, nil, err
 		}
-		all, err := j.contents(done, app, o.Sparse)
-		return done, all, err
+		done := all
+		if one >= 0 {
+			done = finished{releases: all.releases[one : one+1], top: all.releases[one].image}
+		}
+		blobs, err := j.contents(done, app, o.Sparse)
+		return done, blobs, err
 	})
+	return all, err
 }
 
 // save writes an OCI image layout (image-spec, image-layout.md) beside its
@@ -58,11 +65,17 @@ func (j *job) save(ctx context.Context, o Output, prepare func(tmp string) (fini
 	fail := func(err error) (finished, error) {
 		return finished{}, fmt.Errorf("writing %q: %w", o.Dest, err)
 	}
-	if err := o.Check(); err != nil { // again: the build took its time
-		return finished{}, err
+	load := o.Type == "docker" && o.Dest == ""
+	dest, beside := filepath.Clean(o.Dest), ""
+	if load {
+		o.Dest, o.Tar, dest = "the image for the engine", true, "winpack"
+	} else {
+		if err := o.Check(); err != nil { // again: the build took its time
+			return finished{}, err
+		}
+		beside = filepath.Dir(dest)
 	}
-	dest := filepath.Clean(o.Dest)
-	tmp, err := os.MkdirTemp(filepath.Dir(dest), "."+filepath.Base(dest)+".*")
+	tmp, err := os.MkdirTemp(beside, "."+filepath.Base(dest)+".*")
 	if err != nil {
 		return fail(err)
 	}
@@ -82,11 +95,14 @@ func (j *job) save(ctx context.Context, o Output, prepare func(tmp string) (fini
 			return fail(err)
 		}
 	}
-	if err := cmp.Or(j.writeLayout(ctx, w, done, contents), w.close()); err != nil {
+	if err := cmp.Or(j.writeLayout(ctx, w, done, contents), j.writeDocker(w, o, done), w.close()); err != nil {
 		if ctx.Err() != nil {
 			return finished{}, ctx.Err()
 		}
 		return fail(err)
+	}
+	if load {
+		return done, j.engine.load(ctx, made, func(line string) { j.say("load", "", "%s", line) })
 	}
 	if err := replace(made, dest, filepath.Join(tmp, "old")); err != nil {
 		return fail(err)
@@ -98,6 +114,9 @@ func (j *job) save(ctx context.Context, o Output, prepare func(tmp string) (fini
 // Check says whether an output can be written where it is wanted, as far as that
 // can be told before it is made.
 func (o Output) Check() error {
+	if o.Type == "docker" && o.Dest == "" {
+		return nil // the engine
+	}
 	if o.Dest == "" {
 		return errors.New("output type oci needs dest=FILE")
 	}

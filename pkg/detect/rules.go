@@ -25,6 +25,8 @@ type Rule struct {
 	Message string   `toml:"message" json:"-"`
 	Remedy  string   `toml:"remedy" json:"remedy"`
 	Why     string   `toml:"why" json:"why"` // why the rule exists
+	// Source is where the reason can be read; empty where none is cited.
+	Source string `toml:"source" json:"source,omitempty"`
 }
 
 // Rules lists all rules of detection by ID.

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -12,8 +13,6 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
-
-	"github.com/winpack/winpack/pkg/detect"
 )
 
 //go:embed catalog.toml
@@ -22,15 +21,17 @@ var catalogTOML string
 // Catalog is what is known of base images. It is read-only once made; With
 // returns a changed copy.
 type Catalog struct {
-	AsOf     time.Time    `toml:"as_of"` // the day that support is told of
-	Releases []ReleaseRow `toml:"release"`
-	DotNet   []DotNetRow  `toml:"dotnet"`
-	Images   []ImageRow   `toml:"image"`
-	Retired  []RetiredRow `toml:"retired"`
-	Features []FeatureRow `toml:"feature"`
-	NetFX3   []NetFX3Row  `toml:"netfx3"`
-	Modules  []ModuleRow  `toml:"module"`
-	HTTPSys  []HTTPSysRow `toml:"http_sys"`
+	AsOf time.Time `toml:"as_of"` // the day that support is told of
+	// Sources spells out the short names that the rows' own sources use.
+	Sources  map[string]string `toml:"sources"`
+	Releases []ReleaseRow      `toml:"release"`
+	DotNet   []DotNetRow       `toml:"dotnet"`
+	Images   []ImageRow        `toml:"image"`
+	Retired  []RetiredRow      `toml:"retired"`
+	Features []FeatureRow      `toml:"feature"`
+	NetFX3   []NetFX3Row       `toml:"netfx3"`
+	Modules  []ModuleRow       `toml:"module"`
+	HTTPSys  []HTTPSysRow      `toml:"http_sys"`
 }
 
 // ReleaseRow is a Windows release that container images exist for, or existed.
@@ -139,10 +140,9 @@ type HTTPSysRow struct {
 	Source string   `toml:"source"`
 }
 
-// catalogFile is the file's shape: the rows, and what says where they are from.
+// catalogFile is the file's shape.
 type catalogFile struct {
-	Schema  string            `toml:"schema"`
-	Sources map[string]string `toml:"sources"`
+	Schema string `toml:"schema"`
 	Catalog
 }
 
@@ -167,8 +167,12 @@ func (c Catalog) With(data []byte, name string) (Catalog, error) {
 	if add.AsOf.After(asOf) {
 		asOf = add.AsOf
 	}
+	sources := map[string]string{}
+	maps.Copy(sources, c.Sources)
+	maps.Copy(sources, add.Sources)
 	return Catalog{
 		AsOf:     asOf,
+		Sources:  sources,
 		Releases: replaceRows(c.Releases, add.Releases, func(r ReleaseRow) string { return r.ID }),
 		DotNet:   replaceRows(c.DotNet, add.DotNet, func(r DotNetRow) string { return r.Version }),
 		Images:   replaceRows(c.Images, add.Images, func(r ImageRow) string { return r.ID }),
@@ -255,6 +259,8 @@ var (
 	dismPattern = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 	filePattern = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 	urlPattern  = regexp.MustCompile(`^https://[A-Za-z0-9./_?=:%-]+$`)
+	// sourceDate is the day in parentheses that a source ends with.
+	sourceDate = regexp.MustCompile(`\((\d{4}-\d\d-\d\d)\)`)
 )
 
 // check says what is wrong with the first bad row: its table, its place in it.
@@ -375,5 +381,5 @@ func (c Catalog) byReference(ref string) (ImageRow, string, bool) {
 }
 
 func familyRank(family string) int {
-	return slices.Index([]string{detect.FamilyNanoServer, detect.FamilyServerCore, detect.FamilyServer}, family)
+	return slices.Index(Families(), family)
 }

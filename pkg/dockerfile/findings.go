@@ -1,12 +1,21 @@
 package dockerfile
 
 import (
+	_ "embed"
+	"fmt"
 	"slices"
+	"sync"
+
+	"github.com/BurntSushi/toml"
 
 	"github.com/winpack/winpack/pkg/detect"
 )
 
-// Rules of the findings that only the choice of an image can tell.
+//go:embed rules.toml
+var rulesTOML string
+
+// Rules of the findings that only the choice of an image can tell. What they mean
+// is in rules.toml.
 const (
 	RuleDotNetEnded   = "WP3001" // the app's .NET is out of support
 	RuleNoImage       = "WP3002" // no image for a release of the default list
@@ -20,10 +29,30 @@ const (
 	RuleNoStart       = "WP3010" // nothing is known to start the app
 )
 
-// RuleIDs lists the rules of planning.
-func RuleIDs() []string {
-	return []string{RuleDotNetEnded, RuleNoImage, RuleRetiredBase, RuleBaseUnfit, RuleNoInstaller, RuleServiceName,
-		RuleDotNetForward, RuleBaseTrusted, RuleServiceStop, RuleNoStart}
+// Rules lists the rules of the planner by ID. Their Level is the worst that a
+// finding may have, and in Message and Remedy <> marks what a finding fills in.
+func Rules() []detect.Rule { return slices.Clone(ruleRows()) }
+
+var ruleRows = sync.OnceValue(func() []detect.Rule {
+	rows, err := parseRules(rulesTOML)
+	if err != nil {
+		panic(err) // a part of the program, which a test parses
+	}
+	return rows
+})
+
+func parseRules(text string) ([]detect.Rule, error) {
+	var table struct {
+		Rule []detect.Rule `toml:"rule"`
+	}
+	meta, err := toml.Decode(text, &table)
+	if err != nil {
+		return nil, fmt.Errorf("parsing %q: %w", "rules.toml", err)
+	}
+	if left := meta.Undecoded(); len(left) > 0 {
+		return nil, fmt.Errorf("parsing %q: unknown key %q", "rules.toml", left[0].String())
+	}
+	return table.Rule, nil
 }
 
 func (p *planner) find(rule string, level detect.Level, message, remedy string) {

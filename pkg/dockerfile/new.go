@@ -62,6 +62,7 @@ func (p *planner) decide() error {
 		return err
 	}
 	p.plan.Why = append(p.plan.Why, p.whyNot()...)
+	p.label()
 	return nil
 }
 

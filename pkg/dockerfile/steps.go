@@ -261,11 +261,12 @@ func (p *planner) started() {
 	if p.rep.App.Kind != detect.KindUnknown || len(c.Entrypoint) > 0 || len(c.Cmd) > 0 {
 		return
 	}
-	level, message := detect.LevelWarning, "Nothing starts the app: the container runs what the base image runs by itself."
+	remedy := `Set entrypoint in winpack.toml, like entrypoint = ["C:\\app\\server.exe"], or name a base that starts what lies in ` + appDir + "."
 	if p.rows[0] == nil {
-		level, message = detect.LevelNote, "Only the given base can start the app, and what that runs is not known."
+		p.find(RuleNoStart, detect.LevelNote, "Only the given base can start the app, and what that runs is not known.", remedy)
+		return
 	}
-	p.find(RuleNoStart, level, message, `Set entrypoint in winpack.toml, like entrypoint = ["C:\\app\\server.exe"], or name a base that starts what lies in `+appDir+".")
+	p.find(RuleNoStart, detect.LevelWarning, "Nothing starts the app: the container runs what the base image runs by itself.", remedy)
 }
 
 // userOf is the account that a program runs as.

@@ -2,12 +2,14 @@ package pipeline
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 
 // Build says how to build the image and where to send it.
 type Build struct {
+	Builders
 	References   []string
 	Push         bool
 	Outputs      []build.Output
@@ -26,6 +29,8 @@ type Build struct {
 	Platforms    []string
 	Epoch        *time.Time
 	DryRun       bool
+	NoCache      bool
+	Isolation    string
 	IIDFile      string
 	MetadataFile string
 	Version      string
@@ -35,7 +40,7 @@ type Build struct {
 // Image is what was built.
 type Image struct {
 	build.Image
-	Builder string
+	Builder string // "direct", "buildkit" or "docker"
 	Took    time.Duration
 }
 
@@ -51,6 +56,9 @@ func (res *Result) checkBuild(job Job, absolute string) error {
 			return &UsageError{err}
 		}
 	}
+	if docker := slices.IndexFunc(job.Build.Outputs, func(o build.Output) bool { return o.Type == "docker" }); docker >= 0 && len(job.OS) > 1 {
+		return Usagef("--os %s: an image for docker load holds one release: name one, or push", strings.Join(job.OS, ","))
+	}
 	for flag, file := range map[string]string{"--iidfile": job.Build.IIDFile, "--metadata-file": job.Build.MetadataFile} {
 		if file == "" {
 			continue
@@ -62,32 +70,83 @@ func (res *Result) checkBuild(job Job, absolute string) error {
 	if err := refuseEdited(absolute); err != nil {
 		return err
 	}
+	req := job.request(dockerfile.Plan{})
 	if res.Plan != nil {
+		req.Plan = *res.Plan
+	}
+	auto := job.named() == nil
+	if auto && (res.Plan == nil || !res.Plan.Builder.Windows) || job.Build.Name == BuilderDirect || job.Build.Name == BuilderBuildKit {
+		if job.Build.nowhere() {
+			return Usagef("nowhere to put the image: use --push (with -t REF), -o type=oci,dest=FILE, --load, or --dry-run")
+		}
+	}
+	if auto {
+		if res.Plan != nil && !res.Plan.Builder.Windows {
+			return cannot(job.direct().Check(req))
+		}
+		return nil
+	}
+	if err := cannot(job.named().Check(req)); err != nil {
+		return err
+	}
+	if res.Plan != nil && job.Build.Name == BuilderDirect {
 		return build.Direct{}.Supports(*res.Plan)
 	}
 	return nil
 }
 
+// nowhere says that no flag names a destination. Docker alone has one by itself.
+func (b *Build) nowhere() bool { return !b.Push && len(b.Outputs) == 0 && !b.DryRun }
+
+// cannot makes wrong usage of what a builder can't honour.
+func cannot(err error) error {
+	if c := (*build.CannotError)(nil); errors.As(err, &c) {
+		return &UsageError{err}
+	}
+	return err
+}
+
+// request is what a builder is asked, without the app.
+func (job Job) request(plan dockerfile.Plan) build.Request {
+	b := job.Build
+	return build.Request{
+		Plan: plan, References: b.References, Push: b.Push, Outputs: b.Outputs,
+		Labels: b.Labels, Annotations: b.Annotations, Platforms: b.Platforms, Optional: len(job.OS) == 0, Epoch: b.Epoch,
+		DryRun: b.DryRun, NoCache: b.NoCache, Isolation: b.Isolation, Version: b.Version, Progress: b.Progress,
+	}
+}
+
 func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 	b := job.Build
 	start := time.Now()
+	builder, err := job.pick(ctx, *res.Plan)
+	if err != nil {
+		return err
+	}
+	req := job.request(*res.Plan)
+	if err := cannot(builder.Check(req)); err != nil {
+		return err
+	}
+	if b.Progress != nil {
+		b.Progress(build.Event{Stage: "builder", Name: builder.name, Message: builder.name + ": " + builder.why})
+	}
 	trees, closeTrees, err := openTrees(job.Trees)
 	if err != nil {
 		return err
 	}
 	defer closeTrees()
-	image, err := build.Direct{Registry: job.registry()}.Build(ctx, build.Request{
-		Plan: *res.Plan, App: app, Trees: trees, References: b.References, Push: b.Push, Outputs: b.Outputs,
-		Labels: b.Labels, Annotations: b.Annotations, Platforms: b.Platforms, Optional: len(job.OS) == 0, Epoch: b.Epoch,
-		DryRun: b.DryRun, Version: b.Version, Progress: b.Progress,
-	})
+	req.App, req.Trees = app, trees
+	image, err := builder.Build(ctx, req)
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if host := (*build.HostError)(nil); errors.As(err, &host) && len(job.OS) > 0 {
+		return &UsageError{err}
 	}
 	if err != nil {
 		return err
 	}
-	res.Image = &Image{image, "direct", time.Since(start)}
+	res.Image = &Image{image, builder.name, time.Since(start)}
 	if b.IIDFile != "" {
 		if err := writeFile(b.IIDFile, []byte(image.Digest)); err != nil {
 			return fmt.Errorf("writing --iidfile: %w", err)
@@ -129,6 +188,11 @@ func openTrees(dirs map[string]string) (trees map[string]fs.FS, done func(), err
 func (job Job) registry() build.Registry {
 	return build.Registry{Keychain: build.Keychain(), Mirrors: job.Mirrors, Insecure: job.Insecure}
 }
+
+// MetadataSchema is the JSON Schema of what --metadata-file holds.
+//
+//go:embed metadata.schema.json
+var MetadataSchema []byte
 
 // metadata is the content of --metadata-file: buildx's keys, and ours.
 func (i Image) metadata() ([]byte, error) {

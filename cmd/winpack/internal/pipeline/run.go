@@ -34,6 +34,9 @@ type Job struct {
 
 	Write *Write // write the Dockerfile
 	Build *Build // build the image
+	// NeedPlan asks for a plan alone: an app that gives none is an error, as it is
+	// where something is written or built.
+	NeedPlan bool
 }
 
 // Accept is a rule whose findings the user takes upon himself.
@@ -205,7 +208,7 @@ func (res *Result) verdict(planErr error, job Job) error {
 		unknown *dockerfile.UnknownKindError
 		noImage *dockerfile.NoImageError
 	)
-	detectOnly := job.Write == nil && job.Build == nil
+	detectOnly := job.Write == nil && job.Build == nil && !job.NeedPlan
 	switch {
 	case planErr == nil, errors.As(planErr, &blocked):
 	case detectOnly && errors.As(planErr, &unknown):

@@ -205,3 +205,18 @@ func resolve(path string) string {
 	}
 	return filepath.Join(resolve(parent), filepath.Base(path))
 }
+
+// Within says whether a folder, which may not exist yet, is the app's or lies
+// below it, symlinks followed.
+func Within(app, dir string) (bool, error) {
+	a, err := filepath.Abs(app)
+	if err != nil {
+		return false, err
+	}
+	d, err := filepath.Abs(dir)
+	if err != nil {
+		return false, err
+	}
+	rel, err := filepath.Rel(resolve(a), resolve(d))
+	return err == nil && filepath.IsLocal(rel), nil
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/client"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/fixtures/buildkit"
+	"github.com/winpack/winpack/fixtures/docker"
+)
+
+// needsWindows is an app that only a RUN step makes run: its web.config asks for
+// Windows authentication.
+func needsWindows(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	writeTree(t, dir, map[string]string{
+		"Web.config": `<configuration><system.web><compilation targetFramework="4.8"/></system.web>
+			<system.webServer><security><authentication><windowsAuthentication enabled="true"/></authentication></security></system.webServer></configuration>`,
+		"Default.aspx": `<%@ Page Language="C#" %>`,
+	})
+	return dir
+}
+
+// validate fails where a document is not of a schema.
+func validate(t *testing.T, schema, document []byte) {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := c.Compile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := compiled.Validate(value); err != nil {
+		t.Error(err)
+	}
+}
+
+// --builder buildkit pushes what --builder direct pushes, and says so in the same
+// metadata.
+func TestBuildKitIsABuilderOfTheCommandLine(t *testing.T) {
+	s := newSite(t)
+	daemon := buildkit.Start(t, s.host)
+	app := fixtures.App(t, "static")
+	dir := t.TempDir()
+	keys := map[string]map[string]any{}
+	for _, builder := range []string{"direct", "buildkit"} {
+		file := filepath.Join(dir, builder+".json")
+		args := append([]string{"build", app, "--push", "-t", s.host + "/team/" + builder + ":1", "--builder", builder, "--buildkit-addr", daemon.Address(), "--metadata-file", file}, s.flags()...)
+		stdout, stderr, code := winpack(t, dir, args...)
+		if code != exitDone {
+			t.Fatalf("%s: exit %d\n%s%s", builder, code, stdout, stderr)
+		}
+		if !strings.Contains(stderr, "builder: "+builder+": it was asked for") {
+			t.Errorf("the builder and why are not said:\n%s", stderr)
+		}
+		if strings.Contains(stderr, "COPY") != (builder == "buildkit") {
+			t.Errorf("BuildKit's progress with %s:\n%s", builder, stderr)
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		meta := map[string]any{}
+		if err := json.Unmarshal(data, &meta); err != nil {
+			t.Fatal(err)
+		}
+		validate(t, pipeline.MetadataSchema, data)
+		keys[builder] = meta
+		if got := meta["winpack"].(map[string]any)["builder"]; got != builder {
+			t.Errorf("the metadata says builder %v", got)
+		}
+	}
+	a := addedFiles(t, s.pull(t, s.host+"/team/direct:1")[osVersions(t, "ltsc2022")[0]], s.base(t, "mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022", osVersions(t, "ltsc2022")[0]))
+	b := addedFiles(t, s.pull(t, s.host+"/team/buildkit:1")[osVersions(t, "ltsc2022")[0]], s.base(t, "mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022", osVersions(t, "ltsc2022")[0]))
+	if len(a) == 0 || len(a) != len(b) {
+		t.Errorf("direct has %d files, BuildKit %d", len(a), len(b))
+	}
+}
+
+// With auto, what needs Windows looks for it, and an error names all that was tried.
+func TestAutoBuilderLooksForWindowsWhereAStepNeedsIt(t *testing.T) {
+	s := newSite(t)
+	daemon := buildkit.Start(t, s.host)
+	engine := docker.Start(t, s.host)
+	app := needsWindows(t)
+	push := append([]string{"build", app, "--push", "-t", s.host + "/team/x:1"}, s.flags()...)
+	_, stderr, code := winpack(t, t.TempDir(), append(push, "--buildkit-addr", daemon.Address(), "--docker-host", engine)...)
+	last := stderr[strings.LastIndex(strings.TrimRight(stderr, "\n"), "\n")+1:]
+	if code != exitFailed || !strings.Contains(last, "the BuildKit worker runs on linux/amd64") || !strings.Contains(last, "the Docker engine runs Linux containers") || !strings.Contains(last, "--docker-host") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+	for builder, want := range map[string]string{
+		"direct":   "the builder direct runs none",
+		"buildkit": "the builder buildkit runs none",
+		"docker":   "runs Linux containers",
+	} {
+		_, stderr, code := winpack(t, t.TempDir(), append(push, "--builder", builder, "--buildkit-addr", daemon.Address(), "--docker-host", engine)...)
+		if code != exitFailed || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit %d\n%s", builder, code, stderr)
+		}
+	}
+	// Docker alone has a place for the image by itself.
+	args := append([]string{"build", app, "--docker-host", engine}, s.flags()...)
+	if _, stderr, code := winpack(t, t.TempDir(), args...); code != exitFailed || strings.Contains(stderr, "nowhere to put") {
+		t.Errorf("without a destination: exit %d\n%s", code, stderr)
+	}
+}
+
+// What docker load takes: one release, complete, with the manifest.json that the
+// engine's own store reads.
+func TestDockerTarIsWhatDockerLoadTakes(t *testing.T) {
+	s := newSite(t)
+	engine := docker.Start(t, s.host)
+	file := filepath.Join(t.TempDir(), "image.tar")
+	s.build(t, fixtures.App(t, "static"), "-t", "team/site:1", "-o", "type=docker,dest="+file)
+	// A Linux engine reads the tar up to the image's system.
+	c, err := client.NewClientWithOpts(client.WithHost(engine), client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	resp, err := c.ImageLoad(t.Context(), f)
+	said := fmt.Sprint(err)
+	if err == nil {
+		text, err := io.ReadAll(resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		said = string(text)
+	}
+	if !strings.Contains(said, "cannot load windows image on linux") {
+		t.Errorf("docker load says %s", said)
+	}
+	_, stderr, code := winpack(t, t.TempDir(), append([]string{"build", fixtures.App(t, "static"), "--load", "--docker-host", engine}, s.flags()...)...)
+	if code != exitFailed || !strings.Contains(stderr, "runs Linux containers") {
+		t.Errorf("--load into a Linux engine: exit %d\n%s", code, stderr)
+	}
+}

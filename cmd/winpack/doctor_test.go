@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/doctor"
+	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/fixtures/docker"
+	"github.com/winpack/winpack/fixtures/wine"
+)
+
+// sealed keeps a test from this machine's daemons, credentials and network.
+func sealed(t *testing.T) (flags []string) {
+	t.Helper()
+	t.Setenv("HOME", t.TempDir())
+	for _, variable := range []string{"DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "HTTPS_PROXY", "HTTP_PROXY"} {
+		unset(t, variable)
+	}
+	t.Setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+	t.Setenv("BUILDKIT_HOST", "tcp://127.0.0.1:1")
+	return []string{"--mirror", "mcr.microsoft.com=127.0.0.1:1/mcr"}
+}
+
+// unset takes a variable away until the test ends.
+func unset(t *testing.T, variable string) {
+	t.Helper()
+	t.Setenv(variable, "")
+	if err := os.Unsetenv(variable); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func doctorSays(t *testing.T, args ...string) (doctor.Document, int) {
+	t.Helper()
+	stdout, stderr, code := winpack(t, t.TempDir(), append([]string{"doctor", "--format", "json"}, args...)...)
+	var d doctor.Document
+	if err := json.Unmarshal([]byte(stdout), &d); err != nil {
+		t.Fatalf("exit %d, %v\n%s%s", code, err, stdout, stderr)
+	}
+	if (code == exitDone) != d.Works || code != exitDone && code != exitFailed || (stderr == "") != d.Works {
+		t.Errorf("exit %d, works %v, stderr %q", code, d.Works, stderr)
+	}
+	return d, code
+}
+
+// What the doctor says of credentials is what a build meets.
+func TestDoctorAndBuildAgreeOnCredentials(t *testing.T) {
+	sealed(t)
+	s := newSite(t)
+	app := fixtures.App(t, "static")
+	for name, test := range map[string]struct {
+		config string
+		code   int
+		said   string
+	}{
+		"no file":                     {"", exitDone, ""},
+		"credentials in the file":     {`{"auths": {"registry.example.com": {"auth": "dTpw"}}}`, exitDone, ""},
+		"broken file":                 {`{"auths": [`, exitFailed, "can't be read"},
+		"broken credentials":          {`{"auths": {"registry.example.com": {"auth": "???"}}}`, exitFailed, "can't be read"},
+		"helper that is missing":      {`{"credsStore": "no-such-store"}`, exitFailed, "docker-credential-no-such-store"},
+		"missing helper of elsewhere": {`{"credHelpers": {"registry.example.com": "no-such-store"}}`, exitDone, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Setenv("DOCKER_CONFIG", dir)
+			if test.config != "" {
+				if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(test.config), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d, code := doctorSays(t, s.flags()...)
+			direct := d.Builders[0]
+			if code != test.code || direct.Works != (code == exitDone) || !strings.Contains(direct.Problem, test.said) {
+				t.Errorf("doctor: exit %d, want %d; %+v", code, test.code, direct)
+			}
+			_, stderr, code := winpack(t, t.TempDir(), append([]string{"build", app, "--dry-run", "--os", "ltsc2022"}, s.flags()...)...)
+			if code != test.code {
+				t.Errorf("build: exit %d, want %d as the doctor says\n%s", code, test.code, stderr)
+			}
+		})
+	}
+}
+
+func TestDoctorFailsForWhatTheCommandLineNames(t *testing.T) {
+	flags := sealed(t)
+	s := newSite(t)
+	for _, test := range []struct {
+		args string
+		code int
+	}{
+		{"", exitDone}, // nothing but the direct builder
+		{"--docker-host tcp://127.0.0.1:1", exitFailed},
+		{"--buildkit-addr unix:///no/such.sock", exitFailed},
+		{"127.0.0.1:1", exitFailed},
+		{s.host, exitDone},
+		{s.host + "/team/app:1", exitDone},
+		{s.host + " 127.0.0.1:1", exitFailed},
+	} {
+		if _, code := doctorSays(t, append(flags, strings.Fields(test.args)...)...); code != test.code {
+			t.Errorf("doctor %s: exit %d, want %d", test.args, code, test.code)
+		}
+	}
+}
+
+func TestDoctorAsksARealEngine(t *testing.T) {
+	flags := sealed(t)
+	address := docker.Start(t)
+	d, code := doctorSays(t, append(flags, "--docker-host", address)...)
+	if b := d.Builders[2]; code != exitDone || b.Address != address || b.AddressFrom != "--docker-host" || !b.Answers || b.Works || b.OS != "linux" {
+		t.Errorf("exit %d, %+v", code, b)
+	}
+	t.Setenv("DOCKER_HOST", address)
+	stdout, _, code := winpack(t, t.TempDir(), append([]string{"doctor"}, flags...)...)
+	if code != exitDone || !strings.Contains(stdout, "the engine runs linux containers") || !strings.Contains(stdout, "(DOCKER_HOST)") {
+		t.Errorf("exit %d\n%s", code, stdout)
+	}
+}
+
+// A site with an authority of its own is common, and the message has to lead out.
+func TestDoctorTrustsTheAuthorityOfSSLCertFile(t *testing.T) {
+	flags := sealed(t)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "https://")
+	d, code := doctorSays(t, append(flags, host)...)
+	if code != exitFailed || !strings.Contains(d.Registries[1].Remedy, "SSL_CERT_FILE") {
+		t.Errorf("exit %d, %+v", code, d.Registries)
+	}
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SSL_CERT_FILE", file)
+	if d, code := doctorSays(t, append(flags, host)...); code != exitDone {
+		t.Errorf("exit %d, %+v", code, d.Registries)
+	}
+}
+
+func TestDoctorLooksAtWindows(t *testing.T) {
+	wine.Prefix(t)
+	unset(t, "DOCKER_HOST")
+	unset(t, "BUILDKIT_HOST")
+	exe := filepath.Join(t.TempDir(), "winpack.exe")
+	compile := exec.Command("go", "build", "-buildvcs=false", "-o", exe, ".")
+	compile.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+	if out, err := compile.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := wine.Command(t, exe, "doctor", "--format", "json", "--mirror", "mcr.microsoft.com=127.0.0.1:1/mcr")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	var d doctor.Document
+	if err != nil || json.Unmarshal(out, &d) != nil {
+		t.Fatalf("%v\n%s%s", err, out, stderr.String())
+	}
+	m := d.Machine
+	if m.OS != "windows" || !strings.HasPrefix(m.OSVersion, "10.0.") || m.Isolation == "" || !m.Temp.Writable || m.Temp.FreeBytes <= 0 {
+		t.Errorf("the machine is %+v", m)
+	}
+	for _, b := range d.Builders[1:] {
+		if !strings.HasPrefix(b.Address, "npipe://") || b.Answers || b.Problem == "" {
+			t.Errorf("a builder that is not there: %+v", b)
+		}
+	}
+}
