@@ -100,6 +100,24 @@ func TestReleaseWithoutNanoServerSaysWhyTheImageIsLarger(t *testing.T) {
 	}
 }
 
+func TestFindingsAreSentences(t *testing.T) {
+	for given, want := range map[string]string{"the app runs": "The app runs.", ".NET ended.": ".NET ended.", "winpack could not": "winpack could not.", "": ""} {
+		if got := sentence(given); got != want {
+			t.Errorf("%q: got %q, want %q", given, got, want)
+		}
+	}
+	for name, rep := range reports() {
+		for _, opt := range []Options{{}, {Base: "mcr.microsoft.com/windows/nanoserver:ltsc2022"}, {Base: "registry.example.com/x:1"}} {
+			p, _ := New(rep, catalog(t), opt)
+			for _, f := range p.Findings {
+				if sentence(f.Message) != f.Message || sentence(f.Remedy) != f.Remedy {
+					t.Errorf("%s: %q, %q", name, f.Message, f.Remedy)
+				}
+			}
+		}
+	}
+}
+
 func hasRule(p Plan, rule string) bool {
 	return slices.ContainsFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == rule })
 }
