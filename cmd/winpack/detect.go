@@ -65,6 +65,7 @@ func printReport(e env, c *cli.Context, format string, job pipeline.Job, r repor
 		Color:   colorful(e.stdout, e.getenv),
 		Quiet:   c.Bool("quiet"),
 		Verbose: c.Bool("verbose"),
+		Width:   wrapWidth(e.stdout),
 		App:     job.App,
 		Flags:   chosenBy(c),
 		Windows: runtime.GOOS == "windows",

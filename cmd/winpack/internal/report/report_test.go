@@ -215,6 +215,41 @@ func TestFindingWithSeveralPlacesSaysHowManyMore(t *testing.T) {
 	}
 }
 
+func TestTextIsWrappedToTheTerminal(t *testing.T) {
+	r := full()
+	r.Base.Why = []string{strings.Repeat("because ", 40)}
+	r.Findings[0].Message, r.Findings[0].Remedy = strings.TrimSpace(strings.Repeat("message ", 40)), strings.TrimSpace(strings.Repeat("remedy ", 40))
+	for _, width := range []int{40, 80, 120} {
+		var b bytes.Buffer
+		if err := r.Text(&b, View{Width: width, Verbose: true}); err != nil {
+			t.Fatal(err)
+		}
+		filled := 0
+		for line := range strings.Lines(b.String()) {
+			n := len([]rune(strings.TrimSuffix(line, "\n")))
+			if n > width && (strings.Contains(line, "because because") || strings.Contains(line, "remedy remedy")) {
+				t.Errorf("%d columns on a terminal of %d: %s", n, width, line)
+			}
+			if strings.Contains(line, "because because") && n > width-9 {
+				filled++
+			}
+		}
+		if filled < 2 {
+			t.Errorf("a terminal of %d is not used:\n%s", width, b.String())
+		}
+		if !strings.Contains(b.String(), ": "+r.Findings[0].Message+"\n") {
+			t.Errorf("the line that problem matchers read is wrapped:\n%s", b.String())
+		}
+	}
+	var plain bytes.Buffer
+	if err := r.Text(&plain, View{}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(plain.String(), "    do: "+r.Findings[0].Remedy+"\n") {
+		t.Errorf("a remedy is wrapped where nobody reads it on a terminal:\n%s", plain.String())
+	}
+}
+
 func TestManyProblemsAreCountedAndNotHidden(t *testing.T) {
 	r := full()
 	for range 20 {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -17,6 +18,9 @@ type View struct {
 	Color   bool
 	Quiet   bool // findings and problems alone
 	Verbose bool // facts too
+	// Width is that of the terminal, 0 where there is none: the summary is wrapped
+	// then as for one of 100 columns, and a finding's remedy not at all.
+	Width int
 	// App is APP as the user gave it, for the commands to try next.
 	App string
 	// Flags are those of the user by which the report is what it is: the commands to
@@ -79,12 +83,17 @@ const (
 func (p *printer) row(label, text string) {
 	pad := strings.Repeat(" ", max(1, labelWidth-2-len(label)))
 	p.b.WriteString("  " + p.paint(dim, label) + pad)
-	column := labelWidth
-	for i, word := range strings.Fields(Safe(text)) {
+	p.wrap(Safe(text), labelWidth, cmp.Or(p.Width, lineWidth))
+}
+
+// wrap prints text from a column on, its further lines from the same one.
+func (p *printer) wrap(text string, indent, width int) {
+	column := indent
+	for i, word := range strings.Fields(text) {
 		n := utf8.RuneCountInString(word)
-		if i > 0 && column+1+n > lineWidth {
-			p.b.WriteString("\n" + strings.Repeat(" ", labelWidth))
-			column = labelWidth
+		if i > 0 && column+1+n > width {
+			p.b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
 		} else if i > 0 {
 			p.b.WriteByte(' ')
 			column++
@@ -93,6 +102,18 @@ func (p *printer) row(label, text string) {
 		column += n
 	}
 	p.b.WriteByte('\n')
+}
+
+// below prints what belongs to a finding under it. It is wrapped on a terminal only:
+// other readers take lines.
+func (p *printer) below(label, text string) {
+	const indent = "    "
+	p.b.WriteString(indent + p.paint(dim, label) + " ")
+	if p.Width == 0 {
+		p.line("%s", text)
+	} else {
+		p.wrap(text, len(indent)+len(label)+1, p.Width)
+	}
 }
 
 func (p *printer) rows(label string, texts []string) {
@@ -308,7 +329,7 @@ func (p *printer) eachFinding(findings []detect.Finding) {
 			continue
 		}
 		if f.Remedy != "" {
-			p.line("    %s %s", p.paint(dim, "do:"), OneLine(f.Remedy))
+			p.below("do:", OneLine(f.Remedy))
 		}
 		if p.Verbose {
 			p.evidence(f.Evidence)
@@ -318,7 +339,7 @@ func (p *printer) eachFinding(findings []detect.Finding) {
 
 func (p *printer) evidence(list []detect.Evidence) {
 	for _, e := range list {
-		p.line("    %s %s: %s", p.paint(dim, "seen:"), Where(e), OneLine(e.Detail))
+		p.below("seen:", Where(e)+": "+OneLine(e.Detail))
 	}
 }
 
