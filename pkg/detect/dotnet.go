@@ -271,6 +271,9 @@ func (t *Tree) managedEntry(dll, host *image, p *Program) []Fact {
 		facts = programFacts(&tr, p, "dotnet", gui, self)
 		return err
 	})
+	if facts == nil { // nothing of its code could be read
+		facts = []Fact{brokenProgram(dll.path, self)}
+	}
 	return facts
 }
 

@@ -13,10 +13,14 @@ import (
 func detectFramework(t *Tree) []Fact {
 	var facts []Fact
 	for _, b := range t.binaries {
-		if b.clr == nil || b.isDLL || b.clr.EntryPoint == 0 || strings.HasPrefix(b.clr.TargetFramework.Value, NETCoreApp) {
-			continue
+		switch {
+		case b.clr == nil || strings.HasPrefix(b.clr.TargetFramework.Value, NETCoreApp):
+		case b.clr.EntryPoint == 0 && strings.HasSuffix(b.base, ".exe") && !b.arch.Mixed:
+			facts = append(facts, signFact(b.path+" is a library, whatever its name says", "Give winpack the folder of the program that uses the library.",
+				at(b.path, b.clr.Span, "CLI header without an entry point")))
+		case !b.isDLL && b.clr.EntryPoint != 0:
+			facts = append(facts, t.netfxProgram(b)...)
 		}
-		facts = append(facts, t.netfxProgram(b)...)
 	}
 	return append(facts, t.siteAssemblies()...)
 }
@@ -47,6 +51,9 @@ func (t *Tree) netfxProgram(b *image) []Fact {
 			facts = append(facts, programFacts(&tr, p, "netfx", b.gui, self)...)
 			return err
 		})
+		if len(facts) == 1 { // nothing of its code could be read
+			facts = append(facts, brokenProgram(b.path, self))
+		}
 	}
 	// ASP.NET Core up to 2.2 runs on .NET Framework too.
 	facts = append(facts, webServerFacts(b.refs, b.path, func(r pe.Assembly) Evidence { return at(b.path, r.Span, "refers to "+r.Name+" "+r.Version) })...)

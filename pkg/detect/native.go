@@ -69,7 +69,7 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 		{Key: "kind", Value: string(kind), source: "native", about: b.path, Evidence: ev},
 	}
 	if b.broken {
-		facts = append(facts, signFact(b.path+" is a broken program", "Copy the file again from where it runs.", self))
+		facts = append(facts, brokenProgram(b.path, self))
 	}
 	if p.Service != nil {
 		facts = append(facts, Fact{Key: "service-start", Value: "needs a service manager", about: b.path, Evidence: dispatcher})
@@ -90,6 +90,10 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 	}
 	facts = append(facts, architectureFacts(b, b.path, "self")...)
 	return append(facts, t.imports(b, b.path)...)
+}
+
+func brokenProgram(p string, ev Evidence) Fact {
+	return signFact(p+" is a broken program", "Copy the file again from where it runs.", ev)
 }
 
 // isGo tells programs of the Go linker by what every one of them has: its own
