@@ -228,13 +228,15 @@ func missingFunctions(d *dllTable, row *dllRow, dll string, functions []pe.Funct
 	return ""
 }
 
-func few(names []string) string {
+func few(names []string) string { return fewBy(names, ", ") }
+
+func fewBy(names []string, separator string) string {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	if len(names) > 3 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), len(names)-3)
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], separator), len(names)-3)
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(names, separator)
 }
 
 // anywhere says whether a file of that name lies anywhere in the folder.
