@@ -33,7 +33,7 @@ func (l commandLine) argv() []string {
 // A flag that is not given is taken from WINPACK_<FLAG>, where that is not empty.
 func parseArgs(app *cli.App, args []string, getenv func(string) string) (commandLine, error) {
 	var line commandLine
-	p := argParser{known: allFlags(app.Commands)}
+	p := argParser{known: allFlags(app.Commands), commands: app.Commands}
 	words, err := p.split(args)
 	if err != nil {
 		return line, err
@@ -100,6 +100,8 @@ func single(all []given, own map[string]cli.Flag) ([]given, error) {
 // may stand in front of it. That works since a name means the same kind of flag
 // in every command.
 type argParser struct {
+	commands      []*cli.Command
+	command       *cli.Command        // once its name was read
 	known         map[string]cli.Flag // by every name
 	given         []given
 	help, version bool
@@ -120,6 +122,9 @@ func (p *argParser) split(args []string) (words []string, err error) {
 		case len(arg) > 1 && arg[0] == '-':
 			args, err = p.short(arg[1:], args)
 		default:
+			if len(words) == 0 {
+				p.command = p.named(arg)
+			}
 			words = append(words, arg)
 		}
 		if err != nil {
@@ -127,6 +132,39 @@ func (p *argParser) split(args []string) (words []string, err error) {
 		}
 	}
 	return words, nil
+}
+
+func (p *argParser) named(word string) *cli.Command {
+	if i := slices.IndexFunc(p.commands, func(c *cli.Command) bool { return c.Name == word }); i >= 0 {
+		return p.commands[i]
+	}
+	return nil
+}
+
+// unknown is the error of a flag that no command has, about the command that is
+// meant: the one that was read, or comes later in rest.
+func (p *argParser) unknown(spelled string, rest []string) error {
+	command := p.command
+	for i := 0; i < len(rest) && command == nil; i++ {
+		command = p.named(rest[i])
+	}
+	var names []string
+	name := ""
+	if command != nil {
+		name, names = command.Name, append(longNames(command.Flags), "help")
+	} else {
+		names = []string{"help", "version"}
+		for n := range p.known {
+			if len(n) > 1 {
+				names = append(names, n)
+			}
+		}
+		slices.Sort(names)
+	}
+	if !strings.HasPrefix(spelled, "--") { // a letter is near to any name
+		names = nil
+	}
+	return unknownFlag(spelled, name, names)
 }
 
 func (p *argParser) long(arg string, rest []string) ([]string, error) {
@@ -141,14 +179,7 @@ func (p *argParser) long(arg string, rest []string) ([]string, error) {
 	}
 	flag := p.known[name]
 	if flag == nil || len(name) == 1 {
-		names := []string{"help", "version"}
-		for n := range p.known {
-			if len(n) > 1 {
-				names = append(names, n)
-			}
-		}
-		slices.Sort(names)
-		return nil, unknownFlag("--"+name, "", names)
+		return nil, p.unknown("--"+name, rest)
 	}
 	return p.take(flag, "--"+name, value, hasValue, rest)
 }
@@ -167,7 +198,7 @@ func (p *argParser) short(group string, rest []string) ([]string, error) {
 		}
 		flag := p.known[name]
 		if flag == nil {
-			return nil, unknownFlag("-"+name, "", nil)
+			return nil, p.unknown("-"+name, rest)
 		}
 		left := group[i+len(name):]
 		value, assigned := strings.CutPrefix(left, "=")

@@ -40,6 +40,22 @@ func TestFlagsMayStandAnywhere(t *testing.T) {
 	}
 }
 
+func TestUnknownFlagNamesTheCommandThatIsMeant(t *testing.T) {
+	for args, want := range map[string]string{
+		"detect --nonsense":      "unknown flag \"--nonsense\" of winpack detect: `winpack detect --help` lists the flags",
+		"--nonsense detect site": "unknown flag \"--nonsense\" of winpack detect: `winpack detect --help` lists the flags",
+		"detect site -z":         "unknown flag \"-z\" of winpack detect: `winpack detect --help` lists the flags",
+		"detect --formt json":    "unknown flag \"--formt\" of winpack detect: did you mean --format?",
+		"--nonsense":             "unknown flag \"--nonsense\": `winpack COMMAND --help` lists the flags",
+		"-z":                     "unknown flag \"-z\": `winpack COMMAND --help` lists the flags",
+		"--nonsense site":        "unknown flag \"--nonsense\": `winpack COMMAND --help` lists the flags",
+	} {
+		if _, err := parse(t, nil, strings.Fields(args)...); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", args, err, want)
+		}
+	}
+}
+
 func TestDoubleDashEndsTheFlags(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"detect -- -q", "detect -- -q"},

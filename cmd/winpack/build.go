@@ -357,11 +357,15 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 	}
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
+	width := 0
 	for _, r := range image.Releases {
-		line("%s  %s  on %s", release(r.OS, r.OSVersion), r.Digest, report.Safe(cmp.Or(r.BaseReference, r.Base)))
+		width = max(width, len(release(r.OS, r.OSVersion)))
+	}
+	for _, r := range image.Releases {
+		line("%-*s  %s  on %s", width, release(r.OS, r.OSVersion), r.Digest, report.Safe(cmp.Or(r.BaseReference, r.Base)))
 	}
 	for _, o := range image.Omitted {
-		line("%s  left out: %s", o.OS, report.OneLine(o.Why))
+		line("%-*s  left out: %s", width, o.OS, report.OneLine(o.Why))
 	}
 	where := "built"
 	switch {

@@ -444,4 +444,19 @@ func TestWindowsBuildGivesTheSameDigest(t *testing.T) {
 			t.Errorf("%s %s: winpack.exe gives %s, winpack gives %s", test.app, test.file, got, want)
 		}
 	}
+	// The lines that it prints are for cmd.exe.
+	site := t.TempDir()
+	if err := os.CopyFS(filepath.Join(site, "my site"), os.DirFS(fixtures.App(t, "static"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ command, want string }{
+		{"dockerfile", `docker buildx build --platform windows/amd64 -f my-site.winpack\Dockerfile .`},
+		{"detect", `winpack dockerfile "my site"`},
+	} {
+		cmd := wine.Command(t, exe, test.command, "my site")
+		cmd.Dir = site
+		if out, err := cmd.Output(); err != nil || !strings.Contains(string(out), "  "+test.want+"\n") {
+			t.Errorf("winpack.exe %s: %v, want the line %s in\n%s", test.command, err, test.want, out)
+		}
+	}
 }

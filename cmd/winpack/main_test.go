@@ -366,8 +366,12 @@ func TestPlanThatNeedsWindowsIsWrittenAndNotBuilt(t *testing.T) {
 		t.Errorf("build: exit %d\n%s", code, stderr)
 	}
 	stdout, stderr, code := winpack(t, dir, "dockerfile", "aspnet-35")
-	if code != exitDone || !strings.Contains(stdout, "takes Windows") {
+	if code != exitDone || !strings.Contains(stdout, "takes Windows") || !strings.Contains(stdout, "by hand with a BuildKit worker on Windows:\n  docker buildx build ") {
 		t.Errorf("dockerfile: exit %d\n%s%s", code, stdout, stderr)
+	}
+	stdout, stderr, code = winpack(t, dir, "dockerfile", "aspnet-35", "-o", "aspnet-35", "--os", "ltsc2022")
+	if code != exitDone || !strings.Contains(stdout, "by hand with a Docker engine on Windows:\n  docker build ") {
+		t.Errorf("dockerfile -o APP: exit %d\n%s%s", code, stdout, stderr)
 	}
 }
 

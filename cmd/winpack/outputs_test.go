@@ -15,9 +15,45 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/fixtures"
 	"github.com/winpack/winpack/fixtures/registry"
+	"github.com/winpack/winpack/pkg/build"
+	"github.com/winpack/winpack/pkg/dockerfile"
 )
+
+func TestBuiltReleasesStandInColumns(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("0", 64)
+	image := pipeline.Image{Image: build.Image{Digest: digest, Omitted: []dockerfile.Omitted{{OS: "ac23h2", Why: "not published"}}}}
+	for _, r := range [][2]string{{"ltsc2019", "10.0.17763.9020"}, {"", "10.0.20348.5"}, {"ltsc2025", "10.0.26100.32522"}} {
+		image.Releases = append(image.Releases, build.Release{OS: r[0], OSVersion: r[1], Digest: digest, Base: "registry.example.com/base:" + r[1]})
+	}
+	var out bytes.Buffer
+	if err := printImage(&out, false, &pipeline.Build{}, pipeline.Result{Image: &image}); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	for _, line := range lines[:3] {
+		if at := strings.Index(line, "sha256:"); at != len("ltsc2025 10.0.26100.32522  ") {
+			t.Errorf("the digest begins at column %d:\n%s", at, out.String())
+		}
+	}
+	if at := strings.Index(lines[3], "left out"); at != len("ltsc2025 10.0.26100.32522  ") {
+		t.Errorf("what is left out begins at column %d:\n%s", at, out.String())
+	}
+}
+
+// How much was moved is said once, where the result is.
+func TestBuildSaysWhatItMovedOnce(t *testing.T) {
+	s := newSite(t)
+	stdout, stderr, code := winpack(t, t.TempDir(), append([]string{"build", fixtures.App(t, "static"), "-o", "type=oci,base=sparse,dest=image.tar", "--os", "ltsc2022"}, s.flags()...)...)
+	if code != exitDone || !strings.Contains(stdout, "read from registries") {
+		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	if strings.Contains(stderr, "done") || strings.Contains(stderr, "registries") {
+		t.Errorf("stderr says it too:\n%s", stderr)
+	}
+}
 
 // An OCI layout on disk, as a tar, as a folder, and without base layers.
 func TestBuildSavesAnOCILayout(t *testing.T) {

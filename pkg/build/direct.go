@@ -92,7 +92,7 @@ func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
 	}
 	img.BytesRead, img.BytesWritten = j.wire.read.Load()+j.shared.Load(), j.wire.written.Load()
 	img.Durations, img.Phases = time.Since(start), j.phases
-	j.say("done", img.Digest, "%s, read %s from and wrote %s to registries", img.Digest, megabytes(img.BytesRead), megabytes(img.BytesWritten))
+	j.event(Event{Stage: "done", Name: img.Digest}) // without a message: the caller says what came out
 	return img, nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/winpack/winpack/pkg/detect/winname"
 )
 
 const configUnknown = "connection strings, secrets and paths in it are unknown"
@@ -43,7 +45,7 @@ func detectConfig(t *Tree) []Fact {
 		ev := Evidence{Path: "App_Data", Detail: "a folder of the application"}
 		for _, d := range t.dirs { // a place that holds a file says more
 			if (d.key == "app_data" || strings.HasPrefix(d.key, "app_data/")) && len(d.files) > 0 {
-				ev = Evidence{Path: d.in(d.files[0].name), Detail: "lies in App_Data"}
+				ev = Evidence{Path: d.in(d.files[0].name), Line: 1, Detail: "lies in App_Data"}
 				break
 			}
 		}
@@ -81,7 +83,7 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 		}
 	}
 	named := func(what, name string) []Evidence {
-		return line(p, e, what+" "+strconv.Quote(clean(name)))
+		return line(p, e, what+" "+strconv.Quote(maskValue(name)))
 	}
 	switch {
 	case section == "connectionStrings/add":
@@ -125,7 +127,7 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 	if v := cmp.Or(e.text, e.attr("value")); isSecretName(e.name) && !strings.EqualFold(e.name, "connectionString") && plain(v) {
 		add("secret", section, "a value stands in clear text (not shown)")
 	} else if name := e.attr("name"); e.name != "environmentVariable" && isSecretName(name) && plain(e.attr("value")) { // NLog's variable, a container's property
-		add("secret", clean(name), "a value stands in clear text (not shown)")
+		add("secret", maskName(name), "a value stands in clear text (not shown)")
 	}
 	for _, a := range e.attrs { // identity, smtp network, custom sections
 		if isSecretName(a.Name.Local) && !placeholder.MatchString(a.Value) && !strings.EqualFold(a.Name.Local, "connectionString") && !boolish.MatchString(a.Value) {
@@ -154,10 +156,10 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 	case strings.HasPrefix(strings.ToLower(key), "connectionstrings:"), looksConn.MatchString(value):
 		return connectionString(last, value, ev)
 	case isSecretName(key) && !placeholder.MatchString(value) && !boolish.MatchString(value):
-		return []Fact{{Key: "secret", Value: clean(key), Evidence: ev}}
+		return []Fact{{Key: "secret", Value: maskName(key), Evidence: ev}}
 	}
 	if where := secretInside(value); where != "" {
-		facts = append(facts, Fact{Key: "secret", Value: clean(key) + " (" + where + ")", Evidence: ev})
+		facts = append(facts, Fact{Key: "secret", Value: maskName(key) + " (" + where + ")", Evidence: ev})
 	}
 	for _, m := range drivePath.FindAllStringSubmatch(value, 3) {
 		if !inImage.MatchString(m[1]) {
@@ -177,7 +179,7 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 		if rel != "" && !rest && path.Ext(rel) != "" && !t.hasDir(rel) {
 			rel = path.Dir(rel) // the setting names a file, like logs/app-.log
 		}
-		facts = append(facts, written(rel, value, "the setting "+clean(key)+" names a folder of the application", ev)...)
+		facts = append(facts, written(rel, value, "the setting "+maskName(key)+" names a folder of the application", ev)...)
 	}
 	return facts
 }
@@ -242,6 +244,35 @@ func written(rel, value, why string, ev []Evidence) []Fact {
 	return []Fact{writeFact(rel, why, ev)}
 }
 
+// dropImpossible drops the folders to write to that cannot be made: a start script
+// would fail where it makes them. Configuration may say anything.
+func (t *Tree) dropImpossible(facts []Fact) []Fact {
+	return slices.DeleteFunc(facts, func(f Fact) bool {
+		w, ok := f.item.(Write)
+		if !ok || w.Path == "." {
+			return false
+		}
+		why := ""
+		if err := winname.Check(w.Path, true); err != nil {
+			why = "which Windows cannot make: " + err.Error()
+		}
+		for p := w.Path; p != "." && why == ""; p = path.Dir(p) {
+			if file := t.find(p); file != "" {
+				why = "where the file " + clean(file) + " is"
+			}
+		}
+		if why == "" {
+			return false
+		}
+		place := ""
+		if f.Evidence[0].Line > 0 {
+			place = fmt.Sprintf("line %d: ", f.Evidence[0].Line)
+		}
+		t.problem(f.Evidence[0].Path, fmt.Sprintf("%sthe application is set to write to the folder %q, %s; no write access is granted there", place, clean(w.Path), why))
+		return true
+	})
+}
+
 // wcfEndpoint names the activation feature that a binding needs where IIS hosts
 // the service. System.ServiceModel documents the bindings by these names.
 func wcfEndpoint(binding string, ev []Evidence) []Fact {
@@ -264,18 +295,23 @@ func connectionString(name, value string, ev []Evidence) []Fact {
 	if inner := parts["provider connection string"]; inner != "" {
 		return connectionString(name, strings.ReplaceAll(inner, "&quot;", `"`), ev)
 	}
-	name = clean(name)
+	name = maskValue(name)
 	var facts []Fact
 	add := func(key, value string) { facts = append(facts, Fact{Key: key, Value: value, Evidence: ev}) }
 	server := firstOf(parts, "data source", "server", "addr", "address", "network address", "host")
 	database := firstOf(parts, "initial catalog", "database")
 	about := name
 	if server != "" {
-		shown := oracleUser.ReplaceAllString(server, hidden+"@")
-		if shown != server {
+		user, host := serverUser(server)
+		if strings.ContainsAny(user, ":/") {
 			add("secret", "connection string "+name+", in its server")
 		}
-		about = fmt.Sprintf("%s: server %s", name, maskValue(shown))
+		if shown := maskValue(host); user != "" {
+			about = fmt.Sprintf("%s: server %s@%s", name, hidden, shown)
+		} else {
+			about = fmt.Sprintf("%s: server %s", name, shown)
+		}
+		server = host
 		if database != "" {
 			about += ", database " + maskValue(database)
 		}
@@ -313,14 +349,25 @@ func connectionString(name, value string, ev []Evidence) []Fact {
 	return facts
 }
 
-// oracleUser is "scott/tiger@" before a net service name.
-var oracleUser = regexp.MustCompile(`^[^\s/@\\:]+/\S+@`)
+// serverUser takes the user off a server, in which no "@" has another meaning:
+// "scott/tiger@" before a net service name, "user:password@" before a host. That of
+// a URL stays, for it is masked as one.
+func serverUser(server string) (user, host string) {
+	if i := strings.LastIndex(server, "@"); i >= 0 && !strings.Contains(server[:i], "://") {
+		return server[:i], server[i+1:]
+	}
+	return "", server
+}
 
 // isLocal says whether a server name means the machine itself.
 func isLocal(server string) bool {
 	host := strings.TrimPrefix(server, "tcp:")
 	host, _, _ = strings.Cut(host, `\`)
 	host, _, _ = strings.Cut(host, ",")
+	host, _, _ = strings.Cut(host, "/")
+	if name, port, ok := strings.Cut(host, ":"); ok && !strings.Contains(port, ":") {
+		host = name
+	}
 	switch strings.TrimSpace(host) {
 	case ".", "(local)", "localhost", "127.0.0.1", "::1":
 		return true

@@ -50,6 +50,7 @@ func Inspect(fsys fs.FS, opt Options) (Report, error) {
 			facts = append(facts, f)
 		}
 	}
+	facts = t.dropImpossible(facts)
 	sortFacts(facts)
 	app, needs, facts := resolve(opt.Name, facts)
 	report := Report{
@@ -82,8 +83,8 @@ func comparePlaces(a, b []Evidence) int {
 	})
 }
 
-// maxEvidence bounds how many places one fact names.
-const maxEvidence = 5
+// MaxEvidence bounds how many places one fact or finding names.
+const MaxEvidence = 5
 
 // uniqueFacts joins facts that say the same and keeps their places.
 func uniqueFacts(facts []Fact) []Fact {
@@ -105,7 +106,7 @@ func uniqueFacts(facts []Fact) []Fact {
 func mergeEvidence(a, b []Evidence) []Evidence {
 	out := slices.Clone(a)
 	for _, e := range b {
-		if len(out) < maxEvidence && !slices.Contains(out, e) {
+		if len(out) < MaxEvidence && !slices.Contains(out, e) {
 			out = append(out, e)
 		}
 	}

@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"fmt"
 	"maps"
 	"path"
 	"regexp"
@@ -326,8 +325,8 @@ func detectPages(t *Tree) []Fact {
 		head := t.head(p, headBytes)
 		m := directive.FindSubmatchIndex(head)
 		if m == nil {
-			facts = append(facts, Fact{Key: "sign", Value: fmt.Sprintf("%s has no directive", p),
-				Evidence: []Evidence{{Path: p, Line: 1, Detail: "no <%@ ... %> in the first bytes"}}})
+			facts = append(facts, signFact(p+" has no directive", "Look at the file: a page or service of ASP.NET begins with a directive.",
+				Evidence{Path: p, Line: 1, Detail: "no <%@ ... %> in the first bytes"}))
 			continue
 		}
 		counts[flavor]++
@@ -342,11 +341,11 @@ func detectPages(t *Tree) []Fact {
 		facts = append(facts, Fact{Key: "flavor", Value: flavor, Evidence: ev})
 		behind := attrs["codebehind"]
 		if behind != "" && t.find(path.Join(f.dir.path, behind)) != "" && !t.hasDLLs("bin") {
-			facts = append(facts, Fact{Key: "sign", Value: "uncompiled " + p + " with its code in " + clean(behind), Evidence: ev, source: "source"})
+			facts = append(facts, signFact("uncompiled "+p+" with its code in "+clean(behind), sourceRemedy, ev...))
 			continue
 		}
 		if below {
-			facts = append(facts, Fact{Key: "sign", Value: "a site below the folder: " + f.dir.path, Evidence: ev})
+			facts = append(facts, siteBelow(f.dir.path, ev[0]))
 			continue
 		}
 		facts = append(facts, Fact{Key: "site", Value: flavor, Evidence: ev})

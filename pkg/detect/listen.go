@@ -191,7 +191,7 @@ func environmentVariable(name, value string, seen []Fact, ev []Evidence) Fact {
 		why = "the ASP.NET Core Module says where the program listens, and in a container the image does"
 	}
 	if why != "" {
-		return Fact{Key: "environment-dropped", Value: clean(name) + ": " + why, Evidence: ev}
+		return Fact{Key: "environment-dropped", Value: maskName(name) + ": " + why, Evidence: ev}
 	}
 	return Fact{Key: "environment", Value: name, Evidence: ev, item: variable{name, value}}
 }

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/winpack/winpack/pkg/detect/winname"
 )
 
 // dir is a folder of the app. Of large apps it is most of what is kept, so a file
@@ -20,9 +23,22 @@ type dir struct {
 	// Until they were looked at.
 	below      []*dir
 	links, odd []string // names of links, and of what is neither file nor folder
-	err        error    // of reading it
-	unread     bool     // for it is too deep, or there are too many files
+	illegal    []illegal
+	err        error  // of reading it
+	unread     unread // it was not read
 }
+
+// unread is why a folder was not read.
+type unread int
+
+const (
+	wasRead unread = iota
+	tooDeep        // it lies below maxDepth others
+	tooMany        // maxEntries were seen before it
+)
+
+// illegal is a name that a Windows image cannot hold.
+type illegal struct{ name, why string }
 
 // leaf is a file in its folder. Its key is the name in lower case.
 type leaf struct{ name, key string }
@@ -80,19 +96,52 @@ func split(p string) (dir, base string) {
 	return ".", p
 }
 
-// scan reads all folders on all cores, down to maxDepth and until more than twice
-// maxFiles entries were seen.
-func scan(fsys fs.FS, root []fs.DirEntry) *dir {
+// scan reads all folders down to maxDepth: those that come before the limit of
+// entries is reached, each before those below it and by name.
+func scan(fsys fs.FS, root []fs.DirEntry, limit int64) *dir {
+	if top := scanAll(fsys, root, limit); top != nil {
+		return top
+	}
+	top := newDir(".")
+	seen := int64(0)
+	var read func(d *dir, entries []fs.DirEntry, depth int)
+	read = func(d *dir, entries []fs.DirEntry, depth int) {
+		seen += int64(len(entries))
+		d.fill(entries)
+		for _, sub := range d.below {
+			switch {
+			case depth >= maxDepth:
+				sub.unread = tooDeep
+			case seen > limit:
+				sub.unread = tooMany
+			default:
+				var entries []fs.DirEntry
+				entries, sub.err = fs.ReadDir(fsys, sub.path)
+				read(sub, entries, depth+1)
+			}
+		}
+	}
+	read(top, root, 0)
+	return top
+}
+
+// scanAll is scan on all cores, in no order; nil where there are more entries than
+// the limit, since it may not be chance which of them are seen.
+func scanAll(fsys fs.FS, root []fs.DirEntry, limit int64) *dir {
 	var seen atomic.Int64
 	var readers crew
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	var read func(d *dir, entries []fs.DirEntry, depth int)
 	read = func(d *dir, entries []fs.DirEntry, depth int) {
-		full := seen.Add(int64(len(entries))) > 2*maxFiles || depth >= maxDepth
+		seen.Add(int64(len(entries)))
 		d.fill(entries)
 		for _, sub := range d.below {
-			if sub.unread = full; full {
+			if depth >= maxDepth {
+				sub.unread = tooDeep
 				continue
+			}
+			if seen.Load() > limit {
+				return
 			}
 			visit := func() {
 				var entries []fs.DirEntry
@@ -110,11 +159,16 @@ func scan(fsys fs.FS, root []fs.DirEntry) *dir {
 			}
 		}
 	}
-	top := &dir{path: ".", key: "."}
+	top := newDir(".")
 	read(top, root, 0)
 	readers.Wait()
+	if seen.Load() > limit {
+		return nil
+	}
 	return top
 }
+
+func newDir(p string) *dir { return &dir{path: p, key: strings.ToLower(p)} }
 
 // fill sorts the entries of a folder by what they are.
 func (d *dir) fill(entries []fs.DirEntry) {
@@ -127,12 +181,19 @@ func (d *dir) fill(entries []fs.DirEntry) {
 	d.files = make([]leaf, 0, files)
 	for _, e := range entries {
 		name := e.Name()
+		if !winname.Plain(name) {
+			if err := winname.Check(name, e.IsDir()); err != nil {
+				d.illegal = append(d.illegal, illegal{name, err.Error()})
+			}
+			if !utf8.ValidString(name) { // no path of a file system here
+				continue
+			}
+		}
 		switch mode := e.Type(); {
 		case mode.IsRegular():
 			d.add(name)
 		case mode.IsDir():
-			p := d.in(name)
-			d.below = append(d.below, &dir{path: p, key: strings.ToLower(p)})
+			d.below = append(d.below, newDir(d.in(name)))
 		case mode&fs.ModeSymlink != 0:
 			d.links = append(d.links, name)
 		default:

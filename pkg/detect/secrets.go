@@ -73,6 +73,15 @@ func mask(s string) string {
 // "password x" is no sentence.
 func maskValue(s string) string { return spoken.ReplaceAllString(mask(s), "${1}"+hidden) }
 
+// maskName is clean for the name of a setting, in which nothing follows "=": in
+// "Jwt:Token:Issuer" the colons only divide it.
+func maskName(s string) string {
+	if name, _, ok := strings.Cut(s, "="); ok {
+		s = name + "=" + hidden
+	}
+	return clean(s)
+}
+
 // hideKeyed hides what a key with the name of a secret is set to.
 func hideKeyed(s string) (masked string, found bool) {
 	masked = keyed.ReplaceAllStringFunc(s, func(part string) string {

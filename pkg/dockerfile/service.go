@@ -17,7 +17,8 @@ func (p *planner) service(command []string) {
 	name := p.rep.App.Program.Service.Name
 	if strings.TrimSpace(name) == "" {
 		name = safeServiceName(p.rep.App.Name)
-		p.find(RuleServiceName, detect.LevelNote, "the binary does not give the name of its service: it is registered as "+name, "none needed unless the program looks its own service up by name")
+		p.find(RuleServiceName, detect.LevelNote, "winpack could not read the name of the service from the binary: it is registered as "+name+".",
+			"Nothing to do, unless the program looks its own service up by name: a process with one service runs under any.")
 	} else if !serviceNamePattern.MatchString(name) || strings.TrimSpace(name) != name {
 		safe := safeServiceName(name)
 		p.find(RuleServiceName, detect.LevelWarning, fmt.Sprintf("the service name %q cannot stand in a start script: the service is registered as %s", name, safe), "give the service a name of letters, digits, dots, dashes and blanks")

@@ -113,6 +113,11 @@ func TestSettingsThatCannotStandAreRefused(t *testing.T) {
 			t.Errorf("%s: the mistake is at %q, %v", want, key, err)
 		}
 	}
+	for _, dir := range []string{"con/x", "a./b", `logs\aux.txt`, strings.Repeat("n", 300)} {
+		if key, _, err := (Settings{Write: []string{dir}}).Check(); key != "write" || err == nil {
+			t.Errorf("write %q: no mistake, but at %q, %v", dir, key, err)
+		}
+	}
 }
 
 // configOf is the image configuration that BuildKit makes of a Dockerfile.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -53,7 +54,7 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 		return err
 	}
 	options := dockerfile.RenderOptions{App: resolve(absolute), Dir: resolve(dir)}
-	options.Written = append(app.written.paths(), app.own...)
+	options.Written, options.Windows = append(app.written.paths(), app.own...), runtime.GOOS == "windows"
 	options.Trees = map[string]string{}
 	for name, dir := range job.Trees {
 		options.Trees[name] = resolve(dir)

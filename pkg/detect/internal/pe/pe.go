@@ -98,6 +98,7 @@ type Section struct {
 	Offset          uint32 // of the raw data, in the file
 	Size            uint32 // of the raw data, as the header says
 	Characteristics uint32
+	Header          Span // where this is said
 }
 
 type directory struct {
@@ -248,6 +249,7 @@ func (f *File) readSections(at int64, count int) error {
 			Size:            binary.LittleEndian.Uint32(b[16:]),
 			Offset:          binary.LittleEndian.Uint32(b[20:]),
 			Characteristics: binary.LittleEndian.Uint32(b[36:]),
+			Header:          Span{at + int64(40*i), 40},
 		}
 		f.Sections[i] = s
 		if end := int64(s.Offset) + int64(s.Size); s.Size > 0 && end > f.src.size {
