@@ -54,10 +54,11 @@ func (f file) path() string { return f.dir.in(f.name) }
 func (f file) ext() string  { return path.Ext(f.base) }
 func (f file) top() bool    { return f.dir.path == "." }
 
-// in is the path of a name in the folder.
+// in is the path of a name in the folder. It may outlive the tree, and is no part of
+// the string that has all names.
 func (d *dir) in(name string) string {
 	if d.path == "." {
-		return name
+		return strings.Clone(name)
 	}
 	return d.path + "/" + name
 }
@@ -98,16 +99,15 @@ func split(p string) (dir, base string) {
 
 // scan reads all folders down to maxDepth: those that come before the limit of
 // entries is reached, each before those below it and by name.
-func scan(fsys fs.FS, root []fs.DirEntry, limit int64) *dir {
-	if top := scanAll(fsys, root, limit); top != nil {
+func scan(fsys fs.FS, limit int64) *dir {
+	if top := scanAll(fsys, limit); top != nil {
 		return top
 	}
 	top := newDir(".")
 	seen := int64(0)
-	var read func(d *dir, entries []fs.DirEntry, depth int)
-	read = func(d *dir, entries []fs.DirEntry, depth int) {
-		seen += int64(len(entries))
-		d.fill(entries)
+	var read func(d *dir, depth int)
+	read = func(d *dir, depth int) {
+		seen += d.fill(fsys)
 		for _, sub := range d.below {
 			switch {
 			case depth >= maxDepth:
@@ -115,26 +115,23 @@ func scan(fsys fs.FS, root []fs.DirEntry, limit int64) *dir {
 			case seen > limit:
 				sub.unread = tooMany
 			default:
-				var entries []fs.DirEntry
-				entries, sub.err = fs.ReadDir(fsys, sub.path)
-				read(sub, entries, depth+1)
+				read(sub, depth+1)
 			}
 		}
 	}
-	read(top, root, 0)
+	read(top, 0)
 	return top
 }
 
 // scanAll is scan on all cores, in no order; nil where there are more entries than
 // the limit, since it may not be chance which of them are seen.
-func scanAll(fsys fs.FS, root []fs.DirEntry, limit int64) *dir {
+func scanAll(fsys fs.FS, limit int64) *dir {
 	var seen atomic.Int64
 	var readers crew
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	var read func(d *dir, entries []fs.DirEntry, depth int)
-	read = func(d *dir, entries []fs.DirEntry, depth int) {
-		seen.Add(int64(len(entries)))
-		d.fill(entries)
+	var read func(d *dir, depth int)
+	read = func(d *dir, depth int) {
+		seen.Add(d.fill(fsys))
 		for _, sub := range d.below {
 			if depth >= maxDepth {
 				sub.unread = tooDeep
@@ -143,24 +140,19 @@ func scanAll(fsys fs.FS, root []fs.DirEntry, limit int64) *dir {
 			if seen.Load() > limit {
 				return
 			}
-			visit := func() {
-				var entries []fs.DirEntry
-				entries, sub.err = fs.ReadDir(fsys, sub.path)
-				read(sub, entries, depth+1)
-			}
 			select {
 			case slots <- struct{}{}:
 				readers.Go(func() {
 					defer func() { <-slots }()
-					visit()
+					read(sub, depth+1)
 				})
 			default:
-				visit()
+				read(sub, depth+1)
 			}
 		}
 	}
 	top := newDir(".")
-	read(top, root, 0)
+	read(top, 0)
 	readers.Wait()
 	if seen.Load() > limit {
 		return nil
@@ -170,28 +162,26 @@ func scanAll(fsys fs.FS, root []fs.DirEntry, limit int64) *dir {
 
 func newDir(p string) *dir { return &dir{path: p, key: strings.ToLower(p)} }
 
-// fill sorts the entries of a folder by what they are.
-func (d *dir) fill(entries []fs.DirEntry) {
-	files := 0
-	for _, e := range entries {
-		if e.Type().IsRegular() {
-			files++
-		}
-	}
-	d.files = make([]leaf, 0, files)
-	for _, e := range entries {
+// fill reads a folder, sorts its entries by what they are, and returns how many there
+// are. The names of files, which may be hundreds of thousands, lie in one string.
+func (d *dir) fill(fsys fs.FS) (entries int64) {
+	var names strings.Builder
+	var ends []int
+	d.err = ListDir(fsys, d.path, func(e fs.DirEntry) error {
+		entries++
 		name := e.Name()
 		if !winname.Plain(name) {
 			if err := winname.Check(name, e.IsDir()); err != nil {
 				d.illegal = append(d.illegal, illegal{name, err.Error()})
 			}
 			if !utf8.ValidString(name) { // no path of a file system here
-				continue
+				return nil
 			}
 		}
 		switch mode := e.Type(); {
 		case mode.IsRegular():
-			d.add(name)
+			names.WriteString(name)
+			ends = append(ends, names.Len())
 		case mode.IsDir():
 			d.below = append(d.below, newDir(d.in(name)))
 		case mode&fs.ModeSymlink != 0:
@@ -199,6 +189,18 @@ func (d *dir) fill(entries []fs.DirEntry) {
 		default:
 			d.odd = append(d.odd, name)
 		}
+		return nil
+	})
+	d.files = make([]leaf, 0, len(ends))
+	start, text := 0, names.String()
+	for _, end := range ends {
+		d.add(text[start:end])
+		start = end
 	}
 	d.sort()
+	slices.SortFunc(d.below, func(a, b *dir) int { return strings.Compare(a.path, b.path) })
+	slices.SortFunc(d.illegal, func(a, b illegal) int { return strings.Compare(a.name, b.name) })
+	slices.Sort(d.links)
+	slices.Sort(d.odd)
+	return entries
 }

@@ -49,11 +49,11 @@ func newTree(fsys fs.FS, name string) (*Tree, error) {
 		byKey: map[string][]*dir{}, open: map[string]string{},
 		xml: map[string]*element{}, json: map[string]*node{},
 	}
-	root, err := fs.ReadDir(fsys, ".")
-	if err != nil {
-		return nil, fmt.Errorf("reading the app folder: %w", err)
+	top := scan(fsys, maxEntries)
+	if top.err != nil {
+		return nil, fmt.Errorf("reading the app folder: %w", top.err)
 	}
-	t.collect(scan(fsys, root, maxEntries))
+	t.collect(top)
 	t.resolveLinks()
 	t.nameIllegal()
 	for _, d := range t.dirs {
