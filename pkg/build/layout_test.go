@@ -47,14 +47,14 @@ func TestLayoutKeepsItsOtherImages(t *testing.T) {
 		return mustBuild(t, direct(host), req)
 	}
 	save(shopFiles(), "example.com/a:1")
-	old := save(fstest.MapFS{"first.txt": {ModTime: when}}, "example.com/a:1")
+	save(fstest.MapFS{"first.txt": {ModTime: when}}, "example.com/a:1")
 	blobs, err := os.ReadDir(filepath.Join(dir, "blobs", "sha256"))
 	// Index, two manifests, two configurations, the app, and four of the bases.
 	if err != nil || len(blobs) != 10 {
 		t.Errorf("%d blobs, %v: an image that was there alone and is replaced leaves something", len(blobs), err)
 	}
 	other := fstest.MapFS{"other.txt": {Data: []byte("other"), ModTime: when}}
-	old = save(shopFiles(), "example.com/a:1", "example.com/a:2")
+	old := save(shopFiles(), "example.com/a:1", "example.com/a:2")
 	b := save(other, "example.com/b:1")
 	now := save(fstest.MapFS{"new.txt": {Data: []byte("new"), ModTime: when}}, "example.com/a:1")
 	unnamed := save(other)
