@@ -353,6 +353,9 @@ func isOutput(outputs []build.Output, file *os.File) bool {
 func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result) error {
 	image := res.Image
 	if quiet {
+		if image.Digest == "" {
+			return nil
+		}
 		_, err := fmt.Fprintln(w, image.Digest)
 		return err
 	}
@@ -363,7 +366,11 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 		width = max(width, len(release(r.OS, r.OSVersion)))
 	}
 	for _, r := range image.Releases {
-		line("%-*s  %s  on %s", width, release(r.OS, r.OSVersion), r.Digest, report.Safe(cmp.Or(r.BaseReference, r.Base)))
+		digest := ""
+		if r.Digest != "" {
+			digest = "  " + r.Digest
+		}
+		line("%-*s%s  on %s", width, release(r.OS, r.OSVersion), digest, report.Safe(cmp.Or(r.BaseReference, r.Base)))
 	}
 	for _, o := range image.Omitted {
 		line("%-*s  left out: %s", width, o.OS, report.OneLine(o.Why))
@@ -377,9 +384,12 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 	case b.Push:
 		where = "pushed"
 	}
-	if len(b.References) == 0 || !b.Push {
+	switch {
+	case image.Digest == "":
+		line("%s by %s, which tells the digest when it has", where, image.Builder)
+	case len(b.References) == 0 || !b.Push:
 		line("%s: %s", where, image.Digest)
-	} else {
+	default:
 		for _, ref := range b.References {
 			line("%s: %s@%s", where, report.Safe(ref), image.Digest)
 		}

@@ -258,8 +258,12 @@ func (g *gatherer) built(ctx context.Context, i int, digest, dir string) error {
 
 // finish assembles what was made, checks it, tags it and saves it.
 func (g *gatherer) finish(ctx context.Context) (Image, error) {
-	if g.req.DryRun {
-		return g.job.result(Image{}, finished{}), nil
+	if g.req.DryRun { // what the daemon would make has no digest until it has
+		var done finished
+		for _, s := range g.sources {
+			done.releases = append(done.releases, release{source: s})
+		}
+		return g.job.result(Image{}, done), nil
 	}
 	if len(g.made) == 0 {
 		return Image{}, nil // an engine keeps it
