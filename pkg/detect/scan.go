@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/winpack/winpack/pkg/detect/winname"
@@ -19,7 +18,8 @@ import (
 type dir struct {
 	path, key string   // "." for the app folder itself; key is path in lower case
 	files     []leaf   // sorted by key, then by name
-	exts      []string // of the files, in lower case; nil where there are more than maxExts
+	exts      []string // of the files, in lower case
+	anyExt    bool     // there are more than maxExts, which are not kept
 
 	// Until they were looked at.
 	below      []*dir
@@ -67,19 +67,22 @@ func (d *dir) in(name string) string {
 // to look at them first.
 const maxExts = 16
 
-func (d *dir) add(name string) {
+func (d *dir) add(name string) { d.files = append(d.files, d.leaf(name)) }
+
+// leaf notes the extension of a file that comes into the folder.
+func (d *dir) leaf(name string) leaf {
 	f := leaf{name, strings.ToLower(name)}
-	if ext := path.Ext(f.key); (d.exts != nil || len(d.files) == 0) && !slices.Contains(d.exts, ext) {
+	if ext := path.Ext(f.key); !d.anyExt && !slices.Contains(d.exts, ext) {
 		if d.exts = append(d.exts, ext); len(d.exts) > maxExts {
-			d.exts = nil
+			d.exts, d.anyExt = nil, true
 		}
 	}
-	d.files = append(d.files, f)
+	return f
 }
 
 // has says whether there may be files of one of the extensions.
 func (d *dir) has(exts []string) bool {
-	return d.exts == nil || slices.ContainsFunc(d.exts, func(ext string) bool { return slices.Contains(exts, ext) })
+	return d.anyExt || slices.ContainsFunc(d.exts, func(ext string) bool { return slices.Contains(exts, ext) })
 }
 
 func (d *dir) sort() {
@@ -99,16 +102,16 @@ func split(p string) (dir, base string) {
 
 // scan reads all folders down to maxDepth: those that come before the limit of
 // entries is reached, each before those below it and by name.
-func scan(fsys fs.FS, root []fs.DirEntry, limit int64) *dir {
-	if top := scanAll(fsys, root, limit); top != nil {
+func scan(fsys fs.FS, limit int64) *dir {
+	if top := scanAll(fsys, limit); top != nil {
 		return top
 	}
 	top := newDir(".")
 	seen := int64(0)
-	var read func(d *dir, entries []fs.DirEntry, depth int)
-	read = func(d *dir, entries []fs.DirEntry, depth int) {
-		seen += int64(len(entries))
-		d.fill(entries)
+	var read func(d *dir, depth int)
+	var files []leaf
+	read = func(d *dir, depth int) {
+		seen += d.read(fsys, &files)
 		for _, sub := range d.below {
 			switch {
 			case depth >= maxDepth:
@@ -116,90 +119,127 @@ func scan(fsys fs.FS, root []fs.DirEntry, limit int64) *dir {
 			case seen > limit:
 				sub.unread = tooMany
 			default:
-				var entries []fs.DirEntry
-				entries, sub.err = fs.ReadDir(fsys, sub.path)
-				read(sub, entries, depth+1)
+				read(sub, depth+1)
 			}
 		}
 	}
-	read(top, root, 0)
+	read(top, 0)
 	return top
 }
 
 // scanAll is scan on all cores, in no order; nil where there are more entries than
 // the limit, since it may not be chance which of them are seen.
-func scanAll(fsys fs.FS, root []fs.DirEntry, limit int64) *dir {
-	var seen atomic.Int64
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	var read func(d *dir, entries []fs.DirEntry, depth int)
-	read = func(d *dir, entries []fs.DirEntry, depth int) {
-		seen.Add(int64(len(entries)))
-		d.fill(entries)
-		for _, sub := range d.below {
-			if depth >= maxDepth {
-				sub.unread = tooDeep
-				continue
-			}
-			if seen.Load() > limit {
-				return
-			}
-			visit := func() {
-				var entries []fs.DirEntry
-				entries, sub.err = fs.ReadDir(fsys, sub.path)
-				read(sub, entries, depth+1)
-			}
-			select {
-			case slots <- struct{}{}:
-				wg.Go(func() {
-					visit()
-					<-slots
-				})
-			default:
-				visit()
-			}
-		}
-	}
+func scanAll(fsys fs.FS, limit int64) *dir {
 	top := newDir(".")
-	read(top, root, 0)
+	s := scanner{fsys: fsys, limit: limit, todo: []depthOf{{top, 0}}}
+	s.more.L = &s.mu
+	var wg sync.WaitGroup
+	// Workers that take one folder after the other: a goroutine for each folder spent
+	// more time on being woken than on reading.
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(s.work)
+	}
 	wg.Wait()
-	if seen.Load() > limit {
+	if s.seen > limit {
 		return nil
 	}
 	return top
 }
 
+// scanner is what workers share.
+type scanner struct {
+	fsys  fs.FS
+	limit int64
+
+	mu   sync.Mutex
+	more sync.Cond // todo has grown, or nobody is reading any more
+	todo []depthOf
+	busy int   // workers that read a folder
+	seen int64 // entries
+}
+
+// depthOf is a folder and how many others it lies below.
+type depthOf struct {
+	dir   *dir
+	depth int
+}
+
+func (s *scanner) work() {
+	var files []leaf
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		for len(s.todo) == 0 && s.busy > 0 {
+			s.more.Wait()
+		}
+		if len(s.todo) == 0 || s.seen > s.limit {
+			s.more.Broadcast()
+			return
+		}
+		next := s.todo[len(s.todo)-1]
+		s.todo = s.todo[:len(s.todo)-1]
+		s.busy++
+		s.mu.Unlock()
+		entries := next.dir.read(s.fsys, &files)
+		s.mu.Lock()
+		s.busy--
+		s.seen += entries
+		for _, sub := range next.dir.below {
+			if next.depth >= maxDepth {
+				sub.unread = tooDeep
+			} else {
+				s.todo = append(s.todo, depthOf{sub, next.depth + 1})
+			}
+		}
+		if s.busy == 0 || len(next.dir.below) > 1 {
+			s.more.Broadcast()
+		}
+	}
+}
+
 func newDir(p string) *dir { return &dir{path: p, key: strings.ToLower(p)} }
 
-// fill sorts the entries of a folder by what they are.
-func (d *dir) fill(entries []fs.DirEntry) {
-	files := 0
-	for _, e := range entries {
-		if e.Type().IsRegular() {
-			files++
+// read lists the folder, and says how many entries it has. files is memory to gather
+// them in.
+func (d *dir) read(fsys fs.FS, files *[]leaf) (entries int64) {
+	*files = (*files)[:0]
+	d.err = ListDir(fsys, d.path, func(e fs.DirEntry) error {
+		entries++
+		if d.take(e) {
+			*files = append(*files, d.leaf(e.Name()))
 		}
-	}
-	d.files = make([]leaf, 0, files)
-	for _, e := range entries {
-		name := e.Name()
-		if !winname.Plain(name) {
-			if err := winname.Check(name, e.IsDir()); err != nil {
-				d.illegal = append(d.illegal, illegal{name, err.Error()})
-			}
-			if !utf8.ValidString(name) { // no path of a file system here
-				continue
-			}
-		}
-		switch mode := e.Type(); {
-		case mode.IsRegular():
-			d.add(name)
-		case mode.IsDir():
-			d.below = append(d.below, newDir(d.in(name)))
-		case mode&fs.ModeSymlink != 0:
-			d.links = append(d.links, name)
-		default:
-			d.odd = append(d.odd, name)
-		}
-	}
+		return nil
+	})
+	d.files = slices.Clone(*files) // as much as it takes
 	d.sort()
+	slices.SortFunc(d.below, func(a, b *dir) int { return strings.Compare(a.path, b.path) })
+	slices.Sort(d.links)
+	slices.Sort(d.odd)
+	slices.SortFunc(d.illegal, func(a, b illegal) int { return strings.Compare(a.name, b.name) })
+	return entries
+}
+
+// take adds an entry by what it is, and says whether it is a file, which it leaves
+// to the caller.
+func (d *dir) take(e fs.DirEntry) (file bool) {
+	name, mode := e.Name(), e.Type()
+	if !winname.Plain(name) {
+		if err := winname.Check(name, mode.IsDir()); err != nil {
+			d.illegal = append(d.illegal, illegal{name, err.Error()})
+		}
+		if !utf8.ValidString(name) { // no path of a file system here
+			return false
+		}
+	}
+	switch {
+	case mode.IsRegular():
+		return true
+	case mode.IsDir():
+		d.below = append(d.below, newDir(d.in(name)))
+	case mode&fs.ModeSymlink != 0:
+		d.links = append(d.links, name)
+	default:
+		d.odd = append(d.odd, name)
+	}
+	return false
 }

@@ -84,7 +84,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		}
 	}
 	go dockerfile.LoadCatalog() // parses meanwhile what makePlan asks for
-	left, err := dockerfile.IgnoreFS(app, job.Settings.Ignore)
+	left, err := dockerfile.IgnoreFS(app.look(top), job.Settings.Ignore)
 	if err != nil {
 		return &UsageError{err}
 	}
@@ -253,6 +253,14 @@ func (c ctxFS) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	return fs.ReadDir(c.FS, name)
+}
+
+// ListDir implements detect.Lister.
+func (c ctxFS) ListDir(name string, visit func(fs.DirEntry) error) error {
+	if err := c.ctx.Err(); err != nil {
+		return err
+	}
+	return detect.ListDir(c.FS, name, visit)
 }
 
 func (c ctxFS) Stat(name string) (fs.FileInfo, error)  { return fs.Stat(c.FS, name) }
