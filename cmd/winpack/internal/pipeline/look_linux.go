@@ -189,7 +189,7 @@ func modeOf(kind uint8) fs.FileMode {
 
 // listing is memory to list a folder with.
 type listing struct {
-	buf   [32 << 10]byte
+	buf   [8 << 10]byte
 	names []byte // one after the other
 	found []listed
 }
