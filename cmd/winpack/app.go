@@ -43,6 +43,7 @@ func newApp(e env) *cli.App {
 		detectCommand(e),
 		dockerfileCommand(e),
 		buildCommand(e),
+		batchCommand(e),
 		kubeCommand(e),
 		runCommand(e),
 		imagesCommand(e),
@@ -50,6 +51,7 @@ func newApp(e env) *cli.App {
 		doctorCommand(e),
 		completionCommand(e),
 		reportCommand(e),
+		initCommand(e),
 		versionCommand(e),
 		completeCommand(e),
 	}

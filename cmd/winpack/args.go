@@ -64,6 +64,11 @@ func parseArgs(app *cli.App, args []string, getenv func(string) string) (command
 		if own[g.name] == nil {
 			return line, unknownFlag("--"+g.name, line.command.Name, longNames(line.command.Flags))
 		}
+	}
+	if p.given, err = single(p.given, own); err != nil {
+		return line, err
+	}
+	for _, g := range p.given {
 		line.flags = append(line.flags, "--"+g.name+"="+g.value)
 	}
 	line.flags, err = appendEnvironment(line.flags, line.command.Flags, p.given, getenv)
@@ -71,6 +76,25 @@ func parseArgs(app *cli.App, args []string, getenv func(string) string) (command
 }
 
 type given struct{ name, value string }
+
+// single joins the values of --os, which is a list, and refuses two values of any
+// other flag that takes one: the first would be dropped without a word.
+func single(all []given, own map[string]cli.Flag) ([]given, error) {
+	var out []given
+	for _, g := range all {
+		at := slices.IndexFunc(out, func(o given) bool { return o.name == g.name })
+		_, one := own[g.name].(*cli.StringFlag)
+		switch {
+		case at < 0 || !one:
+			out = append(out, g)
+		case g.name == "os":
+			out[at].value += "," + g.value
+		case out[at].value != g.value:
+			return nil, usagef("flag --%s takes one value, and two are given, %q and %q", g.name, out[at].value, g.value)
+		}
+	}
+	return out, nil
+}
 
 // argParser splits a command line without knowing the command yet, because flags
 // may stand in front of it. That works since a name means the same kind of flag

@@ -94,6 +94,20 @@ func TestShortFlagsCombine(t *testing.T) {
 	}
 }
 
+// The last of several values is not the one that was meant.
+func TestNoValueOfAFlagIsDroppedInSilence(t *testing.T) {
+	line, err := parse(t, nil, "build", "--os", "ltsc2022", "app", "--os=ltsc2025,ltsc2019", "--base", "a", "--base=a", "-t", "x", "-t", "y", "-q", "-q=false")
+	want := []string{"--os=ltsc2022,ltsc2025,ltsc2019", "--base=a", "--tag=x", "--tag=y", "--quiet=true", "--quiet=false"}
+	if err != nil || !slices.Equal(line.flags, want) {
+		t.Errorf("got %q, %v, want %q", line.flags, err, want)
+	}
+	for _, args := range []string{"build --base a --base b", "detect --fail-on error --fail-on=never", "dockerfile -o a --output b"} {
+		if _, err := parse(t, nil, strings.Fields(args)...); err == nil || exitCode(t.Context(), err) != exitUsage || !strings.Contains(err.Error(), "takes one value") {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
 func TestWrongCommandLinesNameTheCure(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"detct app", `did you mean "detect"`},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/cmd/winpack/internal/winhost"
 	"github.com/winpack/winpack/pkg/build"
+	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
 func buildCommand(e env) *cli.Command {
@@ -32,6 +34,10 @@ they are: they are mounted or found in the registry, and copied across only wher
   winpack build ./site -t registry.example.com/site:1 --push
   winpack build ./site -o type=oci,dest=site.tar
   winpack build ./site -t registry.example.com/site:1 --push --os ltsc2019,ltsc2022,ltsc2025
+  winpack build ./site -f Dockerfile -t registry.example.com/site:1 --push
+
+-f builds a Dockerfile of your own as BuildKit does, where its last stage takes nothing but files. One that you
+edited in <name>.winpack is built by itself. --os and --base reach it through ARG BASE; nothing is detected then.
 
 The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps file times, as everywhere.`,
 		Flags: append([]cli.Flag{
@@ -46,6 +52,8 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			boolFlag("load", "", "load into the Docker engine; the same as -o type=docker"),
 			boolFlag("push", "", "push to the registry that -t names; the same as -o type=registry"),
 			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "`SPEC` type=oci,dest=FILE[,tar=false][,base=sparse], type=docker[,dest=FILE], or type=registry\n(repeatable): tar=false writes a folder, base=sparse names the base layers and stores none,\ntype=docker holds one release, as docker load takes it"},
+			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`FILE` build this Dockerfile instead of planning; the context is APP, or what winpack\nrecorded for a file that it wrote"},
+			stringFlag("files", "`DIR` keep the Dockerfile and the helpers of what is planned and built in DIR"),
 			boolFlag("dry-run", "", "resolve and compute everything, and write nothing"),
 			sliceFlag("label", "`KEY=VALUE` label of the image (repeatable)"),
 			sliceFlag("annotation", "`KEY=VALUE` annotation of the image (repeatable)"),
@@ -58,11 +66,17 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			if err != nil {
 				return err
 			}
+			if c.Args().Len() == 0 && c.String("file") != "" {
+				job.App = cmp.Or(pipeline.RecordedApp(c.String("file")), job.App)
+			}
 			settings, err := configure(&job, time.Now(), e.stderr)
 			if err != nil {
 				return err
 			}
 			if dir, local := strings.CutPrefix(job.Base, "oci:"); local {
+				if c.String("files") != "" {
+					return usagef("--files: a Dockerfile can't name a folder, --base %q, as its base: leave one out", job.Base)
+				}
 				if _, err := layout.ImageIndexFromPath(dir); err != nil {
 					return usagef("--base %q is no OCI layout, a folder with oci-layout and index.json: %w", job.Base, err)
 				}
@@ -76,13 +90,22 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 				return err
 			}
 			b.Progress, b.Status = shown.event, shown.status
+			b.Note = func(line string) { fmt.Fprintln(e.stderr, report.OneLine(line)) }
+			b.Unused = settings.unused()
 			job.Build = b
 			job.Found = func(r report.Report) { printFindings(e, c, r) }
 			debug.SetGCPercent(50) // halves the peak, for a hundredth of the time
 			res := pipeline.Run(c.Context, job)
 			shown.close()
 			if res.Image != nil {
-				err := printImage(e.stdout, c.Bool("quiet"), b, res)
+				if c.Bool("quiet") { // else it stands beside the other releases
+					printOmitted(e, c, res, res.Image.Omitted)
+				}
+				to := e.stdout
+				if isOutput(b.Outputs, to) {
+					to = e.stderr // nothing comes behind an image
+				}
+				err := printImage(to, c.Bool("quiet"), b, res)
 				if res.Err == nil {
 					res.Err = err
 				}
@@ -96,9 +119,10 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, error) {
 	b := &pipeline.Build{
 		DryRun:       c.Bool("dry-run"),
+		File:         c.String("file"),
+		Files:        c.String("files"),
 		IIDFile:      c.String("iidfile"),
 		MetadataFile: c.String("metadata-file"),
-		Version:      buildVersion().Version,
 	}
 	var err error
 	if b.References, err = references(c.StringSlice("tag")); err != nil {
@@ -117,6 +141,9 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 	case b.IIDFile != "" && filepath.Clean(b.IIDFile) == filepath.Clean(b.MetadataFile):
 		return nil, usagef("--iidfile and --metadata-file name the same file, %q", b.IIDFile)
 	}
+	if err := checkFiles(c, b); err != nil {
+		return nil, err
+	}
 	for _, file := range []struct{ flag, path string }{{"iidfile", b.IIDFile}, {"metadata-file", b.MetadataFile}} {
 		if c.IsSet(file.flag) && file.path == "" {
 			return nil, usagef("--%s is empty: name a file", file.flag)
@@ -124,11 +151,8 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 		if file.path == "" {
 			continue
 		}
-		if info, err := os.Stat(filepath.Dir(file.path)); err != nil || !info.IsDir() {
-			return nil, usagef("--%s %q: there is no folder %q", file.flag, file.path, filepath.Dir(file.path))
-		}
-		if info, err := os.Stat(file.path); err == nil && info.IsDir() {
-			return nil, usagef("--%s %q is a folder: name a file", file.flag, file.path)
+		if err := build.CheckFile(file.path); err != nil {
+			return nil, usagef("--%s %q: %w", file.flag, file.path, err)
 		}
 	}
 	if b.Labels, err = pairs("label", c.StringSlice("label")); err != nil {
@@ -211,6 +235,23 @@ func hostRule(host, image, isolation string) error {
 	return table.CanRun(h, i, isolation)
 }
 
+// checkFiles refuses what makes no sense of -f and --files.
+func checkFiles(c *cli.Context, b *pipeline.Build) error {
+	switch {
+	case c.IsSet("file") && b.File == "":
+		return usagef("-f is empty: name a Dockerfile")
+	case b.File == "-":
+		return usagef("-f - : winpack reads no Dockerfile from stdin: name a file")
+	case c.IsSet("files") && b.Files == "":
+		return usagef("--files is empty: name a folder")
+	case b.Files != "" && b.File != "":
+		return usagef("--files keeps the Dockerfile that winpack writes, and -f builds one that is there: leave one out")
+	case b.Files != "" && b.DryRun:
+		return usagef("--dry-run writes no file: leave out --files")
+	}
+	return nil
+}
+
 // references checks the values of -t and drops those that are given twice.
 func references(values []string) ([]string, error) {
 	var refs []string
@@ -234,12 +275,12 @@ func references(values []string) ([]string, error) {
 	return refs, nil
 }
 
-// pairs reads KEY=VALUE flags. As in docker, KEY alone has an empty value.
+// pairs reads KEY=VALUE flags. As in docker, a label's KEY alone has an empty value.
 func pairs(flag string, values []string) (map[string]string, error) {
 	table := map[string]string{}
 	for _, value := range values {
-		key, v, _ := strings.Cut(value, "=")
-		if key == "" || key != strings.TrimSpace(key) {
+		key, v, whole := strings.Cut(value, "=")
+		if key == "" || !whole && flag == "annotation" || key != strings.TrimSpace(key) {
 			return nil, usagef("--%s %q is not KEY=VALUE", flag, value)
 		}
 		if kind, _, typed := strings.Cut(key, ":"); typed && flag == "annotation" {
@@ -283,6 +324,30 @@ func printFindings(e env, c *cli.Context, r report.Report) {
 	}
 }
 
+// printOmitted names the releases of the default that are left out, which is never
+// silent. Those of the plan are among the findings, where these are printed.
+func printOmitted(e env, c *cli.Context, res pipeline.Result, resolved []dockerfile.Omitted) {
+	if c.Bool("quiet") {
+		resolved = append(slices.Clone(res.Plan.Omitted), resolved...)
+	}
+	seen := map[string]bool{}
+	for _, o := range resolved {
+		if !seen[o.OS] {
+			seen[o.OS] = true
+			fmt.Fprintf(e.stderr, "%s is left out: %s\n", o.OS, report.OneLine(o.Why))
+		}
+	}
+}
+
+// isOutput says whether a file is one that an image is saved to.
+func isOutput(outputs []build.Output, file *os.File) bool {
+	own, err := file.Stat()
+	return err == nil && slices.ContainsFunc(outputs, func(o build.Output) bool {
+		info, err := os.Stat(o.Dest)
+		return err == nil && o.Tar && os.SameFile(info, own)
+	})
+}
+
 // printImage says what was built and where it is.
 func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result) error {
 	image := res.Image
@@ -316,6 +381,11 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 	} else {
 		for _, ref := range b.References {
 			line("%s: %s@%s", where, report.Safe(ref), image.Digest)
+		}
+	}
+	if res.Written != nil {
+		for _, name := range res.Written.Names {
+			line("wrote %s", report.Safe(shown(filepath.Join(res.Written.Dir, name))))
 		}
 	}
 	if !b.DryRun {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,6 +57,9 @@ by hand is never overwritten without --force; text between the edit markers is y
 			}
 			job.Found = func(r report.Report) { printFindings(e, c, r) }
 			res := pipeline.Run(c.Context, job)
+			if res.Written != nil {
+				printOmitted(e, c, res, res.Written.Omitted)
+			}
 			if err := printWritten(e.stdout, format, c.Bool("quiet"), job.Write, res); err != nil {
 				return err
 			}
@@ -180,18 +182,5 @@ func writtenText(done *pipeline.Written, check bool, res pipeline.Result) string
 	return b.String()
 }
 
-// shown is a path as a person would type it here: relative where it is below
-// the current folder.
-func shown(path string) string {
-	cwd, err := os.Getwd()
-	if err != nil {
-		return path
-	}
-	if real, err := filepath.EvalSymlinks(cwd); err == nil {
-		cwd = real
-	}
-	if rel, err := filepath.Rel(cwd, path); err == nil && filepath.IsLocal(rel) {
-		return rel
-	}
-	return path
-}
+// shown is a path as a person would type it here.
+func shown(path string) string { return pipeline.Shown(path) }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/fixtures/checked"
 	"github.com/winpack/winpack/fixtures/registry"
 	"github.com/winpack/winpack/fixtures/standin"
 	"github.com/winpack/winpack/fixtures/wine"
@@ -52,6 +53,12 @@ func (s site) build(t *testing.T, args ...string) string {
 	stdout, stderr, code := winpack(t, t.TempDir(), append(append([]string{"build", "-q"}, args...), s.flags()...)...)
 	if code != exitDone {
 		t.Fatalf("winpack build %s: exit %d\n%s", strings.Join(args, " "), code, stderr)
+	}
+	for _, arg := range args {
+		if _, dest, ok := strings.Cut(arg, "dest="); ok && strings.HasPrefix(arg, "type=") && !slices.Contains(args, "--dry-run") {
+			dest, _, _ = strings.Cut(dest, ",")
+			checked.Layout(t, dest)
+		}
 	}
 	digest, err := v1.NewHash(strings.TrimSuffix(stdout, "\n"))
 	if err != nil {
@@ -106,37 +113,11 @@ func (s site) base(t *testing.T, reference, osVersion string) v1.Image {
 // their path below Files/.
 func addedFiles(t *testing.T, img, base v1.Image) map[string][]byte {
 	t.Helper()
-	layers, err := img.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
-	below, err := base.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
 	files := map[string][]byte{}
-	for _, layer := range layers[len(below):] {
-		r, err := layer.Uncompressed()
-		if err != nil {
-			t.Fatal(err)
+	for name, data := range added(t, img, base) {
+		if !strings.HasSuffix(name, "/") {
+			files[name] = []byte(data)
 		}
-		for tr := tar.NewReader(r); ; {
-			h, err := tr.Next()
-			if err == io.EOF {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			if h.Typeflag != tar.TypeReg {
-				continue
-			}
-			data, err := io.ReadAll(tr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files[strings.TrimPrefix(h.Name, "Files/")] = data
-		}
-		r.Close()
 	}
 	return files
 }
@@ -238,6 +219,63 @@ func TestBuildPushesAnImageThatOthersCanPull(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A base is often one tag for all releases, an index of several os.versions: each
+// release is built on its own, and no layer of any passes through here.
+func TestBaseThatIsAnIndexOfThreeReleases(t *testing.T) {
+	host := registry.Start(t)
+	releases := []string{"ltsc2019", "ltsc2022", "ltsc2025"}
+	versions := osVersions(t, releases...)
+	row, err := standin.Lookup("nanoserver")
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := standin.NewIndex(row, versions, standin.Options{LayerSize: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, err := name.ParseReference(host+"/mcr/windows/nanoserver:all", name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(tag, index); err != nil {
+		t.Fatal(err)
+	}
+	proxy := registry.NewProxy(t, host)
+	s := site{proxy.Host}
+	app := fixtures.App(t, "native-web")
+	ref := s.host + "/apps/three:1"
+	const base = "mcr.microsoft.com/windows/nanoserver:all"
+	digest := s.build(t, app, "-t", ref, "--push", "--base", base, "--os", strings.Join(releases, ","))
+	up, down := proxy.BlobBytes()
+	images := s.pull(t, ref)
+	for _, version := range versions {
+		img := images[version]
+		if img == nil {
+			t.Errorf("there is no image for Windows %s", version)
+			continue
+		}
+		below := s.base(t, base, version)
+		for _, p := range layercheck.CheckImage(img, below) {
+			t.Errorf("Windows %s: %v", version, p)
+		}
+		files := addedFiles(t, img, below)
+		if wrong := missing(t, app, "app/", files); len(wrong) > 0 {
+			t.Errorf("Windows %s: missing in the image, or with other bytes: %q", version, wrong)
+		}
+		size := int64(50_000) // configurations, and the headers of the layer
+		for _, data := range files {
+			size += int64(len(data))
+		}
+		if up > size || down > 50_000 {
+			t.Errorf("%d bytes of blobs went up and %d down, of an app of %d", up, down, size)
+		}
+	}
+	if len(images) != len(releases) {
+		t.Errorf("the index has %d images, want %d", len(images), len(releases))
+	}
+	skopeoPulls(t, ref, digest)
 }
 
 func checkMetadata(t *testing.T, path, digest, ref string) {
@@ -369,21 +407,32 @@ func TestPushedWebAppRuns(t *testing.T) {
 	}
 }
 
-// winpack.exe makes the same image of the same folder.
+// winpack.exe makes the same image of the same folder, and so does another version: a
+// test binary has none, and this one that of the commit.
 func TestWindowsBuildGivesTheSameDigest(t *testing.T) {
 	wine.Prefix(t)
 	s := newSite(t)
 	exe := filepath.Join(t.TempDir(), "winpack.exe")
-	// Its version stands in the image: a test binary carries none of the commit.
-	compile := exec.Command("go", "build", "-buildvcs=false", "-o", exe, ".")
+	compile := exec.Command("go", "build", "-o", exe, ".")
 	compile.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
 	if out, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, fixture := range []string{"native-web", "static"} {
-		app := fixtures.App(t, fixture)
-		want := s.build(t, app, "-t", s.host+"/apps/"+fixture+":linux", "--push")
-		args := append([]string{"build", "-q", wine.Path(app), "-t", s.host + "/apps/" + fixture + ":windows", "--push"}, s.flags()...)
+	dir := t.TempDir()
+	writeTree(t, dir, map[string]string{
+		"Dockerfile":    "# escape=`\nFROM mcr.microsoft.com/windows/nanoserver:ltsc2022\nENV Path=C:\\x;$PATH\nWORKDIR C:\\app\nCOPY --exclude=**/*.log . .\\\nCOPY d\\*.txt <<note \\y\\\nhello $Path\nnote\n",
+		".dockerignore": "Dockerfile\n.dockerignore\n", "d/a.txt": "a", "d/b.log": "b", "é.txt": "c",
+	})
+	for _, test := range []struct {
+		app  string
+		file string // of -f
+	}{{app: fixtures.App(t, "native-web")}, {app: fixtures.App(t, "static")}, {dir, filepath.Join(dir, "Dockerfile")}} {
+		here, there := []string{test.app}, []string{"build", "-q", wine.Path(test.app)}
+		if test.file != "" {
+			here, there = append(here, "-f", test.file), append(there, "-f", wine.Path(test.file))
+		}
+		want := s.build(t, append(here, "-t", s.host+"/apps/same:linux", "--push")...)
+		args := append(append(there, "-t", s.host+"/apps/same:windows", "--push"), s.flags()...)
 		cmd := wine.Command(t, exe, args...)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
@@ -392,12 +441,12 @@ func TestWindowsBuildGivesTheSameDigest(t *testing.T) {
 			t.Fatalf("winpack.exe: %v\n%s%s", err, out, stderr.String())
 		}
 		if got := strings.TrimSpace(string(out)); got != want {
-			t.Errorf("%s: winpack.exe gives %s, winpack gives %s", fixture, got, want)
+			t.Errorf("%s %s: winpack.exe gives %s, winpack gives %s", test.app, test.file, got, want)
 		}
 	}
 	// The lines that it prints are for cmd.exe.
-	dir := t.TempDir()
-	if err := os.CopyFS(filepath.Join(dir, "my site"), os.DirFS(fixtures.App(t, "static"))); err != nil {
+	site := t.TempDir()
+	if err := os.CopyFS(filepath.Join(site, "my site"), os.DirFS(fixtures.App(t, "static"))); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ command, want string }{
@@ -405,7 +454,7 @@ func TestWindowsBuildGivesTheSameDigest(t *testing.T) {
 		{"detect", `winpack dockerfile "my site"`},
 	} {
 		cmd := wine.Command(t, exe, test.command, "my site")
-		cmd.Dir = dir
+		cmd.Dir = site
 		if out, err := cmd.Output(); err != nil || !strings.Contains(string(out), "  "+test.want+"\n") {
 			t.Errorf("winpack.exe %s: %v, want the line %s in\n%s", test.command, err, test.want, out)
 		}

@@ -28,6 +28,9 @@ func configure(job *pipeline.Job, today time.Time, notes io.Writer) (*settingsFi
 	if err != nil || s == nil {
 		return nil, err
 	}
+	if job.Config != "" {
+		job.Own = []string{job.Config}
+	}
 	for _, apply := range []func(*pipeline.Job) error{s.catalog, s.common, s.image, s.files} {
 		if err := apply(job); err != nil {
 			return nil, err
@@ -195,6 +198,11 @@ func (s *settingsFile) catalog(job *pipeline.Job) error {
 		return s.errorf(key, 0, "reading catalog.file %q: %w", s.Catalog.File, cause(err))
 	}
 	job.CatalogFile, job.CatalogData = s.Catalog.File, []byte(data)
+	name, err := s.path(s.Catalog.File)
+	if err != nil {
+		return s.errorf(key, 0, "catalog.file %q: %w", s.Catalog.File, err)
+	}
+	job.Own = append(job.Own, name)
 	return nil
 }
 
@@ -233,6 +241,31 @@ func (s *settingsFile) build(b *pipeline.Build) error {
 		b.Outputs, b.Push = outputs, push
 	}
 	return nil
+}
+
+// unused says which keys do not reach a Dockerfile that a person wrote; empty where
+// there are none.
+func (s *settingsFile) unused() string {
+	if s == nil {
+		return ""
+	}
+	var keys []string
+	for _, k := range []struct {
+		name string
+		set  bool
+	}{
+		{"entrypoint", len(s.Entrypoint) > 0}, {"cmd", len(s.Cmd) > 0}, {"workdir", s.Workdir != ""}, {"user", s.User != ""},
+		{"ports", len(s.Ports) > 0}, {"ignore", len(s.Ignore) > 0}, {"write", len(s.Write) > 0}, {"env", len(s.Env) > 0},
+		{"labels", len(s.Labels) > 0}, {"health-check", s.Health != nil}, {"files", len(s.Files) > 0},
+	} {
+		if k.set {
+			keys = append(keys, k.name)
+		}
+	}
+	if len(keys) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s in %s are for what winpack plans, and do not reach this file", strings.Join(keys, ", "), s.file)
 }
 
 // accepted are the findings that the user takes upon himself.
@@ -278,10 +311,16 @@ func bare(err error) error {
 	return err
 }
 
-// cause is an error without the path that it names.
+// cause is an error without the path that it names, and what to do about it.
 func cause(err error) error {
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
-		return p.Err
+		err = p.Err
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: run winpack as a user that may read it", err)
+	case strings.Contains(err.Error(), "path escapes"): // os.Root has no value for it
+		return usagef("a link leads out of APP: put the file itself in its place, or take the settings from elsewhere with --config")
 	}
 	return err
 }

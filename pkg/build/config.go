@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,12 +14,12 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/winpack/winpack/pkg/build/internal/winlayer"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
-// Labels and annotations that winpack writes itself.
+// Annotations that winpack writes itself.
 const (
-	labelVersion = "io.github.winpack.version"
 	// The OCI image specification's pre-defined annotations.
 	annotationBaseName   = "org.opencontainers.image.base.name"
 	annotationBaseDigest = "org.opencontainers.image.base.digest"
@@ -61,13 +62,18 @@ func configure(s source, req Request, app *blob, created time.Time) *v1.ConfigFi
 	cfg.Config.Hostname, cfg.Config.Domainname, cfg.Config.Image = "", "", ""
 
 	plan := req.Plan
+	if s.Base.Config != nil {
+		plan.Config = *s.Base.Config
+	}
 	c := &cfg.Config
-	if entrypoint := plan.Entrypoint(false); len(entrypoint) > 0 {
+	if plan.Config.Whole {
+		whole(cfg, plan.Config)
+	} else if entrypoint := plan.Entrypoint(false); len(entrypoint) > 0 {
 		c.Entrypoint, c.Cmd = entrypoint, nil
 		// True would make Windows take the exec form for one raw command line.
 		c.ArgsEscaped = false
 	}
-	if len(plan.Config.Cmd) > 0 {
+	if len(plan.Config.Cmd) > 0 && !plan.Config.Whole {
 		c.Cmd, c.ArgsEscaped = slices.Clone(plan.Config.Cmd), false
 	}
 	if h := plan.Config.Health; h != nil {
@@ -92,19 +98,44 @@ func configure(s source, req Request, app *blob, created time.Time) *v1.ConfigFi
 	}
 	maps.Copy(labels, plan.Config.Labels)
 	maps.Copy(labels, req.Labels)
-	if req.Version != "" {
-		labels[labelVersion] = req.Version
-	}
 	if len(labels) > 0 {
 		c.Labels = labels
 	}
-	history := v1.History{Created: v1.Time{Time: created}, CreatedBy: "winpack", EmptyLayer: app == nil}
+	history := v1.History{Created: v1.Time{Time: created}, CreatedBy: createdBy(), EmptyLayer: app == nil}
 	cfg.History = append(fullHistory(cfg), history)
 	if app != nil {
 		cfg.RootFS.DiffIDs = append(cfg.RootFS.DiffIDs, app.diffID)
 	}
 	return cfg
 }
+
+// whole takes over a configuration that is the image's own.
+func whole(cfg *v1.ConfigFile, own dockerfile.Config) {
+	c := &cfg.Config
+	c.Entrypoint, c.Cmd, c.ArgsEscaped = slices.Clone(own.Entrypoint), slices.Clone(own.Cmd), own.ArgsEscaped
+	c.Shell, c.User, c.WorkingDir = slices.Clone(own.Shell), own.User, own.WorkingDir
+	if own.StopSignal != "" {
+		c.StopSignal = own.StopSignal
+	}
+	cfg.Author = own.Author
+	for _, port := range own.Expose {
+		if c.ExposedPorts == nil {
+			c.ExposedPorts = map[string]struct{}{}
+		}
+		c.ExposedPorts[port] = struct{}{}
+	}
+	for _, v := range own.Volumes {
+		if c.Volumes == nil {
+			c.Volumes = map[string]struct{}{}
+		}
+		c.Volumes[v] = struct{}{}
+	}
+}
+
+// createdBy is what history says of the app's layer. It names the form that the layer
+// is written in and not the program's version: as long as the form stays, another
+// version makes the same image.
+func createdBy() string { return fmt.Sprintf("winpack, layer format %d", winlayer.Format) }
 
 // fullHistory is a history with an entry for each layer: a base without one, or
 // with too few, gets them in front.
@@ -179,7 +210,7 @@ func assemble(sources []source, req Request, app *blob, created time.Time) (fini
 	for _, s := range sources {
 		r := release{source: s}
 		cfg := configure(s, req, app, created)
-		if r.configFile, err = newArtifact(cfg, types.OCIConfigJSON); err != nil {
+		if r.configFile, err = newArtifact(withStartInterval(cfg, s.health(req.Plan)), types.OCIConfigJSON); err != nil {
 			return finished{}, err
 		}
 		for _, d := range s.manifest.Layers {
@@ -212,6 +243,43 @@ func assemble(sources []source, req Request, app *blob, created time.Time) (fini
 	}
 	out.top, err = newArtifact(index, types.OCIImageIndex)
 	return out, err
+}
+
+// health is the health check that a plan sets on a base.
+func (s source) health(plan dockerfile.Plan) *dockerfile.Health {
+	if s.Base.Config != nil {
+		return s.Base.Config.Health
+	}
+	return plan.Config.Health
+}
+
+// withStartInterval adds the one part of a health check that v1.ConfigFile lacks.
+func withStartInterval(cfg *v1.ConfigFile, h *dockerfile.Health) any {
+	if h == nil || h.StartInterval == 0 {
+		return cfg
+	}
+	type health struct {
+		v1.HealthConfig
+		StartInterval time.Duration `json:",omitempty"`
+	}
+	type config struct {
+		v1.Config
+		Healthcheck health `json:"Healthcheck"`
+	}
+	return struct {
+		*v1.ConfigFile
+		Config config `json:"config"`
+	}{cfg, config{cfg.Config, health{*cfg.Config.Healthcheck, h.StartInterval}}}
+}
+
+// CheckAnnotations says whether annotations can be written to an image of so many
+// releases: nil, or why not.
+func CheckAnnotations(annotations map[string]string, releases int) error {
+	notes, err := splitAnnotations(annotations)
+	if err == nil && len(notes["index"]) > 0 && releases == 1 {
+		return errors.New("an annotation of the index needs more than one release: the image of one has no index")
+	}
+	return err
 }
 
 // splitAnnotations sorts annotations by where they go, as buildx spells it:

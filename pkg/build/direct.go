@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -21,6 +22,9 @@ import (
 // leaves the base layers where they are.
 type Direct struct {
 	Registry Registry
+	// Session is what this build shares with others; nil where it stands alone. Its
+	// transport is used, not that of Registry.
+	Session *Session
 	// Engine takes the image of an Output of type docker without Dest.
 	Engine Docker
 }
@@ -39,6 +43,8 @@ const builderDirect = "direct"
 // job is one run of Build.
 type job struct {
 	reg     Registry
+	session *Session     // nil where the build shares nothing
+	shared  atomic.Int64 // bytes read by wires of the session
 	engine  Docker
 	wire    *wire
 	req     Request
@@ -49,7 +55,9 @@ type job struct {
 	app     *blob           // nil until known, or where layer is
 	created time.Time
 	moved   map[string]*baseMoves // by repository
-	phases  map[string]time.Duration
+	// saved reads blobs again from the outputs that are written.
+	saved  []func(v1.Hash) (io.ReadCloser, error)
+	phases map[string]time.Duration
 }
 
 // Build makes the image and sends it to every destination of the request. A plan
@@ -62,7 +70,11 @@ func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
 	if err := d.Supports(req.Plan); err != nil {
 		return Image{}, err
 	}
-	j := &job{reg: d.Registry, req: req, engine: d.Engine, wire: newWire(d.Registry.Transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}
+	transport := d.Registry.Transport
+	if d.Session != nil {
+		transport = d.Session.transport
+	}
+	j := &job{reg: d.Registry, session: d.Session, req: req, engine: d.Engine, wire: newWire(transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}
 	j.wire.say = func(host, message string) { j.say("wait", host, "%s: %s", host, message) }
 	defer j.wire.close()
 	if err := j.check(); err != nil {
@@ -70,12 +82,15 @@ func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
 	}
 	img, err := j.run(ctx)
 	if err != nil {
+		if j.session != nil {
+			j.session.failed(j.sources, j.repositories(), err)
+		}
 		if ctx.Err() != nil {
 			return Image{}, ctx.Err()
 		}
 		return Image{}, err
 	}
-	img.BytesRead, img.BytesWritten = j.wire.read.Load(), j.wire.written.Load()
+	img.BytesRead, img.BytesWritten = j.wire.read.Load()+j.shared.Load(), j.wire.written.Load()
 	img.Durations, img.Phases = time.Since(start), j.phases
 	j.event(Event{Stage: "done", Name: img.Digest}) // without a message: the caller says what came out
 	return img, nil
@@ -103,6 +118,11 @@ func (j *job) check() error {
 		if err := o.Check(); err != nil {
 			return err
 		}
+		if !j.req.DryRun {
+			if err := o.try(); err != nil {
+				return err
+			}
+		}
 		for _, b := range j.req.Plan.Bases {
 			if dir, ok := strings.CutPrefix(b.Reference, "oci:"); ok && !o.Tar && samePath(dir, o.Dest) {
 				return fmt.Errorf("output %q is the layout of the base image, which it would replace: name another folder", o.Dest)
@@ -112,11 +132,7 @@ func (j *job) check() error {
 	if len(j.req.Plan.Bases) == 0 {
 		return errors.New("the plan has no base image; give one with --base")
 	}
-	notes, err := splitAnnotations(j.req.Annotations)
-	if err == nil && len(notes["index"]) > 0 && len(j.req.Plan.Bases) == 1 {
-		return errors.New("an annotation of the index needs more than one release: the image of one has no index")
-	}
-	return err
+	return CheckAnnotations(j.req.Annotations, len(j.req.Plan.Bases))
 }
 
 func (j *job) run(ctx context.Context) (Image, error) {
@@ -129,11 +145,14 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	if j.sources, j.omitted, err = resolve(ctx, j.reg, j.wire, bases, j.req.Optional); err != nil {
+	if j.sources, j.omitted, err = resolve(bases, j.req.Optional, func(b dockerfile.Base) (source, error) { return j.base(ctx, b) }); err != nil {
 		return Image{}, err
 	}
 	for _, o := range j.omitted {
 		j.say("resolve", o.OS, "%s is left out: %s", o.OS, o.Why)
+	}
+	if err := CheckAnnotations(j.req.Annotations, len(j.sources)); err != nil {
+		return Image{}, err
 	}
 	start = j.phase("resolve", start)
 	for _, s := range j.sources {
@@ -172,7 +191,7 @@ func (j *job) run(ctx context.Context) (Image, error) {
 		}
 	}
 	if !j.req.DryRun {
-		for _, o := range j.req.Outputs {
+		for _, o := range readableFirst(j.req.Outputs) {
 			one := -1
 			if o.Type == "docker" {
 				if one = 0; o.Dest == "" {
@@ -191,6 +210,16 @@ func (j *job) run(ctx context.Context) (Image, error) {
 		}
 	}
 	return j.result(img, done), nil
+}
+
+// base resolves a base, with other builds where there are any.
+func (j *job) base(ctx context.Context, b dockerfile.Base) (source, error) {
+	if j.session == nil {
+		return resolveOne(ctx, j.reg, j.wire, b)
+	}
+	s, read, err := j.session.base(ctx, j.reg, j.wire.say, b)
+	j.shared.Add(read)
+	return s, err
 }
 
 // finish assembles the image, once the layer is known.

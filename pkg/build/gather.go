@@ -45,7 +45,10 @@ func buildEach(ctx context.Context, reg Registry, req Request, builder string, b
 		return Image{}, err
 	}
 	at := time.Now()
-	if j.sources, j.omitted, err = resolve(ctx, reg, j.wire, bases, req.Optional); err != nil {
+	if j.sources, j.omitted, err = resolve(bases, req.Optional, func(b dockerfile.Base) (source, error) { return j.base(ctx, b) }); err != nil {
+		return Image{}, err
+	}
+	if err := CheckAnnotations(req.Annotations, len(j.sources)); err != nil {
 		return Image{}, err
 	}
 	at = j.phase("resolve", at)
@@ -123,7 +126,9 @@ func (g *gatherer) context(ctx context.Context, i int) (*sent, map[string]string
 		for key, value := range f.Args {
 			attrs["build-arg:"+key] = value
 		}
-		attrs["build-arg:BASE"] = g.pinned(i)
+		if len(f.Images) == 0 {
+			attrs["build-arg:"+dockerfile.BaseArg] = g.pinned(i)
+		}
 		for _, image := range f.Images {
 			attrs["context:"+image] = "docker-image://" + g.pinned(i)
 		}
@@ -131,18 +136,6 @@ func (g *gatherer) context(ctx context.Context, i int) (*sent, map[string]string
 	}
 	s, err := planContext(ctx, g.req, g.plan(i))
 	return s, attrs, contextError(err)
-}
-
-// labels are those of the command line, and winpack's own.
-func (g *gatherer) labels() map[string]string {
-	out := maps.Clone(g.req.Labels)
-	if out == nil {
-		out = map[string]string{}
-	}
-	if g.req.Version != "" {
-		out[labelVersion] = g.req.Version
-	}
-	return out
 }
 
 // annotations are those of a release's manifest.
@@ -169,12 +162,18 @@ func (g *gatherer) insecure() bool {
 }
 
 // layoutDir is a folder for the layout of one release.
-func (g *gatherer) layoutDir(i int) string {
+func (g *gatherer) layoutDir(i int) (string, error) {
 	if g.tmp == "" {
 		// Beside the first output, so that it is on a disk with room for it.
-		g.tmp, _ = os.MkdirTemp(filepath.Dir(filepath.Clean(g.req.Outputs[0].Dest)), ".winpack-*")
+		to, err := g.req.Outputs[0].place()
+		if err == nil {
+			g.tmp, err = g.req.Outputs[0].scratch(to)
+		}
+		if err != nil {
+			return "", fmt.Errorf("writing %q: %w", g.req.Outputs[0].Dest, err)
+		}
 	}
-	return filepath.Join(g.tmp, fmt.Sprint(i))
+	return filepath.Join(g.tmp, fmt.Sprint(i)), nil
 }
 
 // keepReleases leaves out what a Windows host can't run, or refuses it where it was
@@ -360,7 +359,7 @@ func (g *gatherer) contents(done finished) ([]content, error) {
 			if !d.MediaType.IsDistributable() && len(d.URLs) > 0 {
 				continue
 			}
-			out = append(out, content{d, layers[n].Compressed, false})
+			out = append(out, content{desc: d, open: layers[n].Compressed})
 		}
 	}
 	return distinct(append(out, bytesContent(done.top))), nil

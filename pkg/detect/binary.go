@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/winpack/winpack/pkg/detect/internal/pe"
@@ -82,9 +81,9 @@ func (t *Tree) readBinaries() {
 	found := make([]*image, len(files))
 	var next atomic.Int64
 	var native atomic.Bool
-	var wg sync.WaitGroup
+	var readers crew
 	for range min(runtime.GOMAXPROCS(0), len(files)) {
-		wg.Go(func() {
+		readers.Go(func() {
 			var pages pe.Pages // of its own: they are asked for several times a file
 			for i := next.Add(1) - 1; i < int64(len(files)); i = next.Add(1) - 1 {
 				b := t.readBinary(files[i], &pages)
@@ -94,7 +93,7 @@ func (t *Tree) readBinaries() {
 			}
 		})
 	}
-	wg.Wait()
+	readers.Wait()
 	t.byName, t.binaries = make(map[string]*image, len(found)), make([]*image, 0, len(found))
 	for _, b := range found {
 		if b == nil {

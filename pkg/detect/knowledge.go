@@ -129,7 +129,8 @@ type dllRow struct {
 	Nano       string   `toml:"nano"` // yes, no, unknown
 	Core       string   `toml:"core"`
 	Forces     string   `toml:"forces"`
-	Subset     string   `toml:"subset"` // functions, missing, or empty
+	Subset     string   `toml:"subset"`  // functions, missing, or empty
+	DirectX    bool     `toml:"directx"` // an import means work on a graphics card
 	Remedy     string   `toml:"remedy"`
 	Source     []string `toml:"source"`
 	Confidence string   `toml:"confidence"`
@@ -154,6 +155,13 @@ type dllTable struct {
 		Source     []string `toml:"source"`
 		Confidence string   `toml:"confidence"`
 	} `toml:"apisets"`
+
+	// DirectX are assemblies that bring DirectX to .NET, by patterns of their names.
+	DirectX struct {
+		Assemblies []string `toml:"assemblies"`
+		Source     []string `toml:"source"`
+		Confidence string   `toml:"confidence"`
+	} `toml:"directx"`
 
 	byName map[string]*dllRow
 }

@@ -133,13 +133,13 @@ func scanAll(fsys fs.FS, limit int64) *dir {
 	top := newDir(".")
 	s := scanner{fsys: fsys, limit: limit, todo: []depthOf{{top, 0}}}
 	s.more.L = &s.mu
-	var wg sync.WaitGroup
+	var readers crew
 	// Workers that take one folder after the other: a goroutine for each folder spent
 	// more time on being woken than on reading.
 	for range runtime.GOMAXPROCS(0) {
-		wg.Go(s.work)
+		readers.Go(s.work)
 	}
-	wg.Wait()
+	readers.Wait()
 	if s.seen > limit {
 		return nil
 	}
@@ -178,12 +178,8 @@ func (s *scanner) work() {
 		}
 		next := s.todo[len(s.todo)-1]
 		s.todo = s.todo[:len(s.todo)-1]
-		s.busy++
-		s.mu.Unlock()
-		entries := next.dir.read(s.fsys, &files)
-		s.mu.Lock()
-		s.busy--
-		s.seen += entries
+		entries := s.read(next.dir, &files)
+		s.seen += entries // not in one: others add to it meanwhile
 		for _, sub := range next.dir.below {
 			if next.depth >= maxDepth {
 				sub.unread = tooDeep
@@ -191,10 +187,23 @@ func (s *scanner) work() {
 				s.todo = append(s.todo, depthOf{sub, next.depth + 1})
 			}
 		}
-		if s.busy == 0 || len(next.dir.below) > 1 {
+		if len(next.dir.below) > 1 {
 			s.more.Broadcast()
 		}
 	}
+}
+
+// read lets the others go on while it reads. Should it panic, they do not wait for it.
+func (s *scanner) read(d *dir, files *[]leaf) (entries int64) {
+	s.busy++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		if s.busy--; s.busy == 0 {
+			s.more.Broadcast()
+		}
+	}()
+	return d.read(s.fsys, files)
 }
 
 func newDir(p string) *dir { return &dir{path: p, key: strings.ToLower(p)} }

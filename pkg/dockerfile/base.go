@@ -206,7 +206,7 @@ func wants(rep detect.Report, os string) (want, error) {
 const anotherRelease = "choose another release with --os"
 
 func armError(os string) error {
-	return &NoImageError{OS: []string{os}, What: "an arm64 program", Ways: []string{"build the app for x64 or AnyCPU", "name an arm64 image with --base"}}
+	return &NoImageError{OS: []string{os}, What: "an arm64 program", Ways: []string{"build the app for x64 or AnyCPU (images are made for windows/amd64, with --base too)"}}
 }
 
 // isCLR2 says whether the app runs on .NET Framework 2.0 to 3.5.

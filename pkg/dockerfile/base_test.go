@@ -64,10 +64,25 @@ func TestBaseOfEveryKindAndRelease(t *testing.T) {
 	}
 }
 
+// Of a base with images for both, the one for amd64 is taken, where nothing starts.
+func TestARM64ProgramHasNoImageWithAGivenBaseEither(t *testing.T) {
+	for _, base := range []string{"", "mcr.microsoft.com/windows/nanoserver:ltsc2025", "registry.example.com/arm:1"} {
+		rep := static()
+		rep.App.Kind, rep.App.Architecture = detect.KindNativeConsole, detect.ARM64
+		_, err := New(rep, catalog(t), Options{Base: base})
+		if e, ok := errors.AsType[*NoImageError](err); !ok || strings.Contains(err.Error(), "name an") || len(e.Ways) != 1 {
+			t.Errorf("--base %q: %v", base, err)
+		}
+	}
+}
+
 func TestDefaultReleaseWithoutImageIsLeftOutAloud(t *testing.T) {
 	p := plan(t, dotnet("11.0", detect.KindDotNetConsole), Options{})
 	if len(p.Bases) != 1 || len(p.Omitted) != 1 || p.Omitted[0].OS != "ltsc2022" || !hasRule(p, RuleNoImage) {
 		t.Fatalf("bases %v, omitted %v, findings %v", p.Bases, p.Omitted, p.Findings)
+	}
+	if text := string(render(t, p).Content["Dockerfile"]); !strings.Contains(text, "\n# ltsc2022 is left out: no image of") {
+		t.Errorf("the Dockerfile does not say it:\n%s", text)
 	}
 	if _, err := New(dotnet("11.0", detect.KindDotNetConsole), catalog(t), Options{OS: DefaultOS(), OSAsked: true}); err == nil {
 		t.Fatal("a release that was asked for is left out")

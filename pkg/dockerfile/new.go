@@ -149,6 +149,9 @@ func (p *planner) givenBase(oses []string) error {
 	if strings.ContainsAny(ref, " \t\r\n\"'`$\\") && !strings.HasPrefix(ref, "oci:") || strings.ContainsAny(ref, "\r\n") {
 		return &UsageError{fmt.Sprintf("base image %q is no image reference", ref)}
 	}
+	if p.rep.App.Architecture == detect.ARM64 {
+		return armError(strings.Join(oses, ", ")) // of an index the amd64 image would be taken
+	}
 	p.why("the base image was given")
 	if r, ok := p.cat.RetiredReference(ref); ok {
 		p.find(RuleRetiredBase, detect.LevelWarning, fmt.Sprintf("the base image %s is not built any more (%s)", ref, r.State), "use "+r.Replacement)

@@ -30,8 +30,8 @@ type RenderOptions struct {
 	TopLevel []string
 	// Trees are the folders that steps name by Step.Tree, absolute.
 	Trees map[string]string
-	// Written are files in the app folder that winpack wrote before, slash-separated
-	// and relative to it: they are no part of the app.
+	// Written are files in the app folder that winpack wrote before, or that configure
+	// it, slash-separated and relative to it: they are no part of the app.
 	Written []string
 }
 
@@ -166,10 +166,13 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 		w.comment(capital(why) + ".")
 	}
 	if len(p.Bases) > 1 {
-		w.comment("For another Windows release, build with --build-arg BASE=")
+		w.comment(listComment)
 		for _, b := range p.Bases[1:] {
 			w.line("#   %s", b.pinned())
 		}
+	}
+	for _, o := range p.Omitted {
+		w.comment(o.OS + " is left out: " + o.Why)
 	}
 	w.line("ARG BASE=%s", p.Bases[0].pinned())
 	w.line("FROM ${BASE}")
