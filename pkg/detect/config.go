@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,7 +102,7 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 		facts = append(facts, setting(t, e.attr("name"), e.child("value").text, named("setting", e.attr("name")))...)
 	case section == "system.web/machineKey":
 		for _, key := range []string{"validationKey", "decryptionKey"} {
-			if k := e.attr(key); k != "" && !strings.Contains(strings.ToLower(k), "autogenerate") && !placeholder.MatchString(k) {
+			if k := e.attr(key); k != "" && !strings.Contains(strings.ToLower(k), "autogenerate") && !placeholder().MatchString(k) {
 				add("secret", "machineKey "+key, "machineKey stands in clear text (not shown)")
 			}
 		}
@@ -123,14 +122,14 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 	case strings.HasPrefix(section, "system.diagnostics/") && e.attr("initializeData") != "" && strings.Contains(e.attr("type"), "WriterTraceListener"):
 		facts = append(facts, logFile(e.attr("initializeData"), named("trace listener", e.attr("name")))...)
 	}
-	plain := func(v string) bool { return !placeholder.MatchString(v) && !boolish.MatchString(v) }
+	plain := func(v string) bool { return !placeholder().MatchString(v) && !boolish().MatchString(v) }
 	if v := cmp.Or(e.text, e.attr("value")); isSecretName(e.name) && !strings.EqualFold(e.name, "connectionString") && plain(v) {
 		add("secret", section, "a value stands in clear text (not shown)")
 	} else if name := e.attr("name"); e.name != "environmentVariable" && isSecretName(name) && plain(e.attr("value")) { // NLog's variable, a container's property
 		add("secret", maskName(name), "a value stands in clear text (not shown)")
 	}
 	for _, a := range e.attrs { // identity, smtp network, custom sections
-		if isSecretName(a.Name.Local) && !placeholder.MatchString(a.Value) && !strings.EqualFold(a.Name.Local, "connectionString") && !boolish.MatchString(a.Value) {
+		if isSecretName(a.Name.Local) && !placeholder().MatchString(a.Value) && !strings.EqualFold(a.Name.Local, "connectionString") && !boolish().MatchString(a.Value) {
 			add("secret", section+" @"+clean(a.Name.Local), "a value stands in clear text (not shown)")
 		} else if strings.EqualFold(a.Name.Local, "connectionString") && section != "connectionStrings/add" || strings.EqualFold(a.Name.Local, "stateConnectionString") || strings.EqualFold(a.Name.Local, "sqlConnectionString") {
 			facts = append(facts, connectionString(section, a.Value, line(p, e, "attribute "+a.Name.Local+" of "+section))...)
@@ -140,11 +139,11 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 }
 
 var (
-	drivePath = regexp.MustCompile(`(?i)(?:^|[^a-z])([a-z]:\\[^"<>|*?;,]*|[a-z]:/[^"<>|*?;,/][^"<>|*?;,]*)`)
-	uncPath   = regexp.MustCompile(`(?:^|[\s"'=;,])(\\\\[A-Za-z0-9._-]+\\[^"<>|*?;,]+)`)
-	inImage   = regexp.MustCompile(`(?i)^c:[\\/](windows|inetpub|program files|program files \(x86\)|programdata)\b`)
-	folderKey = regexp.MustCompile(`(?i)(upload|log|temp|cache|export|output|attachment|storage|data|file|report|backup)s?[-_.:]?(path|dir|directory|folder|root|location)$`)
-	looksConn = regexp.MustCompile(`(?i)(^|;)\s*(data source|server|addr|address|host|network address|accountendpoint|endpoint|defaultendpointsprotocol|attachdbfilename)\s*=`)
+	drivePath = pattern(`(?i)(?:^|[^a-z])([a-z]:\\[^"<>|*?;,]*|[a-z]:/[^"<>|*?;,/][^"<>|*?;,]*)`)
+	uncPath   = pattern(`(?:^|[\s"'=;,])(\\\\[A-Za-z0-9._-]+\\[^"<>|*?;,]+)`)
+	inImage   = pattern(`(?i)^c:[\\/](windows|inetpub|program files|program files \(x86\)|programdata)\b`)
+	folderKey = pattern(`(?i)(upload|log|temp|cache|export|output|attachment|storage|data|file|report|backup)s?[-_.:]?(path|dir|directory|folder|root|location)$`)
+	looksConn = pattern(`(?i)(^|;)\s*(data source|server|addr|address|host|network address|accountendpoint|endpoint|defaultendpointsprotocol|attachdbfilename)\s*=`)
 )
 
 // setting judges one key and value of any configuration file. Values are never
@@ -153,25 +152,25 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 	var facts []Fact
 	last := key[strings.LastIndex(key, ":")+1:]
 	switch {
-	case strings.HasPrefix(strings.ToLower(key), "connectionstrings:"), looksConn.MatchString(value):
+	case strings.HasPrefix(strings.ToLower(key), "connectionstrings:"), looksConn().MatchString(value):
 		return connectionString(last, value, ev)
-	case isSecretName(key) && !placeholder.MatchString(value) && !boolish.MatchString(value):
+	case isSecretName(key) && !placeholder().MatchString(value) && !boolish().MatchString(value):
 		return []Fact{{Key: "secret", Value: maskName(key), Evidence: ev}}
 	}
 	if where := secretInside(value); where != "" {
 		facts = append(facts, Fact{Key: "secret", Value: maskName(key) + " (" + where + ")", Evidence: ev})
 	}
-	for _, m := range drivePath.FindAllStringSubmatch(value, 3) {
-		if !inImage.MatchString(m[1]) {
+	for _, m := range drivePath().FindAllStringSubmatch(value, 3) {
+		if !inImage().MatchString(m[1]) {
 			facts = append(facts, Fact{Key: "absolute-path", Value: pathValue(m[1]), Evidence: ev})
 		}
 	}
-	if m := uncPath.FindStringSubmatch(value); m != nil {
+	if m := uncPath().FindStringSubmatch(value); m != nil {
 		facts = append(facts, Fact{Key: "unc-path", Value: pathValue(m[1]), Evidence: ev})
 	}
 	if strings.HasPrefix(strings.ToLower(key), "serilog:writeto:") && strings.HasSuffix(strings.ToLower(key), ":args:path") {
 		facts = append(facts, logFile(value, ev)...)
-	} else if folderKey.MatchString(key) && (strings.ContainsAny(value, `/\`) || t.hasDir(value)) && !strings.Contains(value, "://") {
+	} else if folderKey().MatchString(key) && (strings.ContainsAny(value, `/\`) || t.hasDir(value)) && !strings.Contains(value, "://") {
 		rel, rest := folderOf(value)
 		if rel == "." {
 			return facts
@@ -186,16 +185,16 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 
 // pathValue is a path of a value, without the options of a command that follow it.
 func pathValue(s string) string {
-	if i := options.FindStringIndex(s); i != nil {
+	if i := options().FindStringIndex(s); i != nil {
 		s = s[:i[0]]
 	}
 	return strings.TrimSpace(maskValue(s))
 }
 
-var options = regexp.MustCompile(`\s+(--?|/)[A-Za-z]`)
+var options = pattern(`\s+(--?|/)[A-Za-z]`)
 
 func logFile(value string, ev []Evidence) []Fact {
-	if m := drivePath.FindStringSubmatch(value); m != nil {
+	if m := drivePath().FindStringSubmatch(value); m != nil {
 		return []Fact{{Key: "absolute-path", Value: pathValue(m[1]), Evidence: ev}}
 	}
 	rel, rest := folderOf(value)
@@ -209,7 +208,7 @@ func logFile(value string, ev []Evidence) []Fact {
 }
 
 // variablePart is what a program fills in: %date, %TEMP%, ${shortdate}, {Date}.
-var variablePart = regexp.MustCompile(`[%${}]`)
+var variablePart = pattern(`[%${}]`)
 
 // folderOf is the path below the application that a value names, up to the first
 // part that the program fills in; rest says that there is one. "/logs" and
@@ -222,7 +221,7 @@ func folderOf(value string) (rel string, rest bool) {
 		v = strings.TrimPrefix(v, "/")
 	}
 	parts := strings.Split(v, "/")
-	if i := slices.IndexFunc(parts, variablePart.MatchString); i >= 0 {
+	if i := slices.IndexFunc(parts, variablePart().MatchString); i >= 0 {
 		parts, rest = parts[:i], true
 	}
 	rel, ok := winPath(strings.Join(parts, "/"))
@@ -236,7 +235,7 @@ func folderOf(value string) (rel string, rest bool) {
 // is empty, that a value names one elsewhere.
 func written(rel, value, why string, ev []Evidence) []Fact {
 	switch {
-	case rel == "" && variablePart.MatchString(value):
+	case rel == "" && variablePart().MatchString(value):
 		return []Fact{{Key: "write-elsewhere", Value: pathValue(value), Evidence: ev}}
 	case rel == "" || maskValue(rel) != rel:
 		return nil
@@ -318,7 +317,7 @@ func connectionString(name, value string, ev []Evidence) []Fact {
 	}
 	add("connection-string", about)
 	for _, k := range sortedKeys(parts) {
-		if v := parts[k]; isSecretName(k) && !placeholder.MatchString(v) && !strings.EqualFold(v, "true") && !strings.EqualFold(v, "false") {
+		if v := parts[k]; isSecretName(k) && !placeholder().MatchString(v) && !strings.EqualFold(v, "true") && !strings.EqualFold(v, "false") {
 			add("secret", "connection string "+name+", "+clean(k))
 		}
 	}
@@ -343,7 +342,7 @@ func connectionString(name, value string, ev []Evidence) []Fact {
 	if v := parts["provider"]; v != "" {
 		add("oledb-provider", maskValue(v))
 	}
-	if file := firstOf(parts, "data source", "dbq"); strings.Contains(file, `:\`) && !inImage.MatchString(file) {
+	if file := firstOf(parts, "data source", "dbq"); strings.Contains(file, `:\`) && !inImage().MatchString(file) {
 		add("absolute-path", pathValue(file))
 	}
 	return facts

@@ -42,6 +42,9 @@ func Inspect(fsys fs.FS, opt Options) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	if len(t.webConfigs()) > 0 {
+		go iisData() // while binaries are read
+	}
 	t.readBinaries()
 	var facts []Fact
 	for _, d := range detectors() {

@@ -2,7 +2,6 @@ package detect
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -167,10 +166,10 @@ func parseTarget(s string) (Framework, bool) {
 	return Framework{}, false
 }
 
-var versionPattern = regexp.MustCompile(`^\d{1,3}(\.\d{1,3}){1,3}$`)
+var versionPattern = pattern(`^\d{1,3}(\.\d{1,3}){1,3}$`)
 
 // isVersion says whether text from the application can be the version of a framework.
-func isVersion(s string) bool { return versionPattern.MatchString(s) }
+func isVersion(s string) bool { return versionPattern().MatchString(s) }
 
 func architectureFacts(b *image, about, source string) []Fact {
 	if b.arch.Name == "" {

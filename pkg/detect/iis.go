@@ -3,7 +3,6 @@ package detect
 import (
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -296,8 +295,8 @@ func aspnetSection(p, section string, e *element) []Fact {
 
 // directive is the first <%@ ... %> of a page or service file.
 var (
-	directive = regexp.MustCompile(`(?s)<%@\s*([A-Za-z]*)\s*(.*?)%>`)
-	dirAttr   = regexp.MustCompile(`(?i)([a-z]+)\s*=\s*["']([^"']*)["']`)
+	directive = pattern(`(?s)<%@\s*([A-Za-z]*)\s*(.*?)%>`)
+	dirAttr   = pattern(`(?i)([a-z]+)\s*=\s*["']([^"']*)["']`)
 )
 
 // pageTypes says what a file that IIS hands to ASP.NET makes of a site.
@@ -323,7 +322,7 @@ func detectPages(t *Tree) []Fact {
 		}
 		p := f.path()
 		head := t.head(p, headBytes)
-		m := directive.FindSubmatchIndex(head)
+		m := directive().FindSubmatchIndex(head)
 		if m == nil {
 			facts = append(facts, signFact(p+" has no directive", "Look at the file: a page or service of ASP.NET begins with a directive.",
 				Evidence{Path: p, Line: 1, Detail: "no <%@ ... %> in the first bytes"}))
@@ -331,7 +330,7 @@ func detectPages(t *Tree) []Fact {
 		}
 		counts[flavor]++
 		kind, attrs := string(head[m[2]:m[3]]), map[string]string{}
-		for _, a := range dirAttr.FindAllStringSubmatch(string(head[m[4]:m[5]]), -1) {
+		for _, a := range dirAttr().FindAllStringSubmatch(string(head[m[4]:m[5]]), -1) {
 			attrs[strings.ToLower(a[1])] = a[2]
 		}
 		ev := []Evidence{{Path: p, Line: lineAt(head, int64(m[0])), Detail: mask("directive " + kind)}}

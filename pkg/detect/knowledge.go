@@ -187,11 +187,10 @@ func parse[T any](name, text string) (*T, error) {
 	return v, nil
 }
 
-// load parses all tables, which takes as long as looking at a small app.
+// load parses the tables that nearly every app asks, which takes as long as looking
+// at a small one.
 func load() {
 	frameworkData()
-	iisData()
-	dllData()
 	precedenceData()
 	ruleData()
 }

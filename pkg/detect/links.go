@@ -175,7 +175,7 @@ func (l *links) copy(real *dir, p string) *dir {
 		}
 		return nil
 	}
-	d.files, d.exts = real.files, real.exts
+	d.files, d.exts, d.anyExt = real.files, real.exts, real.anyExt
 	for _, f := range d.files {
 		to := real.in(f.name)
 		if further, ok := l.t.open[to]; ok {

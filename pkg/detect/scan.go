@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/winpack/winpack/pkg/detect/winname"
@@ -18,7 +18,8 @@ import (
 type dir struct {
 	path, key string   // "." for the app folder itself; key is path in lower case
 	files     []leaf   // sorted by key, then by name
-	exts      []string // of the files, in lower case; nil where there are more than maxExts
+	exts      []string // of the files, in lower case
+	anyExt    bool     // there are more than maxExts, which are not kept
 
 	// Until they were looked at.
 	below      []*dir
@@ -69,9 +70,9 @@ const maxExts = 16
 
 func (d *dir) add(name string) {
 	f := leaf{name, strings.ToLower(name)}
-	if ext := path.Ext(f.key); (d.exts != nil || len(d.files) == 0) && !slices.Contains(d.exts, ext) {
+	if ext := path.Ext(f.key); !d.anyExt && !slices.Contains(d.exts, ext) {
 		if d.exts = append(d.exts, ext); len(d.exts) > maxExts {
-			d.exts = nil
+			d.exts, d.anyExt = nil, true
 		}
 	}
 	d.files = append(d.files, f)
@@ -79,7 +80,7 @@ func (d *dir) add(name string) {
 
 // has says whether there may be files of one of the extensions.
 func (d *dir) has(exts []string) bool {
-	return d.exts == nil || slices.ContainsFunc(d.exts, func(ext string) bool { return slices.Contains(exts, ext) })
+	return d.anyExt || slices.ContainsFunc(d.exts, func(ext string) bool { return slices.Contains(exts, ext) })
 }
 
 func (d *dir) sort() {
@@ -107,7 +108,7 @@ func scan(fsys fs.FS, limit int64) *dir {
 	seen := int64(0)
 	var read func(d *dir, depth int)
 	read = func(d *dir, depth int) {
-		seen += d.fill(fsys)
+		seen += d.read(fsys)
 		for _, sub := range d.below {
 			switch {
 			case depth >= maxDepth:
@@ -126,68 +127,93 @@ func scan(fsys fs.FS, limit int64) *dir {
 // scanAll is scan on all cores, in no order; nil where there are more entries than
 // the limit, since it may not be chance which of them are seen.
 func scanAll(fsys fs.FS, limit int64) *dir {
-	var seen atomic.Int64
-	var readers crew
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	var read func(d *dir, depth int)
-	read = func(d *dir, depth int) {
-		seen.Add(d.fill(fsys))
-		for _, sub := range d.below {
-			if depth >= maxDepth {
-				sub.unread = tooDeep
-				continue
-			}
-			if seen.Load() > limit {
-				return
-			}
-			select {
-			case slots <- struct{}{}:
-				readers.Go(func() {
-					defer func() { <-slots }()
-					read(sub, depth+1)
-				})
-			default:
-				read(sub, depth+1)
-			}
-		}
-	}
 	top := newDir(".")
-	read(top, 0)
+	s := scanner{fsys: fsys, limit: limit, todo: []depthOf{{top, 0}}}
+	s.more.L = &s.mu
+	var readers crew
+	// Workers that take one folder after the other: a goroutine for each folder spent
+	// more time on being woken than on reading.
+	for range runtime.GOMAXPROCS(0) {
+		readers.Go(s.work)
+	}
 	readers.Wait()
-	if seen.Load() > limit {
+	if s.seen > limit {
 		return nil
 	}
 	return top
 }
 
+// scanner is what workers share.
+type scanner struct {
+	fsys  fs.FS
+	limit int64
+
+	mu   sync.Mutex
+	more sync.Cond // todo has grown, or nobody is reading any more
+	todo []depthOf
+	busy int   // workers that read a folder
+	seen int64 // entries
+}
+
+// depthOf is a folder and how many others it lies below.
+type depthOf struct {
+	dir   *dir
+	depth int
+}
+
+func (s *scanner) work() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		for len(s.todo) == 0 && s.busy > 0 {
+			s.more.Wait()
+		}
+		if len(s.todo) == 0 || s.seen > s.limit {
+			s.more.Broadcast()
+			return
+		}
+		next := s.todo[len(s.todo)-1]
+		s.todo = s.todo[:len(s.todo)-1]
+		entries := s.read(next.dir)
+		s.seen += entries // not in one: others add to it meanwhile
+		for _, sub := range next.dir.below {
+			if next.depth >= maxDepth {
+				sub.unread = tooDeep
+			} else {
+				s.todo = append(s.todo, depthOf{sub, next.depth + 1})
+			}
+		}
+		if len(next.dir.below) > 1 {
+			s.more.Broadcast()
+		}
+	}
+}
+
+// read lets the others go on while it reads. Should it panic, they do not wait for it.
+func (s *scanner) read(d *dir) (entries int64) {
+	s.busy++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		if s.busy--; s.busy == 0 {
+			s.more.Broadcast()
+		}
+	}()
+	return d.read(s.fsys)
+}
+
 func newDir(p string) *dir { return &dir{path: p, key: strings.ToLower(p)} }
 
-// fill reads a folder, sorts its entries by what they are, and returns how many there
-// are. The names of files, which may be hundreds of thousands, lie in one string.
-func (d *dir) fill(fsys fs.FS) (entries int64) {
+// read lists the folder, and says how many entries it has. The names of files, which
+// may be hundreds of thousands, lie in one string.
+func (d *dir) read(fsys fs.FS) (entries int64) {
 	var names strings.Builder
 	var ends []int
 	d.err = ListDir(fsys, d.path, func(e fs.DirEntry) error {
 		entries++
-		name := e.Name()
-		if !winname.Plain(name) {
-			if err := winname.Check(name, e.IsDir()); err != nil {
-				d.illegal = append(d.illegal, illegal{name, err.Error()})
-			}
-			if !utf8.ValidString(name) { // no path of a file system here
-				return nil
-			}
-		}
-		switch mode := e.Type(); {
-		case mode.IsRegular():
-			names.WriteString(name)
+		if d.take(e) {
+			names.WriteString(e.Name())
 			ends = append(ends, names.Len())
-		case mode.IsDir():
-			d.below = append(d.below, newDir(d.in(name)))
-		case mode&fs.ModeSymlink != 0:
-			d.links = append(d.links, name)
-		default:
-			d.odd = append(d.odd, name)
 		}
 		return nil
 	})
@@ -199,8 +225,33 @@ func (d *dir) fill(fsys fs.FS) (entries int64) {
 	}
 	d.sort()
 	slices.SortFunc(d.below, func(a, b *dir) int { return strings.Compare(a.path, b.path) })
-	slices.SortFunc(d.illegal, func(a, b illegal) int { return strings.Compare(a.name, b.name) })
 	slices.Sort(d.links)
 	slices.Sort(d.odd)
+	slices.SortFunc(d.illegal, func(a, b illegal) int { return strings.Compare(a.name, b.name) })
 	return entries
+}
+
+// take adds an entry by what it is, and says whether it is a file, which it leaves
+// to the caller.
+func (d *dir) take(e fs.DirEntry) (file bool) {
+	name, mode := e.Name(), e.Type()
+	if !winname.Plain(name) {
+		if err := winname.Check(name, mode.IsDir()); err != nil {
+			d.illegal = append(d.illegal, illegal{name, err.Error()})
+		}
+		if !utf8.ValidString(name) { // no path of a file system here
+			return false
+		}
+	}
+	switch {
+	case mode.IsRegular():
+		return true
+	case mode.IsDir():
+		d.below = append(d.below, newDir(d.in(name)))
+	case mode&fs.ModeSymlink != 0:
+		d.links = append(d.links, name)
+	default:
+		d.odd = append(d.odd, name)
+	}
+	return false
 }

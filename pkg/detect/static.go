@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -146,7 +145,7 @@ func (t *Tree) links() map[string]Evidence {
 		}
 		pages++
 		text := t.head(f.name, pageBytes)
-		for _, m := range link.FindAllSubmatchIndex(text, -1) {
+		for _, m := range link().FindAllSubmatchIndex(text, -1) {
 			target, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(string(text[m[2]:m[3]]), "/"), "./"), "?")
 			if unescaped, err := url.PathUnescape(target); err == nil {
 				target = unescaped
@@ -160,13 +159,13 @@ func (t *Tree) links() map[string]Evidence {
 	return found
 }
 
-var link = regexp.MustCompile(`(?i)\bhref\s*=\s*["']?([^"'\s>]+)`)
+var link = pattern(`(?i)\bhref\s*=\s*["']?([^"'\s>]+)`)
 
 // serverScripts are names that a Node.js server has, and scripts of a page too.
 var serverScripts = []string{"server.js", "app.js", "index.js", "server.mjs"}
 
 // nodeServer is what only a script that runs a server in Node.js holds.
-var nodeServer = regexp.MustCompile(`(?:\brequire\(\s*|\bfrom\s+|\bimport\s+)["'](?:node:)?(?:https?|http2|net|express|koa|fastify|restify|connect|hono|@hapi/hapi|@nestjs/core|next)["']`)
+var nodeServer = pattern(`(?:\brequire\(\s*|\bfrom\s+|\bimport\s+)["'](?:node:)?(?:https?|http2|net|express|koa|fastify|restify|connect|hono|@hapi/hapi|@nestjs/core|next)["']`)
 
 // scripts are those at the root that run a server, or may: where no page is
 // there that would load them, a name is a sign.
@@ -176,7 +175,7 @@ func (t *Tree) scripts() (p, why string) {
 		p := t.find(n)
 		switch {
 		case p == "":
-		case nodeServer.Match(t.head(p, pageBytes)):
+		case nodeServer().Match(t.head(p, pageBytes)):
 			return p, "a server in JavaScript"
 		case !page:
 			return p, "JavaScript that may be a server"

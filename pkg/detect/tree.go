@@ -40,6 +40,7 @@ type Tree struct {
 	json     map[string]*node
 	binaries []*image // sorted by path
 	byName   map[string]*image
+	highest  int // see programDepth
 }
 
 // newTree indexes the folder. The error is that of reading its root.
@@ -294,8 +295,12 @@ func (t *Tree) depth(dir string) int {
 	return 1 + strings.Count(dir, "/")
 }
 
-// programDepth is the depth of the highest folder that holds a program.
-func (t *Tree) programDepth() int {
+// programDepth is the depth of the highest folder that holds a program, maxDepth
+// where none does.
+func (t *Tree) programDepth() int { return t.highest }
+
+// findPrograms notes what programDepth tells.
+func (t *Tree) findPrograms() {
 	best := maxDepth
 	for _, b := range t.binaries {
 		program := !b.isDLL && (b.native() && t.helper(b) == "" || !b.native() && b.clr.EntryPoint != 0)
@@ -306,5 +311,5 @@ func (t *Tree) programDepth() int {
 			best = min(best, t.depth(b.dir))
 		}
 	}
-	return best
+	t.highest = best
 }

@@ -96,7 +96,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		return err
 	}
 	go dockerfile.LoadCatalog() // parses meanwhile what makePlan asks for
-	left, err := dockerfile.IgnoreFS(app, job.Settings.Ignore)
+	left, err := dockerfile.IgnoreFS(app.look(top), job.Settings.Ignore)
 	if err != nil {
 		return &UsageError{err}
 	}
