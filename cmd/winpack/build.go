@@ -51,7 +51,7 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			boolFlag("pull", "", "ask the registry what the base is now, which winpack always does"),
 			boolFlag("load", "", "load into the Docker engine; the same as -o type=docker"),
 			boolFlag("push", "", "push to the registry that -t names; the same as -o type=registry"),
-			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "`SPEC` type=oci,dest=FILE[,tar=false][,base=sparse], type=docker[,dest=FILE], or type=registry\n(repeatable): tar=false writes a folder, base=sparse names the base layers and stores none,\ntype=docker holds one release, as docker load takes it"},
+			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "`SPEC` type=oci,dest=FILE[,tar=false][,base=sparse], type=docker[,dest=FILE], or type=registry\n(repeatable): tar=false adds to a folder, base=sparse names the base layers and stores none,\ntype=docker holds one release, as docker load takes it"},
 			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`FILE` build this Dockerfile instead of planning; the context is APP, or what winpack\nrecorded for a file that it wrote"},
 			stringFlag("files", "`DIR` keep the Dockerfile and the helpers of what is planned and built in DIR"),
 			boolFlag("dry-run", "", "resolve and compute everything, and write nothing"),
