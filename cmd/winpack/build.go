@@ -17,7 +17,6 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
-	"github.com/winpack/winpack/cmd/winpack/internal/winhost"
 	"github.com/winpack/winpack/pkg/build"
 )
 
@@ -37,9 +36,7 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "tag", Aliases: []string{"t"}, Usage: "`REF` name of the image, like registry.example.com/site:1 (repeatable)"},
 			stringFlag("builder", "`NAME` auto, direct, buildkit or docker: direct where no step needs Windows, else a BuildKit\nworker or a Docker engine on Windows (default: auto)"),
-			stringFlag("buildkit-addr", "`ADDR` BuildKit's address: unix://, tcp://, docker-container://NAME (default: BUILDKIT_HOST)"),
-			stringFlag("buildkit-tls", "`DIR` ca.pem, cert.pem and key.pem for BuildKit by mTLS"),
-			stringFlag("docker-host", "`ADDR` address of the Docker engine (default: DOCKER_HOST, or docker's context)"),
+			buildkitAddrFlag(), buildkitTLSFlag(), dockerHostFlag(),
 			stringFlag("isolation", "`MODE` process or hyperv, of the build in a Docker engine"),
 			boolFlag("no-cache", "", "have BuildKit or Docker do every step again"),
 			boolFlag("pull", "", "ask the registry what the base is now, which winpack always does"),
@@ -158,57 +155,6 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 		return nil, err
 	}
 	return b, nil
-}
-
-// builders reads the flags that say who builds, and where they are.
-func builders(c *cli.Context, e env, b *pipeline.Build) error {
-	var err error
-	names := []string{pipeline.BuilderAuto, pipeline.BuilderDirect, pipeline.BuilderBuildKit, pipeline.BuilderDocker}
-	if c.IsSet("builder") {
-		if b.Builders.Name, err = oneOf(c, "builder", names...); err != nil {
-			return err
-		}
-	}
-	b.BuildKitAddr = cmp.Or(c.String("buildkit-addr"), e.getenv("BUILDKIT_HOST"))
-	b.DockerHost, b.BuildKitTLS = c.String("docker-host"), c.String("buildkit-tls")
-	for flag, value := range map[string]string{"buildkit-addr": b.BuildKitAddr, "docker-host": b.DockerHost} {
-		switch {
-		case c.IsSet(flag) && value == "":
-			return usagef("--%s is empty: name an address, or leave it out", flag)
-		case value != "" && !strings.Contains(value, "://"):
-			return usagef("--%s %q is no address like unix:///run/x.sock or tcp://host:1234", flag, value)
-		}
-	}
-	if b.BuildKitTLS != "" {
-		if info, err := os.Stat(b.BuildKitTLS); err != nil || !info.IsDir() {
-			return usagef("--buildkit-tls %q is no folder", b.BuildKitTLS)
-		}
-	}
-	if c.IsSet("isolation") {
-		if b.Isolation, err = oneOf(c, "isolation", "process", "hyperv"); err != nil {
-			return err
-		}
-	}
-	b.NoCache = c.Bool("no-cache")
-	b.Hosts = hostRule
-	return nil
-}
-
-// hostRule says whether a Windows host builds an image: see winhost.
-func hostRule(host, image, isolation string) error {
-	table, err := winhost.Load()
-	if err != nil {
-		return err
-	}
-	h, err := winhost.ParseBuild(host)
-	if err != nil {
-		return nil // it does not say what it is: it will see for itself
-	}
-	i, err := winhost.ParseBuild(image)
-	if err != nil {
-		return nil
-	}
-	return table.CanRun(h, i, isolation)
 }
 
 // references checks the values of -t and drops those that are given twice.

@@ -5,22 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/docker/cli/cli/config/types"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/buildkit/client"
-	_ "github.com/moby/buildkit/client/connhelper/dockercontainer" // docker-container:// addresses
-	_ "github.com/moby/buildkit/client/connhelper/kubepod"
-	_ "github.com/moby/buildkit/client/connhelper/podmancontainer"
-	_ "github.com/moby/buildkit/client/connhelper/ssh"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/tonistiigi/fsutil"
@@ -30,11 +22,11 @@ import (
 // no RUN; one on Windows builds everything.
 type BuildKit struct {
 	Registry Registry
-	// Addr is the daemon's: unix://, tcp://, npipe://, docker-container://NAME, ...;
-	// empty for BuildKit's own default.
+	// Addr is the daemon's: unix://, tcp://, npipe://, ssh://, docker-container://NAME,
+	// kube-pod://, ...; empty for BuildKit's own default.
 	Addr string
-	// TLSDir has ca.pem, cert.pem and key.pem for a daemon that asks for mTLS; empty
-	// means none.
+	// TLSDir has ca.pem, cert.pem and key.pem for a daemon at tcp:// that asks for mTLS;
+	// empty means none.
 	TLSDir string
 	// Hosts says which releases a worker on Windows builds; nil means all.
 	Hosts HostRule
@@ -45,113 +37,6 @@ type BuildKit struct {
 
 // builderBuildKit names the builder in messages and metadata.
 const builderBuildKit = "buildkit"
-
-// Worker is what a BuildKit daemon says of the machine that it builds on.
-type Worker struct {
-	Version   string
-	Platforms []string // "linux/amd64", "windows(10.0.20348.2966)/amd64"
-	// Windows says that it runs on Windows; OSVersion is then the host's build.
-	Windows   bool
-	OSVersion string
-}
-
-// UnreachableError is a builder that does not answer.
-type UnreachableError struct {
-	Builder string // "BuildKit", "Docker engine"
-	Addr    string
-	Err     error
-}
-
-func (e *UnreachableError) Error() string {
-	cure := "check that it runs and that the address is right"
-	if e.Builder == "BuildKit" {
-		cure += " (--buildkit-addr, BUILDKIT_HOST)"
-	} else {
-		cure += " (--docker-host, DOCKER_HOST, `docker context ls`)"
-	}
-	return fmt.Sprintf("no %s answers at %s: %s; %s", e.Builder, e.Addr, strings.Join(strings.Fields(e.Err.Error()), " "), cure)
-}
-
-func (e *UnreachableError) Unwrap() error { return e.Err }
-
-// answerTime is how long a builder may take to say who it is.
-const answerTime = 10 * time.Second
-
-func (b BuildKit) connect(ctx context.Context) (*client.Client, error) {
-	var opts []client.ClientOpt
-	if b.TLSDir != "" {
-		files := make([]string, 3)
-		for i, names := range [][]string{{"ca.pem", "ca.crt"}, {"cert.pem", "tls.crt"}, {"key.pem", "tls.key"}} {
-			for _, n := range names {
-				path := filepath.Join(b.TLSDir, n)
-				if _, err := os.Stat(path); err == nil {
-					files[i] = path
-					break
-				}
-			}
-			if files[i] == "" {
-				return nil, fmt.Errorf("the folder %q for mTLS with BuildKit lacks %s", b.TLSDir, names[0])
-			}
-		}
-		server := ""
-		if u, err := url.Parse(b.Addr); err == nil {
-			server = u.Hostname()
-		}
-		opts = append(opts, client.WithServerConfig(server, files[0]), client.WithCredentials(files[1], files[2]))
-	}
-	c, err := client.New(ctx, b.Addr, opts...)
-	if err != nil {
-		return nil, &UnreachableError{"BuildKit", b.address(), err}
-	}
-	return c, nil
-}
-
-func (b BuildKit) address() string {
-	if b.Addr == "" {
-		return "its default address"
-	}
-	if u, err := url.Parse(b.Addr); err == nil {
-		return u.Redacted()
-	}
-	return b.Addr
-}
-
-// Worker asks the daemon what it builds on. An *UnreachableError says that nothing
-// answers within some seconds.
-func (b BuildKit) Worker(ctx context.Context) (Worker, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	c, err := b.connect(ctx)
-	if err != nil {
-		return Worker{}, err
-	}
-	defer c.Close()
-	return b.worker(ctx, c)
-}
-
-func (b BuildKit) worker(ctx context.Context, c *client.Client) (Worker, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	list, err := c.ListWorkers(ctx)
-	if err == nil && len(list) == 0 {
-		err = errors.New("it has no worker")
-	}
-	if err != nil {
-		return Worker{}, &UnreachableError{"BuildKit", b.address(), err}
-	}
-	w := Worker{Version: list[0].BuildkitVersion.Version}
-	for i, p := range list[0].Platforms {
-		text := p.OS + "/" + p.Architecture
-		if p.OSVersion != "" {
-			text = p.OS + "(" + p.OSVersion + ")/" + p.Architecture
-		}
-		w.Platforms = append(w.Platforms, text)
-		if i == 0 && p.OS == "windows" {
-			w.Windows, w.OSVersion = true, p.OSVersion
-		}
-	}
-	return w, nil
-}
 
 // Check implements Builder.
 func (b BuildKit) Check(req Request) error {
@@ -176,16 +61,16 @@ func (b BuildKit) Build(ctx context.Context, req Request) (Image, error) {
 	if err := b.Check(req); err != nil {
 		return Image{}, err
 	}
+	c, err := b.connect(ctx)
+	if err != nil {
+		return Image{}, err
+	}
+	defer c.Close()
+	w, err := b.worker(ctx, c)
+	if err != nil {
+		return Image{}, err
+	}
 	return buildEach(ctx, b.Registry, req, builderBuildKit, func(ctx context.Context, g *gatherer) error {
-		c, err := b.connect(ctx)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		w, err := b.worker(ctx, c)
-		if err != nil {
-			return err
-		}
 		if err := b.runsOn(g, w); err != nil {
 			return err
 		}
@@ -200,7 +85,7 @@ func (b BuildKit) Build(ctx context.Context, req Request) (Image, error) {
 
 // runsOn refuses what a worker can't build, before anything is sent.
 func (b BuildKit) runsOn(g *gatherer, w Worker) error {
-	if w.Windows {
+	if w.OS == "windows" {
 		return g.keepReleases(b.Hosts, w.OSVersion)
 	}
 	if f := g.req.File; f != nil {
@@ -334,11 +219,11 @@ func (b BuildKit) named(ctx context.Context, err error) error {
 	}
 	switch {
 	case strings.Contains(text, "error reading from server: EOF"), strings.Contains(text, "connection refused"), strings.Contains(text, "code = Unavailable"), strings.Contains(text, "transport is closing"):
-		return &UnreachableError{"BuildKit", b.address(), errors.New("it broke the connection off in the middle of the build")}
+		return b.unreachable(errors.New("it broke the connection off in the middle of the build"))
 	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
-		return fmt.Errorf("building by BuildKit at %s: %s; the daemon needs the registry in its own buildkitd.toml: [registry.\"HOST\"] http = true", b.address(), text)
+		return fmt.Errorf("building by BuildKit at %s: %s; the daemon needs the registry in its own buildkitd.toml: [registry.\"HOST\"] http = true", Mask(b.address()), text)
 	}
-	return fmt.Errorf("building by BuildKit at %s: %s", b.address(), text)
+	return fmt.Errorf("building by BuildKit at %s: %s", Mask(b.address()), text)
 }
 
 // auth gives the daemon the credentials of this machine, host by host.

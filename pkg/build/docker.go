@@ -78,17 +78,17 @@ func (d Docker) Build(ctx context.Context, req Request) (Image, error) {
 	if err := d.Check(req); err != nil {
 		return Image{}, err
 	}
-	c, shown, err := engineClient(d.Host)
+	c, err := d.connect()
 	if err != nil {
 		return Image{}, err
 	}
 	defer c.Close()
-	who, err := ask(ctx, c, shown)
+	who, err := c.ask(ctx)
 	if err != nil {
 		return Image{}, err
 	}
 	if who.OS != "windows" {
-		return Image{}, &LinuxEngineError{shown}
+		return Image{}, &LinuxEngineError{c.shown}
 	}
 	id := ""
 	img, err := buildEach(ctx, d.Registry, req, builderDocker, func(ctx context.Context, g *gatherer) error {
@@ -100,11 +100,11 @@ func (d Docker) Build(ctx context.Context, req Request) (Image, error) {
 		}
 		for i := range g.sources {
 			var err error
-			if id, err = d.one(ctx, c, g, i); err != nil {
+			if id, err = d.one(ctx, c.Client, g, i); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				return engineError(shown, err)
+				return engineError(c.shown, err)
 			}
 		}
 		return nil

@@ -101,6 +101,9 @@ func (e *RegistryError) Error() string {
 	return what + wayProblem(e.Host, e.Err)
 }
 
+// plainHTTP is what net/http says of a server that takes no TLS.
+const plainHTTP = "server gave HTTP response to HTTPS client"
+
 // wayProblem says what is wrong with the way to a registry, and what to do.
 func wayProblem(host string, err error) string {
 	var unknown x509.UnknownAuthorityError
@@ -108,7 +111,7 @@ func wayProblem(host string, err error) string {
 	var dns *net.DNSError
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	switch {
-	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
+	case strings.Contains(text, plainHTTP):
 		return fmt.Sprintf("%s speaks plain http: allow that with --insecure-registry %s", host, host)
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("the certificate of %s is signed by nobody whom this machine trusts: add its CA to the system's certificates, or name the file in SSL_CERT_FILE", host)

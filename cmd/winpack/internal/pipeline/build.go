@@ -98,9 +98,10 @@ func (res *Result) checkBuild(job Job, absolute string) error {
 // nowhere says that no flag names a destination. Docker alone has one by itself.
 func (b *Build) nowhere() bool { return !b.Push && len(b.Outputs) == 0 && !b.DryRun }
 
-// cannot makes wrong usage of what a builder can't honour.
+// cannot makes wrong usage of what a builder can't honour, and of an address that no
+// builder has.
 func cannot(err error) error {
-	if c := (*build.CannotError)(nil); errors.As(err, &c) {
+	if errors.As(err, new(*build.CannotError)) || errors.As(err, new(*build.AddressError)) {
 		return &UsageError{err}
 	}
 	return err
@@ -144,7 +145,7 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 		return &UsageError{err}
 	}
 	if err != nil {
-		return err
+		return cannot(err)
 	}
 	res.Image = &Image{image, builder.name, time.Since(start)}
 	if b.IIDFile != "" {

@@ -88,7 +88,7 @@ func (job Job) pick(ctx context.Context, plan dockerfile.Plan) (chosen, error) {
 		switch {
 		case err != nil:
 			note(err)
-		case worker.Windows:
+		case worker.OS == "windows":
 			return chosen{kit, BuilderBuildKit, needs + "; the BuildKit worker runs on Windows " + worker.OSVersion}, nil
 		default:
 			note(fmt.Errorf("the BuildKit worker runs on %s", strings.Join(worker.Platforms[:min(1, len(worker.Platforms))], "")))
