@@ -31,6 +31,10 @@ they are: they are mounted or found in the registry, and copied across only wher
   winpack build ./site -t registry.example.com/site:1 --push
   winpack build ./site -o type=oci,dest=site.tar
   winpack build ./site -t registry.example.com/site:1 --push --os ltsc2019,ltsc2022,ltsc2025
+  winpack build ./site -f Dockerfile -t registry.example.com/site:1 --push
+
+-f builds a Dockerfile of your own as BuildKit does, where its last stage takes nothing but files. One that you
+edited in <name>.winpack is built by itself. --os and --base reach it through ARG BASE; nothing is detected then.
 
 The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps file times, as everywhere.`,
 		Flags: append([]cli.Flag{
@@ -43,6 +47,8 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			boolFlag("load", "", "load into the Docker engine; the same as -o type=docker"),
 			boolFlag("push", "", "push to the registry that -t names; the same as -o type=registry"),
 			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "`SPEC` type=oci,dest=FILE[,tar=false][,base=sparse], type=docker[,dest=FILE], or type=registry\n(repeatable): tar=false writes a folder, base=sparse names the base layers and stores none,\ntype=docker holds one release, as docker load takes it"},
+			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`FILE` build this Dockerfile instead of planning; the context is APP, or what winpack\nrecorded for a file that it wrote"},
+			stringFlag("files", "`DIR` keep the Dockerfile and the helpers of what is planned and built in DIR"),
 			boolFlag("dry-run", "", "resolve and compute everything, and write nothing"),
 			sliceFlag("label", "`KEY=VALUE` label of the image (repeatable)"),
 			sliceFlag("annotation", "`KEY=VALUE` annotation of the image (repeatable)"),
@@ -55,11 +61,17 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 			if err != nil {
 				return err
 			}
+			if c.Args().Len() == 0 && c.String("file") != "" {
+				job.App = cmp.Or(pipeline.RecordedApp(c.String("file")), job.App)
+			}
 			settings, err := configure(&job, time.Now(), e.stderr)
 			if err != nil {
 				return err
 			}
 			if dir, local := strings.CutPrefix(job.Base, "oci:"); local {
+				if c.String("files") != "" {
+					return usagef("--files: a Dockerfile can't name a folder, --base %q, as its base: leave one out", job.Base)
+				}
 				if _, err := layout.ImageIndexFromPath(dir); err != nil {
 					return usagef("--base %q is no OCI layout, a folder with oci-layout and index.json: %w", job.Base, err)
 				}
@@ -73,6 +85,8 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 				return err
 			}
 			b.Progress, b.Status = shown.event, shown.status
+			b.Note = func(line string) { fmt.Fprintln(e.stderr, report.OneLine(line)) }
+			b.Unused = settings.unused()
 			job.Build = b
 			job.Found = func(r report.Report) { printFindings(e, c, r) }
 			debug.SetGCPercent(50) // halves the peak, for a hundredth of the time
@@ -93,6 +107,8 @@ The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps fil
 func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, error) {
 	b := &pipeline.Build{
 		DryRun:       c.Bool("dry-run"),
+		File:         c.String("file"),
+		Files:        c.String("files"),
 		IIDFile:      c.String("iidfile"),
 		MetadataFile: c.String("metadata-file"),
 		Version:      buildVersion().Version,
@@ -113,6 +129,9 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 		return nil, usagef("--dry-run writes no file: leave out --iidfile and --metadata-file")
 	case b.IIDFile != "" && filepath.Clean(b.IIDFile) == filepath.Clean(b.MetadataFile):
 		return nil, usagef("--iidfile and --metadata-file name the same file, %q", b.IIDFile)
+	}
+	if err := checkFiles(c, b); err != nil {
+		return nil, err
 	}
 	for _, file := range []struct{ flag, path string }{{"iidfile", b.IIDFile}, {"metadata-file", b.MetadataFile}} {
 		if c.IsSet(file.flag) && file.path == "" {
@@ -155,6 +174,23 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 		return nil, err
 	}
 	return b, nil
+}
+
+// checkFiles refuses what makes no sense of -f and --files.
+func checkFiles(c *cli.Context, b *pipeline.Build) error {
+	switch {
+	case c.IsSet("file") && b.File == "":
+		return usagef("-f is empty: name a Dockerfile")
+	case b.File == "-":
+		return usagef("-f - : winpack reads no Dockerfile from stdin: name a file")
+	case c.IsSet("files") && b.Files == "":
+		return usagef("--files is empty: name a folder")
+	case b.Files != "" && b.File != "":
+		return usagef("--files keeps the Dockerfile that winpack writes, and -f builds one that is there: leave one out")
+	case b.Files != "" && b.DryRun:
+		return usagef("--dry-run writes no file: leave out --files")
+	}
+	return nil
 }
 
 // references checks the values of -t and drops those that are given twice.
@@ -258,6 +294,11 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 	} else {
 		for _, ref := range b.References {
 			line("%s: %s@%s", where, report.Safe(ref), image.Digest)
+		}
+	}
+	if res.Written != nil {
+		for _, name := range res.Written.Names {
+			line("wrote %s", report.Safe(shown(filepath.Join(res.Written.Dir, name))))
 		}
 	}
 	if !b.DryRun {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -74,6 +75,9 @@ func TestBuildKitIsABuilderOfTheCommandLine(t *testing.T) {
 		}
 		if !strings.Contains(stderr, "builder: "+builder+": it was asked for") {
 			t.Errorf("the builder and why are not said:\n%s", stderr)
+		}
+		if strings.Contains(stderr, `note: BuildKit replaces the access list of C:\inetpub\wwwroot`) != (builder == "buildkit") {
+			t.Errorf("the access list that BuildKit replaces, with %s:\n%s", builder, stderr)
 		}
 		if strings.Contains(stderr, "COPY") != (builder == "buildkit") {
 			t.Errorf("BuildKit's progress with %s:\n%s", builder, stderr)
@@ -161,5 +165,48 @@ func TestDockerTarIsWhatDockerLoadTakes(t *testing.T) {
 	_, stderr, code := winpack(t, t.TempDir(), append([]string{"build", fixtures.App(t, "static"), "--load", "--docker-host", engine}, s.flags()...)...)
 	if code != exitFailed || !strings.Contains(stderr, "runs Linux containers") {
 		t.Errorf("--load into a Linux engine: exit %d\n%s", code, stderr)
+	}
+}
+
+// A Dockerfile of a person's goes to whoever can build it: an archive under ADD is
+// for BuildKit, and a RUN on Windows for nobody here.
+func TestDockerfileGoesToTheBuilderThatCan(t *testing.T) {
+	s := newSite(t)
+	daemon := buildkit.Start(t, s.host)
+	dir := t.TempDir()
+	var archive bytes.Buffer
+	tw := tar.NewWriter(&archive)
+	if err := errors.Join(tw.WriteHeader(&tar.Header{Name: "in.txt", Mode: 0o644, Size: 2}), func() error { _, err := tw.Write([]byte("hi")); return err }(), tw.Close()); err != nil {
+		t.Fatal(err)
+	}
+	const from = "FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\n"
+	writeTree(t, dir, map[string]string{
+		"app/files.tar": archive.String(), "app/a.txt": "a",
+		"archive": from + "ADD files.tar C:/x/\n", "plain": from + "COPY a.txt C:/x/\n", "run": from + "COPY a.txt C:/x/\nRUN dir\n",
+	})
+	build := func(file string, more ...string) (stderr string, code int) {
+		t.Helper()
+		args := append([]string{"build", "app", "-f", file, "--push", "-t", s.host + "/team/" + file + ":1", "--buildkit-addr", daemon.Address(), "--docker-host", "unix:///no/such/socket"}, more...)
+		_, stderr, code = winpack(t, dir, append(args, s.flags()...)...)
+		return stderr, code
+	}
+	for _, test := range []struct{ file, flag, builder, holds string }{
+		{"plain", "auto", "direct", "x/a.txt"}, {"plain", "buildkit", "buildkit", "x/a.txt"}, {"archive", "auto", "buildkit", "x/in.txt"},
+	} {
+		stderr, code := build(test.file, "--builder", test.flag)
+		if code != exitDone || !strings.Contains(stderr, "builder: "+test.builder+": ") {
+			t.Fatalf("%+v: exit %d\n%s", test, code, stderr)
+		}
+		base := s.base(t, "mcr.microsoft.com/windows/nanoserver:ltsc2022", osVersions(t, "ltsc2022")[0])
+		if files := addedFiles(t, image(t, s.host+"/team/"+test.file+":1"), base); files[test.holds] == nil {
+			t.Errorf("%+v: the image has no %s", test, test.holds)
+		}
+	}
+	for flag, want := range map[string]string{
+		"auto": "the BuildKit worker runs on linux/amd64", "buildkit": "the builder buildkit runs none: run:3: RUN", "direct": "run:3: RUN: it runs a command on Windows",
+	} {
+		if stderr, code := build("run", "--builder", flag); code != exitFailed || !strings.Contains(stderr, want) {
+			t.Errorf("RUN with --builder %s: exit %d, want %q\n%s", flag, code, want, stderr)
+		}
 	}
 }

@@ -44,14 +44,14 @@ func TestCompletionOffersWhatMayStandAtTheCursor(t *testing.T) {
 		"detect --os sac":              "", // retired ones can't be asked for
 		"detect --verb":                "--verbose",
 		"detect -v --verb":             "", // given already
-		"build --push --pus":            "",
+		"build --push --pus":           "",
 		"build -t r --ta":              "--tag", // repeatable
 		"build --push=":                "--push=true --push=false",
 		"build -o t":                   "type=docker type=docker,dest= type=oci,dest= type=registry",
 		"build -ot":                    "-otype=docker -otype=docker,dest= -otype=oci,dest= -otype=registry",
 		"build -qo t":                  "type=docker type=docker,dest= type=oci,dest= type=registry",
 		"build -t ":                    "",       // any name
-		"build -t -- --pus":             "--push", // -- is the tag
+		"build -t -- --pus":            "--push", // -- is the tag
 		"detect --mirror ":             "mcr.microsoft.com=",
 		"explain WP100":                "WP1001 WP1002 WP1003 WP1004 WP1005 WP1006",
 		"explain WP1001 wp1006 wp100":  "wp1002 wp1003 wp1004 wp1005",

@@ -9,6 +9,8 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/cmd/winpack/internal/result"
+	"github.com/winpack/winpack/cmd/winpack/internal/summary"
 )
 
 func detectCommand(e env) *cli.Command {
@@ -18,10 +20,10 @@ func detectCommand(e env) *cli.Command {
 		UsageText: "winpack detect [APP] [flags]",
 		Description: `Prints the report: the kind of the app, the base image with the reasons, what was rejected, and the
 findings, each with the place where it was seen. Nothing is written, and no registry is asked.
---format json prints it as winpack/report/v1.`,
-		Flags: append([]cli.Flag{stringFlag("format", "`FORMAT` text or json (default: text)")}, commonFlags()...),
+--format json prints it as winpack/report/v1, and --format sarif the findings as SARIF 2.1.0.`,
+		Flags: append([]cli.Flag{stringFlag("format", "`FORMAT` text, json or sarif (default: text)")}, commonFlags()...),
 		Action: func(c *cli.Context) error {
-			format, err := formatOf(c)
+			format, err := oneOf(c, "format", "text", "json", "sarif")
 			if err != nil {
 				return err
 			}
@@ -47,8 +49,16 @@ findings, each with the place where it was seen. Nothing is written, and no regi
 }
 
 func printReport(e env, c *cli.Context, format string, job pipeline.Job, r report.Report) error {
-	if format == "json" {
+	switch format {
+	case "json":
 		return writeJSON(e.stdout, r)
+	case "sarif":
+		set := result.One(&r)
+		sum, err := summary.Of(set)
+		if err != nil {
+			return err
+		}
+		return writeSARIF(e.stdout, set, sum, job.App)
 	}
 	return r.Text(e.stdout, report.View{
 		Color:   colorful(e.stdout, e.getenv),

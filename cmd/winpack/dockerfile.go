@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -176,18 +175,5 @@ func writtenText(done *pipeline.Written, check bool, res pipeline.Result) string
 	return b.String()
 }
 
-// shown is a path as a person would type it here: relative where it is below
-// the current folder.
-func shown(path string) string {
-	cwd, err := os.Getwd()
-	if err != nil {
-		return path
-	}
-	if real, err := filepath.EvalSymlinks(cwd); err == nil {
-		cwd = real
-	}
-	if rel, err := filepath.Rel(cwd, path); err == nil && filepath.IsLocal(rel) {
-		return rel
-	}
-	return path
-}
+// shown is a path as a person would type it here.
+func shown(path string) string { return pipeline.Shown(path) }

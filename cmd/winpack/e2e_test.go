@@ -1,7 +1,6 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -106,37 +105,11 @@ func (s site) base(t *testing.T, reference, osVersion string) v1.Image {
 // their path below Files/.
 func addedFiles(t *testing.T, img, base v1.Image) map[string][]byte {
 	t.Helper()
-	layers, err := img.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
-	below, err := base.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
 	files := map[string][]byte{}
-	for _, layer := range layers[len(below):] {
-		r, err := layer.Uncompressed()
-		if err != nil {
-			t.Fatal(err)
+	for name, data := range added(t, img, base) {
+		if !strings.HasSuffix(name, "/") {
+			files[name] = []byte(data)
 		}
-		for tr := tar.NewReader(r); ; {
-			h, err := tr.Next()
-			if err == io.EOF {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			if h.Typeflag != tar.TypeReg {
-				continue
-			}
-			data, err := io.ReadAll(tr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files[strings.TrimPrefix(h.Name, "Files/")] = data
-		}
-		r.Close()
 	}
 	return files
 }
@@ -380,10 +353,21 @@ func TestWindowsBuildGivesTheSameDigest(t *testing.T) {
 	if out, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, fixture := range []string{"native-web", "static"} {
-		app := fixtures.App(t, fixture)
-		want := s.build(t, app, "-t", s.host+"/apps/"+fixture+":linux", "--push")
-		args := append([]string{"build", "-q", wine.Path(app), "-t", s.host + "/apps/" + fixture + ":windows", "--push"}, s.flags()...)
+	dir := t.TempDir()
+	writeTree(t, dir, map[string]string{
+		"Dockerfile":    "# escape=`\nFROM mcr.microsoft.com/windows/nanoserver:ltsc2022\nENV Path=C:\\x;$PATH\nWORKDIR C:\\app\nCOPY --exclude=**/*.log . .\\\nCOPY d\\*.txt <<note \\y\\\nhello $Path\nnote\n",
+		".dockerignore": "Dockerfile\n.dockerignore\n", "d/a.txt": "a", "d/b.log": "b", "é.txt": "c",
+	})
+	for _, test := range []struct {
+		app  string
+		file string // of -f
+	}{{app: fixtures.App(t, "native-web")}, {app: fixtures.App(t, "static")}, {dir, filepath.Join(dir, "Dockerfile")}} {
+		here, there := []string{test.app}, []string{"build", "-q", wine.Path(test.app)}
+		if test.file != "" {
+			here, there = append(here, "-f", test.file), append(there, "-f", wine.Path(test.file))
+		}
+		want := s.build(t, append(here, "-t", s.host+"/apps/same:linux", "--push")...)
+		args := append(append(there, "-t", s.host+"/apps/same:windows", "--push"), s.flags()...)
 		cmd := wine.Command(t, exe, args...)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
@@ -392,7 +376,7 @@ func TestWindowsBuildGivesTheSameDigest(t *testing.T) {
 			t.Fatalf("winpack.exe: %v\n%s%s", err, out, stderr.String())
 		}
 		if got := strings.TrimSpace(string(out)); got != want {
-			t.Errorf("%s: winpack.exe gives %s, winpack gives %s", fixture, got, want)
+			t.Errorf("%s %s: winpack.exe gives %s, winpack gives %s", test.app, test.file, got, want)
 		}
 	}
 }

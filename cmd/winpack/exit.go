@@ -33,6 +33,8 @@ func exitCode(ctx context.Context, err error) int {
 		blocked  *pipeline.BlockedError
 		findings *pipeline.FindingsError
 		stale    *pipeline.StaleError
+		reached  *appsReachedError
+		apps     *appsFoundError
 	)
 	switch {
 	case err == nil:
@@ -43,7 +45,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.As(err, &blocked):
 		return exitBlocked
-	case errors.As(err, &findings), errors.As(err, &stale):
+	case errors.As(err, &findings), errors.As(err, &stale), errors.As(err, &reached), errors.As(err, &apps):
 		return exitFindings
 	default:
 		return exitFailed

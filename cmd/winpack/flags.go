@@ -51,9 +51,6 @@ func oneOf(c *cli.Context, flag string, values ...string) (string, error) {
 }
 
 func formatOf(c *cli.Context) (string, error) {
-	if c.String("format") == "sarif" {
-		return "", usagef("--format sarif does not exist yet: use --format json")
-	}
 	return oneOf(c, "format", "text", "json")
 }
 

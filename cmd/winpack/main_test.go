@@ -108,6 +108,7 @@ func TestUnreadableFolderIsAnErrorOfItsOwn(t *testing.T) {
 	}{
 		{"detect", locked, exitFailed, "winpack: reading APP"},
 		{"detect", partly, exitDone, "app.exe"},
+		{"report", locked, exitFailed, "winpack: reading RESULTS"},
 		{"dockerfile", site, exitFailed, "site.winpack"}, // its folder may not be written
 	} {
 		cmd := exec.Command(winpack, test.command, test.app)
@@ -176,14 +177,14 @@ func TestBlockedAppIsExit3(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Errorf("something was written beside a blocked app: %v, %v", entries, err)
 	}
-	// A file that was edited by hand comes first, for each command that would pass over it.
+	// A file that was edited by hand comes first where it would be written over.
 	if err := os.Mkdir(app+".winpack", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(app+".winpack", "Dockerfile"), []byte("FROM x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for args, want := range map[string]int{"dockerfile": exitFailed, "build --dry-run": exitFailed, "dockerfile --force": exitBlocked, "dockerfile --check": exitBlocked, "dockerfile --stdout": exitBlocked, "detect": exitBlocked} {
+	for args, want := range map[string]int{"dockerfile": exitFailed, "build --dry-run": exitBlocked, "dockerfile --force": exitBlocked, "dockerfile --check": exitBlocked, "dockerfile --stdout": exitBlocked, "detect": exitBlocked} {
 		_, stderr, code := winpack(t, dir, append(strings.Fields(args), filepath.Base(app))...)
 		if code != want || strings.Contains(stderr, "edited by hand") != (want == exitFailed) {
 			t.Errorf("%s of a blocked app with an edited file: exit %d, want %d\n%s", args, code, want, stderr)
@@ -257,8 +258,11 @@ func TestInterruptIsExit130(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	app := t.TempDir()
-	for _, args := range [][]string{{"detect", app}, {"dockerfile", app, "-o", filepath.Join(app, "out")}, {"build", app, "--dry-run"}} {
+	app, file := t.TempDir(), filepath.Join(t.TempDir(), "Dockerfile")
+	if err := os.WriteFile(file, []byte("FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\nCOPY . C:/app/\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"detect", app}, {"dockerfile", app, "-o", filepath.Join(app, "out")}, {"build", app, "--dry-run"}, {"build", app, "-f", file, "--dry-run"}, {"init", app}} {
 		if code := run(ctx, args, env{null, null, func(string) string { return "" }}); code != exitInterrupted {
 			t.Errorf("%s after an interrupt ends with %d", args[0], code)
 		}

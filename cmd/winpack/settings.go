@@ -235,6 +235,31 @@ func (s *settingsFile) build(b *pipeline.Build) error {
 	return nil
 }
 
+// unused says which keys do not reach a Dockerfile that a person wrote; empty where
+// there are none.
+func (s *settingsFile) unused() string {
+	if s == nil {
+		return ""
+	}
+	var keys []string
+	for _, k := range []struct {
+		name string
+		set  bool
+	}{
+		{"entrypoint", len(s.Entrypoint) > 0}, {"cmd", len(s.Cmd) > 0}, {"workdir", s.Workdir != ""}, {"user", s.User != ""},
+		{"ports", len(s.Ports) > 0}, {"ignore", len(s.Ignore) > 0}, {"write", len(s.Write) > 0}, {"env", len(s.Env) > 0},
+		{"labels", len(s.Labels) > 0}, {"health-check", s.Health != nil}, {"files", len(s.Files) > 0},
+	} {
+		if k.set {
+			keys = append(keys, k.name)
+		}
+	}
+	if len(keys) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s in %s are for what winpack plans, and do not reach this file", strings.Join(keys, ", "), s.file)
+}
+
 // accepted are the findings that the user takes upon himself.
 func (s *settingsFile) accepted(job *pipeline.Job, today time.Time, notes io.Writer) error {
 	var known []string

@@ -61,15 +61,15 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_POINT=${#COMP_LINE}
 _winpack 2>/dev/null
 printf '%s\n' "${COMPREPLY[@]}"`
 	for line, want := range map[string]string{
-		"winpack det":                            "detect",
-		"winpack detect --os lt":                 "ltsc2016 ltsc2019 ltsc2022 ltsc2025",
-		"winpack detect --os=ltsc2022,":          "ltsc2022,ltsc2016 ltsc2022,ltsc2019 ltsc2022,ltsc2025",
-		"winpack detect --fail-on=":              "error never warning",
+		"winpack det":                             "detect",
+		"winpack detect --os lt":                  "ltsc2016 ltsc2019 ltsc2022 ltsc2025",
+		"winpack detect --os=ltsc2022,":           "ltsc2022,ltsc2016 ltsc2022,ltsc2019 ltsc2022,ltsc2025",
+		"winpack detect --fail-on=":               "error never warning",
 		"winpack build -t 127.0.0.1:5000/x --pus": "--push",
-		"winpack detect ":                        "",
-		"winpack detect " + evil + " --verb":     "--verbose",
-		"winpack detect $(touch PWNED)":          "",
-		"winpack build -o type=oci,d":            "oci,dest=",
+		"winpack detect ":                         "",
+		"winpack detect " + evil + " --verb":      "--verbose",
+		"winpack detect $(touch PWNED)":           "",
+		"winpack build -o type=oci,d":             "oci,dest=",
 	} {
 		words := regexp.MustCompile(`[=:]+|[^=: ]+`).FindAllString(line, -1)
 		if strings.HasSuffix(line, " ") {
@@ -92,17 +92,17 @@ func TestFishCompletes(t *testing.T) {
 	needTool(t, "fish", "fish")
 	dir := folder(t, "fish")
 	for line, want := range map[string]string{
-		"winpack det":                             "detect",
-		"winpack --os ltsc202":                    "ltsc2022 ltsc2025",
-		"winpack detect --os=ltsc2022,lt":         "--os=ltsc2022,ltsc2016 --os=ltsc2022,ltsc2019 --os=ltsc2022,ltsc2025",
-		"winpack version --format ":               "json text",
-		"winpack detect --config ":                "$(touch PWNED)x completion.fish conf.toml my app/ site/",
-		"winpack detect --config=conf":            "--config=conf.toml",
-		"winpack detect s":                        "site/",
-		"winpack build -t ":                       "",
-		"winpack explain WP3009 WP300":            "WP3001 WP3002 WP3003 WP3004 WP3005 WP3006 WP3007 WP3008",
-		"winpack detect (touch PWNED) --ver":      "--verbose",
-		"winpack detect $(touch PWNED) --ver":     "--verbose",
+		"winpack det":                              "detect",
+		"winpack --os ltsc202":                     "ltsc2022 ltsc2025",
+		"winpack detect --os=ltsc2022,lt":          "--os=ltsc2022,ltsc2016 --os=ltsc2022,ltsc2019 --os=ltsc2022,ltsc2025",
+		"winpack version --format ":                "json text",
+		"winpack detect --config ":                 "$(touch PWNED)x completion.fish conf.toml my app/ site/",
+		"winpack detect --config=conf":             "--config=conf.toml",
+		"winpack detect s":                         "site/",
+		"winpack build -t ":                        "",
+		"winpack explain WP3009 WP300":             "WP3001 WP3002 WP3003 WP3004 WP3005 WP3006 WP3007 WP3008",
+		"winpack detect (touch PWNED) --ver":       "--verbose",
+		"winpack detect $(touch PWNED) --ver":      "--verbose",
 		"winpack build -t \"(touch PWNED)\" --pus": "--push",
 	} {
 		cmd := exec.Command("fish", "--no-config", "-c", "source completion.fish; complete -C $argv[1]", line)

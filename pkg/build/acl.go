@@ -27,7 +27,10 @@ type aclRow struct {
 	BelowFile   string `toml:"below_file"`
 	// Closed: the folders below it are the image's own too and not known, so an
 	// app goes elsewhere, but for the folders that have a row themselves.
-	Closed     bool   `toml:"closed"`
+	Closed bool `toml:"closed"`
+	// Everywhere: each base image has it, so that a plan that only wants it to be
+	// there needs no entry.
+	Everywhere bool   `toml:"everywhere"`
 	Where      string `toml:"where"`
 	Source     string `toml:"source"`
 	Confidence string `toml:"confidence"`
@@ -41,6 +44,16 @@ type aclTable struct {
 	// TI is the SID that stands as TI in the rows.
 	TI  string   `toml:"ti"`
 	Row []aclRow `toml:"folder_acl"`
+}
+
+// BaseFolders are folders that base images have, as C:\...
+func BaseFolders() ([]string, error) {
+	rows, err := folderACLs()
+	var paths []string
+	for _, r := range rows {
+		paths = append(paths, r.Path)
+	}
+	return paths, err
 }
 
 var folderACLs = sync.OnceValues(func() ([]aclRow, error) { return parseACLs(aclText) })

@@ -61,13 +61,18 @@ func configure(s source, req Request, app *blob, created time.Time) *v1.ConfigFi
 	cfg.Config.Hostname, cfg.Config.Domainname, cfg.Config.Image = "", "", ""
 
 	plan := req.Plan
+	if s.Base.Config != nil {
+		plan.Config = *s.Base.Config
+	}
 	c := &cfg.Config
-	if entrypoint := plan.Entrypoint(false); len(entrypoint) > 0 {
+	if plan.Config.Whole {
+		whole(cfg, plan.Config)
+	} else if entrypoint := plan.Entrypoint(false); len(entrypoint) > 0 {
 		c.Entrypoint, c.Cmd = entrypoint, nil
 		// True would make Windows take the exec form for one raw command line.
 		c.ArgsEscaped = false
 	}
-	if len(plan.Config.Cmd) > 0 {
+	if len(plan.Config.Cmd) > 0 && !plan.Config.Whole {
 		c.Cmd, c.ArgsEscaped = slices.Clone(plan.Config.Cmd), false
 	}
 	if h := plan.Config.Health; h != nil {
@@ -104,6 +109,29 @@ func configure(s source, req Request, app *blob, created time.Time) *v1.ConfigFi
 		cfg.RootFS.DiffIDs = append(cfg.RootFS.DiffIDs, app.diffID)
 	}
 	return cfg
+}
+
+// whole takes over a configuration that is the image's own.
+func whole(cfg *v1.ConfigFile, own dockerfile.Config) {
+	c := &cfg.Config
+	c.Entrypoint, c.Cmd, c.ArgsEscaped = slices.Clone(own.Entrypoint), slices.Clone(own.Cmd), own.ArgsEscaped
+	c.Shell, c.User, c.WorkingDir = slices.Clone(own.Shell), own.User, own.WorkingDir
+	if own.StopSignal != "" {
+		c.StopSignal = own.StopSignal
+	}
+	cfg.Author = own.Author
+	for _, port := range own.Expose {
+		if c.ExposedPorts == nil {
+			c.ExposedPorts = map[string]struct{}{}
+		}
+		c.ExposedPorts[port] = struct{}{}
+	}
+	for _, v := range own.Volumes {
+		if c.Volumes == nil {
+			c.Volumes = map[string]struct{}{}
+		}
+		c.Volumes[v] = struct{}{}
+	}
 }
 
 // fullHistory is a history with an entry for each layer: a base without one, or
@@ -179,7 +207,7 @@ func assemble(sources []source, req Request, app *blob, created time.Time) (fini
 	for _, s := range sources {
 		r := release{source: s}
 		cfg := configure(s, req, app, created)
-		if r.configFile, err = newArtifact(cfg, types.OCIConfigJSON); err != nil {
+		if r.configFile, err = newArtifact(withStartInterval(cfg, s.health(req.Plan)), types.OCIConfigJSON); err != nil {
 			return finished{}, err
 		}
 		for _, d := range s.manifest.Layers {
@@ -212,6 +240,33 @@ func assemble(sources []source, req Request, app *blob, created time.Time) (fini
 	}
 	out.top, err = newArtifact(index, types.OCIImageIndex)
 	return out, err
+}
+
+// health is the health check that a plan sets on a base.
+func (s source) health(plan dockerfile.Plan) *dockerfile.Health {
+	if s.Base.Config != nil {
+		return s.Base.Config.Health
+	}
+	return plan.Config.Health
+}
+
+// withStartInterval adds the one part of a health check that v1.ConfigFile lacks.
+func withStartInterval(cfg *v1.ConfigFile, h *dockerfile.Health) any {
+	if h == nil || h.StartInterval == 0 {
+		return cfg
+	}
+	type health struct {
+		v1.HealthConfig
+		StartInterval time.Duration `json:",omitempty"`
+	}
+	type config struct {
+		v1.Config
+		Healthcheck health `json:"Healthcheck"`
+	}
+	return struct {
+		*v1.ConfigFile
+		Config config `json:"config"`
+	}{cfg, config{cfg.Config, health{*cfg.Config.Healthcheck, h.StartInterval}}}
 }
 
 // splitAnnotations sorts annotations by where they go, as buildx spells it:

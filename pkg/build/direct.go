@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -21,6 +22,9 @@ import (
 // leaves the base layers where they are.
 type Direct struct {
 	Registry Registry
+	// Session is what this build shares with others; nil where it stands alone. Its
+	// transport is used, not that of Registry.
+	Session *Session
 	// Engine takes the image of an Output of type docker without Dest.
 	Engine Docker
 }
@@ -39,6 +43,8 @@ const builderDirect = "direct"
 // job is one run of Build.
 type job struct {
 	reg     Registry
+	session *Session     // nil where the build shares nothing
+	shared  atomic.Int64 // bytes read by wires of the session
 	engine  Docker
 	wire    *wire
 	req     Request
@@ -62,7 +68,11 @@ func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
 	if err := d.Supports(req.Plan); err != nil {
 		return Image{}, err
 	}
-	j := &job{reg: d.Registry, req: req, engine: d.Engine, wire: newWire(d.Registry.Transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}
+	transport := d.Registry.Transport
+	if d.Session != nil {
+		transport = d.Session.transport
+	}
+	j := &job{reg: d.Registry, session: d.Session, req: req, engine: d.Engine, wire: newWire(transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}
 	j.wire.say = func(host, message string) { j.say("wait", host, "%s: %s", host, message) }
 	defer j.wire.close()
 	if err := j.check(); err != nil {
@@ -70,12 +80,15 @@ func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
 	}
 	img, err := j.run(ctx)
 	if err != nil {
+		if j.session != nil {
+			j.session.failed(j.sources, j.repositories(), err)
+		}
 		if ctx.Err() != nil {
 			return Image{}, ctx.Err()
 		}
 		return Image{}, err
 	}
-	img.BytesRead, img.BytesWritten = j.wire.read.Load(), j.wire.written.Load()
+	img.BytesRead, img.BytesWritten = j.wire.read.Load()+j.shared.Load(), j.wire.written.Load()
 	img.Durations, img.Phases = time.Since(start), j.phases
 	j.say("done", img.Digest, "%s, read %s from and wrote %s to registries", img.Digest, megabytes(img.BytesRead), megabytes(img.BytesWritten))
 	return img, nil
@@ -129,7 +142,7 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	if j.sources, j.omitted, err = resolve(ctx, j.reg, j.wire, bases, j.req.Optional); err != nil {
+	if j.sources, j.omitted, err = resolve(bases, j.req.Optional, func(b dockerfile.Base) (source, error) { return j.base(ctx, b) }); err != nil {
 		return Image{}, err
 	}
 	for _, o := range j.omitted {
@@ -191,6 +204,16 @@ func (j *job) run(ctx context.Context) (Image, error) {
 		}
 	}
 	return j.result(img, done), nil
+}
+
+// base resolves a base, with other builds where there are any.
+func (j *job) base(ctx context.Context, b dockerfile.Base) (source, error) {
+	if j.session == nil {
+		return resolveOne(ctx, j.reg, j.wire, b)
+	}
+	s, read, err := j.session.base(ctx, j.reg, j.wire.say, b)
+	j.shared.Add(read)
+	return s, err
 }
 
 // finish assembles the image, once the layer is known.

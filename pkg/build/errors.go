@@ -91,6 +91,8 @@ func (e *RegistryError) Error() string {
 	switch {
 	case e.Status == http.StatusNotFound && e.Mirrored:
 		return what + "the mirror has no such image; copy it there, or leave --mirror out"
+	case e.Status == http.StatusNotFound && !strings.HasPrefix(e.Doing, "pulling") && !strings.HasPrefix(e.Doing, "reading"):
+		return what + "the registry answers 404, which says that it has no such repository: check the name, or create the repository or its project first"
 	case e.Status == http.StatusNotFound:
 		return what + "the registry has no such image; check the name and the tag"
 	case e.Status == http.StatusTooManyRequests:
@@ -152,6 +154,22 @@ func registryError(doing, name, host string, err error) error {
 	return &RegistryError{Doing: doing, Name: name, Status: status, Err: err, Host: host}
 }
 
+// Temporary says whether a build failed by what may be over a little later: a
+// registry that is busy or fails, or the way to it.
+func Temporary(err error) bool {
+	var reg *RegistryError
+	if !errors.As(err, &reg) {
+		return false
+	}
+	switch {
+	case reg.Status != 0:
+		return busy(reg.Status)
+	case errors.Is(reg.Err, syscall.ECONNREFUSED), errors.As(reg.Err, new(*net.DNSError)):
+		return true
+	}
+	return worthRetrying(reg.Err)
+}
+
 // worthRetrying tells faults of the way from those of the request.
 func worthRetrying(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, new(*gaveUpError)) {
@@ -169,4 +187,12 @@ func worthRetrying(err error) bool {
 	}
 	var nerr net.Error
 	return errors.As(err, &nerr) && nerr.Timeout()
+}
+
+// caught makes an error of a panic: that of one build must not end the process,
+// which may run others.
+func caught(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("internal error: %v", p)
+	}
 }

@@ -45,7 +45,7 @@ func buildEach(ctx context.Context, reg Registry, req Request, builder string, b
 		return Image{}, err
 	}
 	at := time.Now()
-	if j.sources, j.omitted, err = resolve(ctx, reg, j.wire, bases, req.Optional); err != nil {
+	if j.sources, j.omitted, err = resolve(bases, req.Optional, func(b dockerfile.Base) (source, error) { return j.base(ctx, b) }); err != nil {
 		return Image{}, err
 	}
 	at = j.phase("resolve", at)
@@ -123,7 +123,9 @@ func (g *gatherer) context(ctx context.Context, i int) (*sent, map[string]string
 		for key, value := range f.Args {
 			attrs["build-arg:"+key] = value
 		}
-		attrs["build-arg:BASE"] = g.pinned(i)
+		if len(f.Images) == 0 {
+			attrs["build-arg:"+dockerfile.BaseArg] = g.pinned(i)
+		}
 		for _, image := range f.Images {
 			attrs["context:"+image] = "docker-image://" + g.pinned(i)
 		}

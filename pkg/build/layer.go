@@ -50,6 +50,21 @@ func appLayer(ctx context.Context, plan dockerfile.Plan, app fs.FS, opts layerOp
 			if err := t.copy(s); err != nil {
 				return nil, err
 			}
+		case dockerfile.StepWrite:
+			to, err := windowsPath(s.To)
+			if err != nil {
+				return nil, err
+			}
+			at := t.place(to)
+			at.parts = append(at.parts, part{step: t.next(), file: s.Name, content: []byte(s.Text)})
+		case dockerfile.StepFolder:
+			to, err := windowsPath(s.To)
+			if err != nil {
+				return nil, err
+			}
+			if !t.everywhere(to) {
+				t.place(to)
+			}
 		case dockerfile.StepRun:
 			return nil, errors.New("the plan has a RUN step, which only a Windows builder can do")
 		}
@@ -60,7 +75,7 @@ func appLayer(ctx context.Context, plan dockerfile.Plan, app fs.FS, opts layerOp
 			return nil, err
 		}
 		at := t.place(path.Dir(to))
-		at.parts = append(at.parts, part{step: t.next(), file: path.Base(to), content: content})
+		at.parts = append(at.parts, part{step: t.next(), file: path.Base(to), content: content, own: true})
 	}
 	for _, s := range plan.Steps {
 		if s.Kind == dockerfile.StepGrant {
@@ -117,6 +132,7 @@ type part struct {
 	dir     origin // of the app
 	file    string // the name of a file, and
 	content []byte // its content, nil where it is dir.name
+	own     bool   // winpack's own, which takes no other file's place
 }
 
 func (t *tree) next() int {
@@ -146,6 +162,19 @@ names:
 	return at
 }
 
+// everywhere says whether every base image has a folder, which then needs no entry.
+func (t *tree) everywhere(folder string) bool {
+	if folder == "" {
+		return true
+	}
+	for i := range t.rows {
+		if t.rows[i].Everywhere && winlayer.Fold(t.rows[i].path) == winlayer.Fold(folder) {
+			return true
+		}
+	}
+	return false
+}
+
 // copy adds what a copy step names.
 func (t *tree) copy(s dockerfile.Step) error {
 	to, err := windowsPath(s.To)
@@ -164,6 +193,11 @@ func (t *tree) copy(s dockerfile.Step) error {
 	name, mode, err := follow(cmp.Or(other, t.app), s.From)
 	if err != nil {
 		return err
+	}
+	if len(s.Include) > 0 || len(s.Ignore) > 0 {
+		if other, err = s.Filtered(cmp.Or(other, t.app), name); err != nil {
+			return err
+		}
 	}
 	p := part{dir: origin{fsys: other, name: name}}
 	switch {

@@ -14,6 +14,11 @@ func CheckPlatforms(bases []dockerfile.Base, platforms []string) error {
 	return err
 }
 
+// ForPlatforms are the bases of the platforms that were asked for, all where none was.
+func ForPlatforms(bases []dockerfile.Base, platforms []string) ([]dockerfile.Base, error) {
+	return wanted(bases, platforms)
+}
+
 // wanted returns the bases of the platforms that were asked for.
 func wanted(bases []dockerfile.Base, platforms []string) ([]dockerfile.Base, error) {
 	if len(platforms) == 0 {

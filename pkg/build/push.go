@@ -18,33 +18,6 @@ import (
 	"github.com/winpack/winpack/pkg/build/internal/winlayer"
 )
 
-// move is how a base layer got into a repository.
-type move int
-
-const (
-	moveNone     move = iota
-	moveMounted       // it was there, or the registry mounted it
-	moveStreamed      // it went through here
-)
-
-// baseMoves notes what became of each base layer in one repository.
-type baseMoves struct {
-	mu sync.Mutex
-	by map[v1.Hash]move
-}
-
-func (m *baseMoves) of(h v1.Hash) move {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.by[h]
-}
-
-func (m *baseMoves) set(h v1.Hash, how move) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.by[h] = how
-}
-
 // push sends layers, configurations and manifests to every repository, then tags.
 // Nothing is tagged before everything below is there.
 func (j *job) push(ctx context.Context) (finished, bool, error) {
@@ -56,21 +29,15 @@ func (j *job) push(ctx context.Context) (finished, bool, error) {
 	if err != nil {
 		return finished{}, false, err
 	}
-	var repos []name.Repository
-	first := map[name.Repository]name.Reference{}
-	for _, ref := range j.refs {
-		if _, ok := first[ref.Context()]; !ok {
-			repos = append(repos, ref.Context())
-			first[ref.Context()] = ref
-		}
-	}
+	repos := j.repositories()
 	var done finished
 	for i, repo := range repos {
 		g, gctx := errgroup.WithContext(ctx)
 		g.SetLimit(5)
 		// The app's layer first: it takes longest, and refused logins show at once.
 		if j.layer != nil {
-			g.Go(func() error {
+			g.Go(func() (err error) {
+				defer caught(&err)
 				return j.pushApp(gctx, pusher, repo, repos[0], i > 0)
 			})
 		}
@@ -105,6 +72,17 @@ func (j *job) push(ctx context.Context) (finished, bool, error) {
 		unchanged = unchanged && former[ref.Name()] == done.top.desc.Digest
 	}
 	return done, unchanged, nil
+}
+
+// repositories are those of the references, each once.
+func (j *job) repositories() []name.Repository {
+	var repos []name.Repository
+	for _, ref := range j.refs {
+		if !slices.Contains(repos, ref.Context()) {
+			repos = append(repos, ref.Context())
+		}
+	}
+	return repos
 }
 
 // named gives an error of a registry its name, and leaves those of the app alone.
@@ -269,86 +247,6 @@ func (j *job) pushApp(ctx context.Context, pusher *remote.Pusher, repo, first na
 	return err
 }
 
-// baseLayer is a layer of a base; it notes when it is asked for its content.
-type baseLayer struct {
-	v1.Layer
-	desc v1.Descriptor
-	open func()
-	tell func(done, total int64)
-}
-
-func (l *baseLayer) MediaType() (types.MediaType, error) { return l.desc.MediaType, nil }
-func (l *baseLayer) Digest() (v1.Hash, error)            { return l.desc.Digest, nil }
-func (l *baseLayer) Size() (int64, error)                { return l.desc.Size, nil }
-func (l *baseLayer) Compressed() (io.ReadCloser, error) {
-	l.open()
-	r, err := l.Layer.Compressed()
-	if err != nil {
-		return nil, err
-	}
-	return &countedReader{ReadCloser: r, total: l.desc.Size, tell: l.tell}, nil
-}
-
-// pushBases brings the base layers: those that are there stay, those that the
-// registry has elsewhere are mounted, the others go through here, without disk.
-func (j *job) pushBases(ctx context.Context, g *errgroup.Group, pusher *remote.Pusher, repo name.Repository, earlier []name.Repository) {
-	moves := &baseMoves{by: map[v1.Hash]move{}}
-	j.moved[repo.Name()] = moves
-	for _, s := range j.sources {
-		layers, err := s.image.Layers()
-		if err != nil {
-			g.Go(func() error { return err })
-			return
-		}
-		for i, d := range s.manifest.Layers {
-			if !d.MediaType.IsDistributable() && len(d.URLs) > 0 || moves.of(d.Digest) != moveNone {
-				continue
-			}
-			moves.set(d.Digest, moveMounted)
-			b := &baseLayer{Layer: layers[i], desc: d, tell: j.counted("base", d.Digest.String()), open: func() {
-				moves.set(d.Digest, moveStreamed)
-				j.say("base", d.Digest.String(), "streaming base layer %s, %s", d.Digest, megabytes(d.Size))
-			}}
-			// It was uploadable where it was; the media type is of no weight here.
-			b.desc.MediaType = types.OCILayer
-			var l v1.Layer = b
-			from := s.ref
-			if from == nil || from.Context().RegistryStr() != repo.RegistryStr() {
-				// It stands in this registry since the repository before was filled.
-				for _, e := range earlier {
-					if e.RegistryStr() == repo.RegistryStr() {
-						from = e.Digest(d.Digest.String())
-					}
-				}
-			}
-			if from != nil {
-				l = &remote.MountableLayer{Layer: b, Reference: from}
-			}
-			g.Go(func() error {
-				if err := pusher.Upload(ctx, repo, l); err != nil {
-					return registryError("bringing base layer "+d.Digest.String()+" to", repo.Name(), repo.RegistryStr(), err)
-				}
-				return nil
-			})
-		}
-	}
-}
-
-func (j *job) sayMoved(repo name.Repository) {
-	var mounted, streamed int
-	m := j.moved[repo.Name()]
-	m.mu.Lock()
-	for _, how := range m.by {
-		if how == moveStreamed {
-			streamed++
-		} else {
-			mounted++
-		}
-	}
-	m.mu.Unlock()
-	j.say("base", repo.Name(), "base layers in %s: %d present or mounted, %d streamed", repo.Name(), mounted, streamed)
-}
-
 // RawManifest and MediaType make an artifact something to push.
 func (a artifact) RawManifest() ([]byte, error)        { return a.raw, nil }
 func (a artifact) MediaType() (types.MediaType, error) { return a.desc.MediaType, nil }
@@ -358,7 +256,8 @@ func (j *job) pushDocuments(ctx context.Context, pusher *remote.Pusher, repo nam
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
 	for _, r := range done.releases {
-		g.Go(func() error {
+		g.Go(func() (err error) {
+			defer caught(&err)
 			if err := pusher.Upload(ctx, repo, static.NewLayer(r.configFile.raw, types.OCIConfigJSON)); err != nil {
 				return err
 			}

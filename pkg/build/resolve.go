@@ -28,6 +28,7 @@ type source struct {
 	ref      name.Reference // where it was pulled from; nil for a local layout
 	config   *v1.ConfigFile
 	manifest *v1.Manifest
+	shared   *lookup // where other builds use it too
 }
 
 // Resolve finds the one image that each base means now and returns the bases with
@@ -36,34 +37,51 @@ type source struct {
 // taken. Of optional bases those that are not published are left out, as long as
 // one is. No layer is read.
 func Resolve(ctx context.Context, reg Registry, bases []dockerfile.Base, optional bool) ([]dockerfile.Base, []dockerfile.Omitted, error) {
-	w := newWire(reg.Transport)
-	defer w.close()
-	sources, omitted, err := resolve(ctx, reg, w, bases, optional)
-	if err != nil {
-		return nil, nil, err
-	}
-	out := make([]dockerfile.Base, len(sources))
-	for i, s := range sources {
-		out[i] = s.Base
-	}
-	return out, omitted, nil
+	out, _, omitted, err := ResolveImages(ctx, reg, bases, optional)
+	return out, omitted, err
 }
 
-// unpublished is a base that a registry lacks for a release.
-type unpublished struct{ error }
+// ResolveImages is Resolve, and gives the configuration of each image too.
+func ResolveImages(ctx context.Context, reg Registry, bases []dockerfile.Base, optional bool) ([]dockerfile.Base, []dockerfile.ImageConfig, []dockerfile.Omitted, error) {
+	w := newWire(reg.Transport)
+	defer w.close()
+	sources, omitted, err := resolve(bases, optional, func(b dockerfile.Base) (source, error) { return resolveOne(ctx, reg, w, b) })
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	out, images := make([]dockerfile.Base, len(sources)), make([]dockerfile.ImageConfig, len(sources))
+	for i, s := range sources {
+		out[i] = s.Base
+		c := s.config.Config
+		images[i] = dockerfile.ImageConfig{
+			Env: c.Env, WorkingDir: c.WorkingDir, User: c.User, Shell: c.Shell,
+			Entrypoint: c.Entrypoint, Cmd: c.Cmd, ArgsEscaped: c.ArgsEscaped,
+		}
+	}
+	return out, images, omitted, nil
+}
 
-func (e *unpublished) Unwrap() error { return e.error }
+// UnpublishedError is a base that a registry lacks for a release.
+type UnpublishedError struct {
+	Err error
+	// Releases says that the registry has the image, for other releases.
+	Releases bool
+}
 
-// resolve finds the image of each base. Of optional ones those that are not
+func (e *UnpublishedError) Error() string { return e.Err.Error() }
+func (e *UnpublishedError) Unwrap() error { return e.Err }
+
+// resolve finds the image of each base by one. Of optional ones those that are not
 // published are left out, as long as one is.
-func resolve(ctx context.Context, reg Registry, w *wire, bases []dockerfile.Base, optional bool) ([]source, []dockerfile.Omitted, error) {
+func resolve(bases []dockerfile.Base, optional bool, one func(dockerfile.Base) (source, error)) ([]source, []dockerfile.Omitted, error) {
 	found, errs := make([]source, len(bases)), make([]error, len(bases))
 	// The images go on to use ctx when their layers are read: it is not the group's.
 	var g errgroup.Group
 	g.SetLimit(4)
 	for i, b := range bases {
 		g.Go(func() error {
-			found[i], errs[i] = resolveOne(ctx, reg, w, b)
+			defer caught(&errs[i])
+			found[i], errs[i] = one(b)
 			return nil
 		})
 	}
@@ -74,7 +92,7 @@ func resolve(ctx context.Context, reg Registry, w *wire, bases []dockerfile.Base
 		switch {
 		case err == nil:
 			out = append(out, found[i])
-		case optional && errors.As(err, new(*unpublished)):
+		case optional && errors.As(err, new(*UnpublishedError)):
 			omitted = append(omitted, dockerfile.Omitted{OS: bases[i].OS, Why: err.Error()})
 		default:
 			return nil, nil, err
@@ -124,7 +142,7 @@ func resolveOne(ctx context.Context, reg Registry, w *wire, b dockerfile.Base) (
 			err = registryError("pulling", shown, ref.Context().RegistryStr(), err)
 			if reg := (*RegistryError)(nil); errors.As(err, &reg) && reg.Status == http.StatusNotFound {
 				reg.Mirrored = shown != b.Reference
-				err = &unpublished{err}
+				err = &UnpublishedError{Err: err}
 			}
 			return source{}, err
 		}
@@ -250,7 +268,7 @@ func choose(ctx context.Context, b dockerfile.Base, candidates []candidate) (sou
 		}
 		slices.Sort(seen)
 		_, err := fail("it has no windows/%s image of build %s, only %s; choose another --os or --base", architecture, b.OSVersion, strings.Join(slices.Compact(seen), ", "))
-		return source{}, &unpublished{err}
+		return source{}, &UnpublishedError{Err: err, Releases: true}
 	}
 	digest, err := best.image.Digest()
 	if err != nil {

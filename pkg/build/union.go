@@ -50,6 +50,7 @@ type item struct {
 	source  string
 	fsys    fs.FS // of source; nil for the app folder
 	content []byte
+	own     bool
 	parts   []part
 	place   *place
 }
@@ -167,7 +168,7 @@ func (m *merge) add(items []item) string {
 		switch {
 		case it.place != nil && !old.folder && len(it.place.below) == 0 && len(it.place.parts) == 0:
 			old.place = it.place // a grant on a file
-		case old.folder != it.folder || it.content != nil:
+		case old.folder != it.folder || it.own:
 			return old.name
 		case it.folder:
 			old.parts = slices.Concat(old.parts, it.parts)
@@ -176,7 +177,7 @@ func (m *merge) add(items []item) string {
 				old.place = it.place
 			}
 		default:
-			old.source, old.fsys, old.content = it.source, it.fsys, nil
+			old.source, old.fsys, old.content = it.source, it.fsys, it.content
 		}
 	}
 	if m.index == nil {
@@ -190,7 +191,7 @@ func (m *merge) add(items []item) string {
 
 func (u *union) partItems(p part) ([]item, error) {
 	if p.file != "" {
-		it := item{name: p.file, source: p.dir.name, fsys: p.dir.fsys, content: p.content}
+		it := item{name: p.file, source: p.dir.name, fsys: p.dir.fsys, content: p.content, own: p.own}
 		return []item{it}, nil
 	}
 	all, err := list(cmp.Or(p.dir.fsys, u.app), p.dir)

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/winpack/winpack/pkg/detect/internal/pe"
@@ -81,15 +80,15 @@ func (t *Tree) readBinaries() {
 	slices.Sort(files)
 	found := make([]*image, len(files))
 	var next atomic.Int64
-	var wg sync.WaitGroup
+	var readers crew
 	for range min(runtime.GOMAXPROCS(0), len(files)) {
-		wg.Go(func() {
+		readers.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(files)); i = next.Add(1) - 1 {
 				found[i] = t.readBinary(files[i])
 			}
 		})
 	}
-	wg.Wait()
+	readers.Wait()
 	t.byName = map[string]*image{}
 	for _, b := range found {
 		if b == nil {

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 )
 
@@ -85,7 +84,7 @@ func split(p string) (dir, base string) {
 // maxFiles entries were seen.
 func scan(fsys fs.FS, root []fs.DirEntry) *dir {
 	var seen atomic.Int64
-	var wg sync.WaitGroup
+	var readers crew
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	var read func(d *dir, entries []fs.DirEntry, depth int)
 	read = func(d *dir, entries []fs.DirEntry, depth int) {
@@ -102,9 +101,9 @@ func scan(fsys fs.FS, root []fs.DirEntry) *dir {
 			}
 			select {
 			case slots <- struct{}{}:
-				wg.Go(func() {
+				readers.Go(func() {
+					defer func() { <-slots }()
 					visit()
-					<-slots
 				})
 			default:
 				visit()
@@ -113,7 +112,7 @@ func scan(fsys fs.FS, root []fs.DirEntry) *dir {
 	}
 	top := &dir{path: ".", key: "."}
 	read(top, root, 0)
-	wg.Wait()
+	readers.Wait()
 	return top
 }
 

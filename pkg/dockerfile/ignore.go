@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/moby/patternmatcher"
@@ -21,16 +22,54 @@ func IgnoreFS(fsys fs.FS, patterns []string) (fs.FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading ignore patterns: %w", err)
 	}
-	return &ignoreFS{fsys: fsys, matcher: m}, nil
+	return &ignoreFS{fsys: fsys, below: ".", matcher: m}, nil
+}
+
+// filterFS leaves of a folder in fsys what include names, where there is a pattern,
+// without what exclude names. Patterns are relative to the folder. What lies
+// elsewhere stays.
+func filterFS(fsys fs.FS, below string, include, exclude []string) (fs.FS, error) {
+	if len(include) > 0 {
+		only := []string{"**"}
+		for _, p := range include {
+			only = append(only, "!"+p)
+		}
+		include = only
+	}
+	for _, patterns := range [][]string{include, exclude} {
+		left, err := IgnoreFS(fsys, patterns)
+		if err != nil {
+			return nil, err
+		}
+		if filtered, ok := left.(*ignoreFS); ok && len(patterns) > 0 {
+			filtered.below = below
+		}
+		fsys = left
+	}
+	return fsys, nil
+}
+
+// Filtered is what a copy step may copy of a file system, where folder is what
+// s.From leads to.
+func (s Step) Filtered(fsys fs.FS, folder string) (fs.FS, error) {
+	return filterFS(fsys, folder, s.Include, s.Ignore)
 }
 
 type ignoreFS struct {
 	fsys    fs.FS
+	below   string     // the folder that patterns are relative to
 	mu      sync.Mutex // the matcher compiles its patterns when they are first used
 	matcher *patternmatcher.PatternMatcher
 }
 
 func (f *ignoreFS) matches(name string) (bool, error) {
+	if f.below != "." {
+		rel, ok := strings.CutPrefix(name, f.below+"/")
+		if !ok {
+			return false, nil
+		}
+		name = rel
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.matcher.MatchesOrParentMatches(name)

@@ -51,6 +51,9 @@ type Base struct {
 	Administrator bool `json:"administrator"`
 	// Entrypoint is the one that the image has by itself, if any.
 	Entrypoint []string `json:"entrypoint,omitempty"`
+	// Config is the configuration on this base, where it differs from the plan's: a
+	// Dockerfile may name variables of the base.
+	Config *Config `json:"config,omitempty"`
 }
 
 // ServiceStart is a program that a start script runs as a Windows service.
@@ -76,10 +79,12 @@ type Rejected struct {
 type StepKind string
 
 const (
-	StepCopy  StepKind = "copy"  // files of the app folder into a layer
-	StepGrant StepKind = "grant" // write access to a folder
-	StepStart StepKind = "start" // commands that run at container start
-	StepRun   StepKind = "run"   // commands that run in the build, on Windows
+	StepCopy   StepKind = "copy"   // files of the app folder into a layer
+	StepWrite  StepKind = "write"  // a file with a given text
+	StepFolder StepKind = "folder" // a folder, where it is missing
+	StepGrant  StepKind = "grant"  // write access to a folder
+	StepStart  StepKind = "start"  // commands that run at container start
+	StepRun    StepKind = "run"    // commands that run in the build, on Windows
 	// StepManual is what a person has to install on Windows, as Why says: winpack
 	// knows no command for it.
 	StepManual StepKind = "manual"
@@ -102,6 +107,13 @@ type Step struct {
 	Name    string   `json:"name,omitempty"`
 	Folder  bool     `json:"folder,omitempty"`
 	Exclude []string `json:"exclude,omitempty"`
+	// Include and Ignore are patterns of .dockerignore below a folder: only what
+	// Include matches is copied, where there is one, and nothing that Ignore matches.
+	Include []string `json:"include,omitempty"`
+	Ignore  []string `json:"ignore,omitempty"`
+
+	// Write: a file called Name in the folder To holds Text. Folder: To is the folder.
+	Text string `json:"text,omitempty"`
 
 	// Grant: Trustee gets modify rights on To and all below it, which is created
 	// when it is missing.
@@ -132,6 +144,18 @@ type Config struct {
 	Ports      []int             `json:"ports,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"`
 	Health     *Health           `json:"healthCheck,omitempty"`
+
+	// Whole says that nothing of the base's is to be kept or dropped any more:
+	// Entrypoint, Cmd, ArgsEscaped, Shell, User and WorkingDir are the image's, also
+	// where they are empty. The plan of a Dockerfile is so.
+	Whole bool `json:"whole,omitempty"`
+	// ArgsEscaped makes Windows take the first word of the command as it stands.
+	ArgsEscaped bool     `json:"argsEscaped,omitempty"`
+	Shell       []string `json:"shell,omitempty"`
+	Expose      []string `json:"expose,omitempty"` // beside Ports: PORT/PROTOCOL
+	Volumes     []string `json:"volumes,omitempty"`
+	StopSignal  string   `json:"stopSignal,omitempty"` // empty keeps the base's
+	Author      string   `json:"author,omitempty"`
 }
 
 // BuilderNeeds says what builder the plan needs.

@@ -121,6 +121,9 @@ type State struct {
 	disk map[string][]byte
 }
 
+// OnDisk are the names of the files that were looked at and are there, sorted.
+func (s State) OnDisk() []string { return sortedKeys(s.disk) }
+
 // ReadState looks at the files in dir that a record there names, and at the
 // names beside it. A folder that does not exist is an empty one.
 func ReadState(dir string, names ...string) (State, error) {

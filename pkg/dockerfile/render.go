@@ -159,7 +159,7 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 		w.comment(capital(why) + ".")
 	}
 	if len(p.Bases) > 1 {
-		w.comment("For another Windows release, build with --build-arg BASE=")
+		w.comment(listComment)
 		for _, b := range p.Bases[1:] {
 			w.line("#   %s", b.pinned())
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/winpack/winpack/pkg/build"
+	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -21,8 +22,11 @@ import (
 type Build struct {
 	Builders
 	References   []string
+	Refer        func(kind detect.Kind) (string, error) // gives the reference where it is not known before; nil otherwise
 	Push         bool
 	Outputs      []build.Output
+	File         string   // -f: the Dockerfile to build; empty: the app is planned
+	Files        string   // keep the Dockerfile and helpers of a plan in this folder
 	NotApp       []string // further files that earlier builds may have left in APP
 	Labels       map[string]string
 	Annotations  map[string]string
@@ -35,6 +39,10 @@ type Build struct {
 	MetadataFile string
 	Version      string
 	Progress     func(build.Event)
+	// Unused is said where a Dockerfile is built that settings do not reach.
+	Unused string
+	// Note is called with what a user should know, a line each; nil means none.
+	Note func(line string)
 }
 
 // Image is what was built.
@@ -44,9 +52,11 @@ type Image struct {
 	Took    time.Duration
 }
 
-// checkBuild refuses what can't be built, before anything else is decided.
-func (res *Result) checkBuild(job Job, absolute string) error {
-	if res.Plan != nil {
+// checkBuild refuses what can't be built, before anything else is decided. planned
+// says that the plan is what is built.
+func (res *Result) checkBuild(job Job, planned bool) error {
+	planned = planned && res.Plan != nil
+	if planned {
 		if err := build.CheckPlatforms(res.Plan.Bases, job.Build.Platforms); err != nil {
 			return Usagef("--%w", err)
 		}
@@ -67,21 +77,19 @@ func (res *Result) checkBuild(job Job, absolute string) error {
 			return Usagef("%s %q: there is no folder %q: make it first", flag, file, filepath.Dir(file))
 		}
 	}
-	if err := refuseEdited(absolute); err != nil {
-		return err
-	}
-	req := job.request(dockerfile.Plan{})
-	if res.Plan != nil {
-		req.Plan = *res.Plan
-	}
-	auto := job.named() == nil
-	if auto && (res.Plan == nil || !res.Plan.Builder.Windows) || job.Build.Name == BuilderDirect || job.Build.Name == BuilderBuildKit {
-		if job.Build.nowhere() {
-			return Usagef("nowhere to put the image: use --push (with -t REF), -o type=oci,dest=FILE, --load, or --dry-run")
+	if !planned {
+		if c := job.named(); c != nil {
+			return cannot(c.Check(job.request(dockerfile.Plan{})))
 		}
+		return nil
+	}
+	req := job.request(*res.Plan)
+	auto := job.named() == nil
+	if (auto && !res.Plan.Builder.Windows || job.Build.Name == BuilderDirect || job.Build.Name == BuilderBuildKit) && job.Build.nowhere() {
+		return errNowhere()
 	}
 	if auto {
-		if res.Plan != nil && !res.Plan.Builder.Windows {
+		if !res.Plan.Builder.Windows {
 			return cannot(job.direct().Check(req))
 		}
 		return nil
@@ -89,10 +97,14 @@ func (res *Result) checkBuild(job Job, absolute string) error {
 	if err := cannot(job.named().Check(req)); err != nil {
 		return err
 	}
-	if res.Plan != nil && job.Build.Name == BuilderDirect {
+	if job.Build.Name == BuilderDirect {
 		return build.Direct{}.Supports(*res.Plan)
 	}
 	return nil
+}
+
+func errNowhere() error {
+	return Usagef("nowhere to put the image: use --push (with -t REF), -o type=oci,dest=FILE, --load, or --dry-run")
 }
 
 // nowhere says that no flag names a destination. Docker alone has one by itself.
@@ -118,13 +130,45 @@ func (job Job) request(plan dockerfile.Plan) build.Request {
 }
 
 func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
-	b := job.Build
-	start := time.Now()
 	builder, err := job.pick(ctx, *res.Plan)
 	if err != nil {
 		return err
 	}
+	if builder.name == BuilderBuildKit {
+		if err := job.noteBuildKit(*res.Plan); err != nil {
+			return err
+		}
+	}
 	req := job.request(*res.Plan)
+	req.App = app
+	return res.buildBy(ctx, job, builder, req)
+}
+
+// noteBuildKit says what an image of BuildKit has otherwise than one of direct.
+func (job Job) noteBuildKit(plan dockerfile.Plan) error {
+	text, err := plan.ForBase(0).ForBuilder()
+	if err != nil {
+		return err
+	}
+	parsed, err := dockerfile.Parse("Dockerfile", text)
+	if err != nil {
+		return err
+	}
+	folders, err := build.BaseFolders()
+	if err != nil {
+		return err
+	}
+	notes, err := parsed.CheckForBuildKit(nil, folders)
+	for _, n := range notes {
+		job.note("note: %s", n.Text)
+	}
+	return err
+}
+
+// buildBy has a builder do what is asked, and writes what the flags name.
+func (res *Result) buildBy(ctx context.Context, job Job, builder chosen, req build.Request) error {
+	b := job.Build
+	start := time.Now()
 	if err := cannot(builder.Check(req)); err != nil {
 		return err
 	}
@@ -136,7 +180,7 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 		return err
 	}
 	defer closeTrees()
-	req.App, req.Trees = app, trees
+	req.Trees = trees
 	image, err := builder.Build(ctx, req)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -147,16 +191,17 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 	if err != nil {
 		return cannot(err)
 	}
+	image.Omitted = append(res.omitted, image.Omitted...)
 	res.Image = &Image{image, builder.name, time.Since(start)}
 	if b.IIDFile != "" {
-		if err := writeFile(b.IIDFile, []byte(image.Digest)); err != nil {
+		if err := WriteFile(b.IIDFile, []byte(image.Digest)); err != nil {
 			return fmt.Errorf("writing --iidfile: %w", err)
 		}
 	}
 	if b.MetadataFile != "" {
 		data, err := res.Image.metadata()
 		if err == nil {
-			err = writeFile(b.MetadataFile, data)
+			err = WriteFile(b.MetadataFile, data)
 		}
 		if err != nil {
 			return fmt.Errorf("writing --metadata-file: %w", err)
@@ -226,13 +271,13 @@ func (i Image) metadata() ([]byte, error) {
 		descriptor{i.MediaType, i.Digest, i.Size},
 		i.Digest,
 		strings.Join(i.References, ","),
-		winpack{i.Builder, i.Releases, i.Omitted, i.BytesRead, i.BytesWritten, i.Unchanged, i.durations()},
+		winpack{i.Builder, i.Releases, i.Omitted, i.BytesRead, i.BytesWritten, i.Unchanged, i.Seconds()},
 	}, "", "  ")
 	return append(data, '\n'), err
 }
 
-// durations are those of the build and of its phases, in seconds.
-func (i Image) durations() map[string]float64 {
+// Seconds are the durations of the build and of its phases, in seconds.
+func (i Image) Seconds() map[string]float64 {
 	d := map[string]float64{"build": i.Took.Seconds()}
 	for phase, took := range i.Phases {
 		d[phase] = took.Seconds()
@@ -240,8 +285,8 @@ func (i Image) durations() map[string]float64 {
 	return d
 }
 
-// writeFile writes a file whole or not at all.
-func writeFile(path string, data []byte) error {
+// WriteFile writes a file whole or not at all.
+func WriteFile(path string, data []byte) error {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err

@@ -41,7 +41,7 @@ type chosen struct {
 }
 
 func (job Job) direct() build.Builder {
-	return build.Direct{Registry: job.registry(), Engine: job.docker()}
+	return build.Direct{Registry: job.registry(), Session: job.Session, Engine: job.docker()}
 }
 
 func (job Job) buildKit() build.BuildKit {
@@ -78,20 +78,44 @@ func (job Job) pick(ctx context.Context, plan dockerfile.Plan) (chosen, error) {
 	if err := (build.Direct{}).Supports(plan); !errors.As(err, &unsupported) {
 		return chosen{job.direct(), BuilderDirect, "no step needs Windows"}, err
 	}
-	needs := "a step runs on Windows: " + strings.Join(unsupported.Reasons, "; ")
+	return job.pickOther(ctx, "this takes commands that run on Windows ("+strings.Join(unsupported.Reasons, "; ")+")", true)
+}
+
+// pickFor is pick for a Dockerfile that a person wrote. unsupported is why the
+// direct builder can't build it, nil where it can.
+func (job Job) pickFor(ctx context.Context, unsupported error) (chosen, error) {
+	why := (*dockerfile.UnsupportedError)(nil)
+	if unsupported != nil && !errors.As(unsupported, &why) {
+		return chosen{}, unsupported
+	}
+	switch c := job.named(); {
+	case c != nil && c.name == BuilderDirect && why != nil:
+		return chosen{}, why
+	case c != nil:
+		return *c, nil
+	case why == nil:
+		return chosen{job.direct(), BuilderDirect, "the Dockerfile takes nothing but files"}, nil
+	}
+	return job.pickOther(ctx, fmt.Sprintf("%s:%d: %s: %s", why.File, why.Line, why.Instruction, why.Why), why.NeedsWindows())
+}
+
+// pickOther asks BuildKit's worker and Docker's engine what they run on. windows
+// says that only Windows will do; an engine has to run on it in any case.
+func (job Job) pickOther(ctx context.Context, needs string, windows bool) (chosen, error) {
 	var tried []string
 	note := func(err error) {
 		tried = append(tried, strings.Join(strings.Fields(err.Error()), " "))
 	}
 	if kit := job.buildKit(); kit.Addr != "" || defaultBuildKit() {
 		worker, err := kit.Worker(ctx)
+		where := strings.Join(worker.Platforms[:min(1, len(worker.Platforms))], "")
 		switch {
 		case err != nil:
 			note(err)
-		case worker.OS == "windows":
-			return chosen{kit, BuilderBuildKit, needs + "; the BuildKit worker runs on Windows " + worker.OSVersion}, nil
+		case worker.OS == "windows" || !windows:
+			return chosen{kit, BuilderBuildKit, needs + "; the BuildKit worker runs on " + where}, nil
 		default:
-			note(fmt.Errorf("the BuildKit worker runs on %s", strings.Join(worker.Platforms[:min(1, len(worker.Platforms))], "")))
+			note(fmt.Errorf("the BuildKit worker runs on %s", where))
 		}
 	} else {
 		note(errors.New("no BuildKit address is given (--buildkit-addr, BUILDKIT_HOST)"))
@@ -107,7 +131,7 @@ func (job Job) pick(ctx context.Context, plan dockerfile.Plan) (chosen, error) {
 	default:
 		note(errors.New("the Docker engine runs Linux containers"))
 	}
-	return chosen{}, &NoBuilderError{unsupported.Reasons, tried}
+	return chosen{}, &NoBuilderError{needs, tried, windows}
 }
 
 // defaultBuildKit says whether something listens where BuildKit does by default.
@@ -120,10 +144,19 @@ func defaultBuildKit() bool {
 	return err == nil
 }
 
-// NoBuilderError says that a plan needs a builder on Windows and none was found.
-type NoBuilderError struct{ Reasons, Tried []string }
+// NoBuilderError says that the direct builder can't build something, and that no
+// builder that could was found.
+type NoBuilderError struct {
+	Why     string // what takes another builder
+	Tried   []string
+	Windows bool // it takes Windows
+}
 
 func (e *NoBuilderError) Error() string {
-	return fmt.Sprintf("this takes commands that run on Windows (%s), and no builder that could was found: %s; name a Docker engine on Windows by --docker-host, or a BuildKit worker on Windows by --buildkit-addr",
-		strings.Join(e.Reasons, "; "), strings.Join(e.Tried, "; "))
+	worker := "a BuildKit worker"
+	if e.Windows {
+		worker += " on Windows"
+	}
+	return fmt.Sprintf("%s, and no builder that could was found: %s; name a Docker engine on Windows by --docker-host, or %s by --buildkit-addr",
+		e.Why, strings.Join(e.Tried, "; "), worker)
 }

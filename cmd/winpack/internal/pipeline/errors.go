@@ -61,13 +61,3 @@ type StaleError struct {
 func (e *StaleError) Error() string {
 	return fmt.Sprintf("stale in %q: %s; `winpack dockerfile` writes them anew", e.Dir, strings.Join(e.Files, ", "))
 }
-
-// EditedError says that files which a build would pass over were edited by hand.
-type EditedError struct {
-	Dir   string
-	Files []string
-}
-
-func (e *EditedError) Error() string {
-	return fmt.Sprintf("edited by hand in %q: %s; this version of winpack builds from the app and not from an edited Dockerfile: build that one with docker, or remove it", e.Dir, strings.Join(e.Files, ", "))
-}

@@ -62,6 +62,12 @@ func readError(dir string, err error) error {
 	return fmt.Errorf("reading APP %q: %w%s", dir, err, cure)
 }
 
+// AppName is the name of the app in a folder.
+func AppName(dir string) (string, error) {
+	absolute, err := filepath.Abs(dir)
+	return appName(absolute), err
+}
+
 // appName makes the app's name out of the folder's: what a file, an image and a
 // label may be called. Other characters become "-".
 func appName(dir string) string {
@@ -99,7 +105,7 @@ type appFS struct {
 // records are the files that winpack wrote, by their folder, each of which is
 // asked for its record once. It is safe for concurrent use.
 type records struct {
-	root *os.Root
+	root *os.Root // nil for a build context, of which only records are winpack's own
 	dirs sync.Map // string to []string
 }
 
@@ -117,6 +123,9 @@ func (r *records) in(dir string) []string {
 func (r *records) none(dir string) { r.dirs.LoadOrStore(dir, []string(nil)) }
 
 func (r *records) read(dir string) []string {
+	if r.root == nil {
+		return []string{dockerfile.RecordFile} // what winpack wrote beside it may be what is copied
+	}
 	name := filepath.Join(filepath.FromSlash(dir), dockerfile.RecordFile)
 	if info, err := r.root.Lstat(name); err != nil || !info.Mode().IsRegular() || info.Size() > maxRecord {
 		return nil

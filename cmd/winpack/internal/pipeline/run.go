@@ -3,10 +3,12 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/pkg/build"
 	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
@@ -33,10 +35,12 @@ type Job struct {
 	Found func(report.Report)
 
 	Write *Write // write the Dockerfile
-	Build *Build // build the image
+	Build *Build // build the image, after it is written
 	// NeedPlan asks for a plan alone: an app that gives none is an error, as it is
 	// where something is written or built.
 	NeedPlan bool
+	// Session is what this build shares with those of other jobs; nil for none.
+	Session *build.Session
 }
 
 // Accept is a rule whose findings the user takes upon himself.
@@ -49,17 +53,26 @@ type Result struct {
 	Written *Written
 	Image   *Image
 	Err     error
+
+	omitted []dockerfile.Omitted // before the builder was asked
 }
 
 // Run takes one app from start to finish. It never panics on what an app holds,
 // and where it fails the Result has what was found until then.
-func Run(ctx context.Context, job Job) Result {
-	var res Result
+func Run(ctx context.Context, job Job) (res Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			res.Err = fmt.Errorf("internal error: %v; please report it", p)
+		}
+	}()
 	res.Err = res.run(ctx, job)
 	return res
 }
 
 func (res *Result) run(ctx context.Context, job Job) error {
+	if job.Build != nil && job.Build.File != "" {
+		return res.runFile(ctx, job)
+	}
 	absolute, err := filepath.Abs(job.App)
 	if err != nil {
 		return Usagef("APP %q: %w", job.App, err)
@@ -95,12 +108,24 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if err != nil {
 		return readError(job.App, err)
 	}
+	edited := editedFile{}
+	if job.Build != nil {
+		if edited, err = findEdited(absolute, job.OS); err != nil {
+			return err
+		}
+		if edited.path != "" && job.Build.Files != "" {
+			return Usagef("--files keeps what winpack writes, and %q was edited by hand and is what is built: leave --files out, or remove that file", Shown(edited.path))
+		}
+	}
 	plan, planErr := makePlan(found, job)
+	blocked := (*dockerfile.BlockedError)(nil)
+	if edited.path != "" && !errors.As(planErr, &blocked) {
+		planErr = nil // the plan is not what is built
+	}
 	if isUsage(planErr) {
 		return planErr
 	}
 	why := ""
-	blocked := (*dockerfile.BlockedError)(nil)
 	switch {
 	case planErr == nil:
 		res.Plan = &plan
@@ -113,8 +138,8 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if job.Found != nil {
 		job.Found(*res.Report)
 	}
-	if job.Build != nil {
-		if err := res.checkBuild(job, absolute); err != nil {
+	if job.Build != nil && job.Write == nil {
+		if err := res.checkBuild(job, edited.path == ""); err != nil {
 			return err
 		}
 	}
@@ -126,32 +151,53 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if err := res.verdict(planErr, job); err != nil {
 		return err
 	}
-	switch {
-	case job.Write != nil:
+	if job.Write != nil && planErr == nil {
 		if err := res.write(ctx, job, absolute, app, left, found); err != nil {
 			return err
 		}
-		return res.failOn(job.FailOn)
-	case job.Build != nil:
-		if err := res.failOn(job.FailOn); err != nil {
+	}
+	if err := res.failOn(job.FailOn); err != nil || job.Build == nil {
+		return err
+	}
+	if job.Write != nil { // written even where this builder can't do it
+		if err := res.checkBuild(job, edited.path == ""); err != nil {
 			return err
 		}
-		return res.build(ctx, job, app)
 	}
-	return res.failOn(job.FailOn)
+	if b := job.Build; b.Refer != nil {
+		ref, err := b.Refer(res.Report.App.Kind)
+		if err != nil {
+			return err
+		}
+		b.References = []string{ref}
+	}
+	if edited.path != "" {
+		return res.buildEdited(ctx, job, edited)
+	}
+	if job.Build.Files != "" {
+		if err := res.keepFiles(ctx, job, absolute, app, left, found); err != nil {
+			return err
+		}
+	}
+	return res.build(ctx, job, app)
 }
 
 // report joins what was found and planned.
 func (res *Result) report(job Job, found detect.Report, plan dockerfile.Plan, why string) {
 	joined := report.New(found, plan, why)
-	for i, f := range joined.Findings {
+	job.accept(&joined)
+	res.Report = &joined
+}
+
+// accept marks the findings that the user takes upon himself.
+func (job Job) accept(r *report.Report) {
+	for i, f := range r.Findings {
 		for _, a := range job.Accept {
 			if a.Rule == f.Rule {
-				joined.Findings[i].Accepted = a.Reason
+				r.Findings[i].Accepted = a.Reason
 			}
 		}
 	}
-	res.Report = &joined
 }
 
 // catalog is winpack's own, with the user's rows.
@@ -208,7 +254,7 @@ func (res *Result) verdict(planErr error, job Job) error {
 		unknown *dockerfile.UnknownKindError
 		noImage *dockerfile.NoImageError
 	)
-	detectOnly := job.Write == nil && job.Build == nil && !job.NeedPlan
+	detectOnly := (job.Write == nil || job.Write.Optional) && job.Build == nil && !job.NeedPlan
 	switch {
 	case planErr == nil, errors.As(planErr, &blocked):
 	case detectOnly && errors.As(planErr, &unknown):

@@ -84,7 +84,7 @@ func TestAppNameIsMadeSafe(t *testing.T) {
 func TestAFileIsWrittenWholeOrNotAtAll(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "id")
-	if err := writeFile(path, []byte("sha256:0")); err != nil {
+	if err := WriteFile(path, []byte("sha256:0")); err != nil {
 		t.Fatal(err)
 	}
 	if data, err := os.ReadFile(path); err != nil || string(data) != "sha256:0" {
@@ -94,7 +94,7 @@ func TestAFileIsWrittenWholeOrNotAtAll(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(folder, "x"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeFile(folder, []byte("x")); err == nil {
+	if err := WriteFile(folder, []byte("x")); err == nil {
 		t.Error("a folder was replaced by a file")
 	}
 	entries, err := os.ReadDir(dir)

@@ -23,6 +23,9 @@ type Write struct {
 	Check  bool   // only compare with what is on disk
 	Force  bool   // overwrite what was edited by hand
 	Pin    bool   // name base images by digest too, which asks their registry
+	// Optional says that an app that is not recognised, or has no base image, is no
+	// error: there is nothing to write for it then.
+	Optional bool
 }
 
 // Written is what was rendered, and written or compared.
@@ -140,21 +143,6 @@ func ownState(dir, absolute string) (dockerfile.State, error) {
 		return dockerfile.State{}, nil
 	}
 	return state, nil
-}
-
-// refuseEdited ends a build that would pass over a file that somebody edited.
-func refuseEdited(absolute string) error {
-	dir := defaultDir(absolute)
-	state, err := ownState(dir, absolute)
-	if err != nil {
-		return err
-	}
-	edited := slices.Concat(state.Edited, state.Added)
-	if len(edited) == 0 {
-		return nil
-	}
-	slices.Sort(edited)
-	return &EditedError{dir, slices.Compact(edited)}
 }
 
 // refuseOverwrite names what somebody edited where there is no plan to compare

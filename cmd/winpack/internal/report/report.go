@@ -223,6 +223,18 @@ func JSON(v any) ([]byte, error) {
 	return escapeJSON(b.Bytes()), nil
 }
 
+// JSONLine marshals a document into one line, with its end, and like JSON without a
+// character that a terminal would obey.
+func JSONLine(v any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, err
+	}
+	return escapeJSON(b.Bytes()), nil
+}
+
 // escapeJSON writes control characters that JSON lets stand as \uXXXX. They
 // can only occur inside strings.
 func escapeJSON(in []byte) []byte {

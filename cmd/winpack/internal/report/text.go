@@ -237,7 +237,7 @@ func FindingLine(f detect.Finding) string {
 	if f.Accepted != "" {
 		level, message = detect.LevelNote, "accepted ("+f.Accepted+"): "+message
 	}
-	return fmt.Sprintf("%s:%d: %s %s: %s", Safe(path), max(at.Line, 1), level, f.Rule, OneLine(message))
+	return fmt.Sprintf("%s:%d: %s %s: %s", Safe(path), max(at.Line, 1), Safe(string(level)), Safe(f.Rule), OneLine(message))
 }
 
 // ProblemLine is the one line of a problem, in the form of FindingLine but for
@@ -268,7 +268,14 @@ func ProblemLines(list []detect.Problem, all bool) []string {
 }
 
 func (p *printer) findings(r Report) {
-	for _, f := range r.Findings {
+	p.eachFinding(r.Findings)
+	if len(r.Findings) > 0 && !p.Quiet {
+		p.line("")
+	}
+}
+
+func (p *printer) eachFinding(findings []detect.Finding) {
+	for _, f := range findings {
 		color := map[detect.Level]string{detect.LevelBlocker: red, detect.LevelError: red, detect.LevelWarning: yellow, detect.LevelNote: cyan}[f.Level]
 		p.line("%s", p.paint(color, FindingLine(f)))
 		if p.Quiet || f.Accepted != "" {
@@ -281,21 +288,11 @@ func (p *printer) findings(r Report) {
 			p.evidence(f.Evidence)
 		}
 	}
-	if len(r.Findings) > 0 && !p.Quiet {
-		p.line("")
-	}
 }
 
 func (p *printer) evidence(list []detect.Evidence) {
 	for _, e := range list {
-		where := e.Path
-		switch {
-		case e.Line > 0:
-			where = fmt.Sprintf("%s:%d", e.Path, e.Line)
-		case e.Length > 0:
-			where = fmt.Sprintf("%s at %#x, %d bytes", e.Path, e.Offset, e.Length)
-		}
-		p.line("    %s %s: %s", p.paint(dim, "seen:"), Safe(where), OneLine(e.Detail))
+		p.line("    %s %s: %s", p.paint(dim, "seen:"), Where(e), OneLine(e.Detail))
 	}
 }
 
@@ -362,7 +359,7 @@ func ruleList(findings []detect.Finding) string {
 	for _, f := range findings {
 		if !seen[f.Rule] {
 			seen[f.Rule] = true
-			rules = append(rules, f.Rule)
+			rules = append(rules, Safe(f.Rule))
 		}
 	}
 	return strings.Join(rules, ", ")

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"runtime"
@@ -198,6 +199,12 @@ func newReader(ctx context.Context, write func(context.Context, io.Writer) error
 	r := &reader{cancel: cancel, chunks: make(chan []byte, chunksAhead), free: make(chan []byte, chunksAhead+2)}
 	go func() {
 		defer close(r.chunks)
+		// The panic of one app must not end the process, which may build others.
+		defer func() {
+			if p := recover(); p != nil {
+				r.err = fmt.Errorf("internal error: %v", p)
+			}
+		}()
 		w := &chunkWriter{ctx: ctx, r: r}
 		r.err = write(ctx, w)
 		if r.err == nil {

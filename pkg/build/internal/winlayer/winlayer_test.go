@@ -352,3 +352,24 @@ func TestSparseFileOf3GBAndSizesAbove8GBWork(t *testing.T) {
 		t.Errorf("a file of 9 GB is read as %v, %v", h, err)
 	}
 }
+
+// bomb is an app whose file panics when it is read.
+type bomb struct{ fstest.MapFS }
+
+func (bomb) Open(string) (fs.File, error) { panic("boom") }
+
+// The layer is written on a goroutine of its own, whose panic would end a process that
+// builds other apps too.
+func TestPanicOfAnAppIsAnErrorOfItsLayer(t *testing.T) {
+	files := fstest.MapFS{"a.txt": {Data: []byte("x"), ModTime: when}}
+	l, err := New(t.Context(), listed(Entry{Path: "app/a.txt", Source: "a.txt"}), Options{FS: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.opts.FS = bomb{files}
+	r := l.Stream(t.Context())
+	defer r.Close()
+	if _, err := io.Copy(io.Discard, r); err == nil || !strings.Contains(err.Error(), "internal error: boom") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/inventory"
+	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/cmd/winpack/internal/result"
+	"github.com/winpack/winpack/pkg/build"
+	"github.com/winpack/winpack/pkg/detect"
+)
+
+// configureRow is configure for a job whose tables are shared with other rows.
+func configureRow(job *pipeline.Job, today time.Time, notes io.Writer) (*settingsFile, error) {
+	job.Mirrors = maps.Clone(job.Mirrors)
+	job.Insecure = slices.Clip(job.Insecure)
+	return configure(job, today, notes)
+}
+
+// job is what is to be done for a row, and the level of --fail-on for it.
+func (b *batch) job(r inventory.Row, session *build.Session) (job pipeline.Job, level string, err error) {
+	job = b.base
+	job.App, job.Session = b.inv.Resolve(r.Source), session
+	if len(r.OS) > 0 {
+		if job.OS, err = releaseList(strings.Join(r.OS, ",")); err != nil {
+			return job, "", err
+		}
+	}
+	if r.Base != "" {
+		job.Base = r.Base
+		if dir, local := strings.CutPrefix(r.Base, "oci:"); local {
+			job.Base = "oci:" + b.inv.Resolve(dir)
+		}
+	}
+	if r.Config != "" {
+		job.Config = b.inv.Resolve(r.Config)
+	}
+	var notes strings.Builder
+	settings, err := configureRow(&job, b.today, &notes)
+	if err != nil {
+		return job, "", err
+	}
+	b.show.notes(r.Name, notes.String())
+	// A finding ends no row: what it comes to is told in the end.
+	level, job.FailOn = job.FailOn, ""
+
+	folder := filepath.Join(b.dir, "apps", r.Folder)
+	if !strings.HasPrefix(job.Base, "oci:") { // no Dockerfile can name that
+		job.Write = &pipeline.Write{Dir: folder, Optional: true}
+	}
+	if !b.build {
+		return job, level, nil
+	}
+	job.Build = &pipeline.Build{
+		Builders: b.builders, Push: b.push, Epoch: b.epoch, Version: buildVersion().Version,
+		Progress: func(e build.Event) { b.show.waiting(r.Name, e) },
+	}
+	if !b.push {
+		job.Build.Outputs = []build.Output{{Type: "oci", Dest: filepath.Join(folder, "image"), Sparse: true}}
+	}
+	if err := settings.build(job.Build); err != nil { // a destination that it names is not taken
+		return job, "", err
+	}
+	if r.Tag != "" || b.tags != nil {
+		job.Build.Refer = func(kind detect.Kind) (string, error) {
+			ref := r.Tag
+			if ref == "" {
+				if ref, err = b.tags.Reference(r.Name, string(kind)); err != nil {
+					return "", err
+				}
+			}
+			return ref, b.refs.claim(ref, r.Name)
+		}
+	}
+	return job, level, nil
+}
+
+// do does one row; level is that of --fail-on for it. ok is false where it was
+// interrupted, which is no result.
+func (b *batch) do(ctx context.Context, r inventory.Row, session *build.Session) (out result.Result, level string, ok bool) {
+	start := time.Now()
+	out = result.Result{Schema: result.ID, Name: r.Name, Source: r.Source, Owner: r.Owner, Labels: r.Labels, Durations: map[string]float64{}}
+	defer func() {
+		if p := recover(); p != nil { // one row's panic is none of the others'
+			out.Status, out.Error = result.Failed, report.OneLine(fmt.Sprintf("internal error: %v; please report it", p))
+			ok = true
+		}
+	}()
+	out.Fingerprint = b.fingerprint(r) // before its files are read: they may change meanwhile
+	res, level := b.try(ctx, r, session)
+	if ctx.Err() != nil {
+		return out, level, false
+	}
+	out.Report = res.Report
+	if res.Image != nil {
+		out.Image = &result.Image{Digest: res.Image.Digest}
+		if b.push {
+			out.Image.Reference = strings.Join(res.Image.References, ",")
+		}
+		maps.Copy(out.Durations, res.Image.Seconds())
+	}
+	out.Durations["total"] = time.Since(start).Seconds()
+	blocked := (*pipeline.BlockedError)(nil)
+	switch {
+	case errors.As(res.Err, &blocked):
+		out.Status = result.Blocked
+	case res.Err != nil:
+		out.Status, out.Error = result.Failed, report.OneLine(res.Err.Error())
+	case level != "" && level != "never" && len(res.Report.AtLeast(detect.Level(level))) > 0:
+		out.Status = result.Findings
+	default:
+		out.Status = result.OK
+	}
+	return out, level, true
+}
+
+// try runs a row, and again where a registry broke off.
+func (b *batch) try(ctx context.Context, r inventory.Row, session *build.Session) (pipeline.Result, string) {
+	fail := func(err error) (pipeline.Result, string) { return pipeline.Result{Err: err}, "" }
+	job, level, err := b.job(r, session)
+	if err != nil {
+		return fail(err)
+	}
+	if inside(job.App, b.dir) {
+		return fail(fmt.Errorf("the folder of the results, %q, lies in the app: name another one with -o", b.dir))
+	}
+	if r.App != "" {
+		// Detection takes a folder for one app.
+		if name, err := pipeline.AppName(job.App); err != nil || name != r.App {
+			return fail(fmt.Errorf("app %q: this version of winpack takes a folder for one app: name the folder of that app as the source, and leave app out", r.App))
+		}
+	}
+	folder := filepath.Join(b.dir, "apps", r.Folder)
+	removeLeft(folder)
+	if job.Build != nil && job.Write == nil && !b.push {
+		if err := os.MkdirAll(folder, 0o777); err != nil {
+			return fail(err)
+		}
+		defer os.Remove(folder) // only where it stays empty
+	}
+	wait := time.Second
+	for again := 1; ; again++ {
+		res := pipeline.Run(ctx, job)
+		if again > b.retry || !build.Temporary(res.Err) {
+			return res, level
+		}
+		b.show.waiting(r.Name, build.Event{Stage: "retry", Message: fmt.Sprintf("%d of %d in %s: %v", again, b.retry, wait, res.Err)})
+		select {
+		case <-ctx.Done():
+			return res, level
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, 30*time.Second)
+	}
+}
+
+// removeLeft removes what a process that was killed left in a row's folder.
+func removeLeft(folder string) {
+	entries, _ := os.ReadDir(folder)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".image.") || strings.HasPrefix(e.Name(), ".winpack-") {
+			_ = os.RemoveAll(filepath.Join(folder, e.Name()))
+		}
+	}
+}
+
+// owners are the references that have an image, by their rows: two apps in one image
+// would be the last one.
+type owners struct {
+	mu sync.Mutex
+	by map[string]string
+}
+
+func (r *owners) claim(reference, row string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	full := inventory.Canonical(reference)
+	if other, taken := r.by[full]; taken && other != row {
+		return fmt.Errorf("the reference %q is that of %q already: give one of them a tag of its own", reference, other)
+	}
+	if r.by == nil {
+		r.by = map[string]string{}
+	}
+	r.by[full] = row
+	return nil
+}
+
+// diskError adds what to do about an error of the results' folder.
+func diskError(doing, dir string, err error) error {
+	switch {
+	case errors.As(err, new(*result.LockedError)), errors.As(err, new(*result.SchemaError)), errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%s %q: %w; name a folder that you may write to with -o", doing, dir, cause(err))
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%s %q: %w; make room, and run the same command: it goes on where it ended", doing, dir, cause(err))
+	}
+	return fmt.Errorf("%s %q: %w", doing, dir, err)
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"archive/tar"
+	"cmp"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/winpack/winpack/fixtures/buildkit"
+)
+
+// fileCase is a Dockerfile of testdata/file: NAME/... in an archive, beside the
+// context that all of the archive share.
+type fileCase struct {
+	name  string
+	files map[string]string
+	// differs says how the image is not that of BuildKit and why, "HOW: WHY": winpack
+	// builds, winpack fails, or other files or config, which follow, one a line.
+	differs string
+	want    []string
+}
+
+func fileCases(t *testing.T) []fileCase {
+	t.Helper()
+	archives, err := filepath.Glob("testdata/file/*.txtar")
+	if err != nil || len(archives) == 0 {
+		t.Fatalf("%d archives, %v", len(archives), err)
+	}
+	var cases []fileCase
+	for _, path := range archives {
+		archive, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared := map[string]string{}
+		for _, f := range archive.Files {
+			name, rest, _ := strings.Cut(f.Name, "/")
+			if name == "context" {
+				shared[rest] = string(f.Data)
+				continue
+			}
+			full := strings.TrimSuffix(filepath.Base(path), ".txtar") + "/" + name
+			if len(cases) == 0 || cases[len(cases)-1].name != full {
+				cases = append(cases, fileCase{name: full, files: maps.Clone(shared)})
+			}
+			c := &cases[len(cases)-1]
+			switch {
+			case rest == "differs":
+				lines := strings.Split(strings.TrimSpace(string(f.Data)), "\n")
+				c.differs, c.want = lines[0], lines[1:]
+			case name == "crlf":
+				c.files[rest] = strings.ReplaceAll(string(f.Data), "\n", "\r\n")
+			default:
+				c.files[rest] = string(f.Data)
+			}
+		}
+	}
+	return cases
+}
+
+var fromMicrosoft = regexp.MustCompile(`mcr\.microsoft\.com/[a-z/]+:[a-z0-9-]+`)
+
+// A Dockerfile gives the image that BuildKit makes of it, and what BuildKit can't
+// build winpack can't. Where that is not so, the case says why.
+func TestDockerfileGivesTheImageOfBuildKit(t *testing.T) {
+	s := newSite(t)
+	daemon := buildkit.Start(t, s.host)
+	version := osVersions(t, "ltsc2022")[0]
+	for _, c := range fileCases(t) {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			writeTree(t, dir, c.files)
+			tag := strings.ReplaceAll(c.name, "/", "-")
+			theirs, ours := s.host+"/team/file:buildkit-"+tag, s.host+"/team/file:direct-"+tag
+			out, failed := buildByHand(t, daemon, dir, version, theirs)
+			_, stderr, code := winpack(t, dir, append([]string{"build", "-f", "Dockerfile", "--push", "-t", ours}, s.flags()...)...)
+			how, _, _ := strings.Cut(c.differs, ":")
+			switch {
+			case how == "winpack builds" && (failed == nil || code != exitDone), how == "winpack fails" && (failed != nil || code == exitDone),
+				how != "winpack builds" && how != "winpack fails" && (failed == nil) != (code == exitDone):
+				t.Fatalf("%s\nwinpack ends with %d\n%s\nBuildKit with %v\n%s", c.differs, code, stderr, failed, out)
+			}
+			if code != exitDone {
+				if code != exitFailed || !strings.Contains(stderr, "Dockerfile") && !strings.Contains(stderr, ".dockerignore") && how != "winpack fails" {
+					t.Errorf("exit %d, and no line is named\n%s", code, stderr)
+				}
+				return
+			}
+			base := s.base(t, cmp.Or(fromMicrosoft.FindString(c.files["Dockerfile"]), "mcr.microsoft.com/windows/nanoserver:ltsc2022"), version)
+			got := added(t, image(t, ours), base)
+			if how == "winpack builds" {
+				return
+			}
+			want := added(t, image(t, theirs), base)
+			compare(t, "files", how == "files", want, got, slices.Sorted(maps.Keys(got)), c.want)
+			wantConfig, gotConfig := configOf(t, image(t, theirs)), configOf(t, image(t, ours))
+			own := slices.DeleteFunc(slices.Clone(gotConfig.Env), func(line string) bool { return slices.Contains(configOf(t, base).Env, line) })
+			compare(t, "configuration", how == "config", wantConfig, gotConfig, own, c.want)
+		})
+	}
+}
+
+// buildByHand builds the Dockerfile of a folder with BuildKit, and pushes the image.
+func buildByHand(t *testing.T, daemon buildkit.Daemon, dir, osVersion, ref string) (output string, err error) {
+	t.Helper()
+	out, err := daemon.Command(t.Context(), "build", "--frontend", "dockerfile.v0", "--opt", "platform=windows("+osVersion+")/amd64",
+		"--local", "context="+dir, "--local", "dockerfile="+dir,
+		"--output", "type=image,name="+ref+",push=true,registry.insecure=true").CombinedOutput()
+	return string(out), err
+}
+
+// compare wants both to be the same or, where they differ, got to be as explained.
+func compare(t *testing.T, what string, differ bool, theirs, ours any, got, explained []string) {
+	t.Helper()
+	diff := gocmp.Diff(theirs, ours)
+	switch {
+	case differ && diff == "":
+		t.Errorf("%s: the same, and said to differ", what)
+	case differ:
+		if diff := gocmp.Diff(explained, got); diff != "" {
+			t.Errorf("%s (-explained +winpack):\n%s", what, diff)
+		}
+	case diff != "":
+		t.Errorf("%s (-BuildKit +winpack):\n%s", what, diff)
+	}
+}
+
+// added lists what the layers over a base hold, folders with a slash at the end.
+func added(t *testing.T, img, base v1.Image) map[string]string {
+	t.Helper()
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	below, err := base.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := map[string]string{}
+	for _, layer := range layers[len(below):] {
+		r, err := layer.Uncompressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for tr := tar.NewReader(r); ; {
+			h, err := tr.Next()
+			if err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			data, err := io.ReadAll(tr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name, ok := strings.CutPrefix(h.Name, "Files/")
+			if name = strings.TrimSuffix(name, "/"); !ok || name == "" {
+				continue
+			}
+			if h.Typeflag == tar.TypeDir {
+				name += "/"
+			}
+			entries[name] = string(data)
+		}
+		r.Close()
+	}
+	return entries
+}
+
+// configOf is the configuration of an image, without winpack's own label.
+func configOf(t *testing.T, img v1.Image) v1.Config {
+	t.Helper()
+	file, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := file.Config
+	delete(c.Labels, "io.github.winpack.version")
+	if len(c.Labels) == 0 {
+		c.Labels = nil
+	}
+	slices.Sort(c.Env)
+	// What v1.Config lacks: it is compared by the texts around it.
+	c.Image = file.Author + " " + file.OSVersion
+	raw, err := img.RawConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Domainname = regexp.MustCompile(`"StartInterval":\d+`).FindString(string(raw))
+	return c
+}
+
+// Whatever copies stand after each other, with whatever is ignored, the files are
+// those that BuildKit puts there.
+func TestRandomCopiesGiveTheImageOfBuildKit(t *testing.T) {
+	s := newSite(t)
+	daemon := buildkit.Start(t, s.host)
+	version := osVersions(t, "ltsc2022")[0]
+	base := s.base(t, "mcr.microsoft.com/windows/nanoserver:ltsc2022", version)
+	random := rand.New(rand.NewPCG(3, 4))
+	pick := func(list ...string) string { return list[random.IntN(len(list))] }
+	built := 0
+	for range 30 {
+		files := map[string]string{"a.txt": "a", "b.txt": "b", "d/a.txt": "da", "d/e/f.txt": "def", "d/e/a.txt": "dea", "e/f.txt": "ef", "e/g/h": "egh"}
+		text := "FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\n"
+		for range 1 + random.IntN(4) {
+			source := func() string {
+				return pick("a.txt", "b.txt", "d", "d/", "e", ".", "d/e", "*.txt", "d/*", "*", "*/*.txt", "?", "d/[ae]*", "./d/./e", "../a.txt", "/e/g", "[!d]*")
+			}
+			flags := pick("", "", "", "", "--exclude="+pick("*.txt", "e", "**/a.txt", "e/*")+" ", "--exclude=e --exclude=!e/f.txt ", "--parents ")
+			to := pick("/x", "/x/", "C:/x/y", "x", "x/", ".", "./", "/x/a.txt", "/x/e", "/x/e/", "/", "..", "/x/.", "y/../x", "/d", "C:/x//e/", `\\x\\e`)
+			text += pick("COPY "+flags+source()+" "+to, "COPY "+flags+source()+" "+source()+" "+to, "WORKDIR "+to, "COPY <<a.txt "+to+"\nhere\na.txt", "ADD "+source()+" "+to) + "\n"
+		}
+		files["Dockerfile"] = text
+		files[".dockerignore"] = pick("", "*.txt\n", "d\n", "**\n!d/e\n", "e/*\n!e/g\n", "*\n!*.txt\n!d\n") + pick("", "!d/a.txt\n", "b.txt\n")
+		dir := t.TempDir()
+		writeTree(t, dir, files)
+		theirs, ours := s.host+"/team/random:buildkit", s.host+"/team/random:direct"
+		out, failed := buildByHand(t, daemon, dir, version, theirs)
+		_, stderr, code := winpack(t, dir, append([]string{"build", "-f", "Dockerfile", "--push", "-t", ours}, s.flags()...)...)
+		if (failed == nil) != (code == exitDone) {
+			t.Errorf("%s\n%s\nwinpack ends with %d\n%s\nBuildKit with %v\n%s", text, files[".dockerignore"], code, stderr, failed, out)
+		}
+		if failed != nil || code != exitDone {
+			continue
+		}
+		built++
+		if diff := gocmp.Diff(added(t, image(t, theirs), base), added(t, image(t, ours), base)); diff != "" {
+			t.Errorf("%s\n%s\n(-BuildKit +winpack):\n%s", text, files[".dockerignore"], diff)
+		}
+	}
+	if built < 10 {
+		t.Errorf("only %d of 30 are built by both: the others prove little", built)
+	}
+}

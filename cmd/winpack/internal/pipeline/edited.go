@@ -1,0 +1,68 @@
+package pipeline
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/winpack/winpack/pkg/dockerfile"
+)
+
+// buildEdited builds the Dockerfile that somebody edited where winpack wrote it.
+func (res *Result) buildEdited(ctx context.Context, job Job, edited editedFile) error {
+	job.note("%s: note: edited by hand (%s): this is what is built, and nothing is planned", Shown(edited.path), strings.Join(edited.names, ", "))
+	return res.buildDockerfile(ctx, job, edited.path, job.App)
+}
+
+// recordOf is winpack's record of a file that it wrote; nil where it did not.
+func recordOf(path string) (*dockerfile.Record, error) {
+	state, err := dockerfile.ReadState(filepath.Dir(path))
+	if err != nil || state.Record == nil || state.Record.Files[filepath.Base(path)] == "" {
+		return nil, err
+	}
+	return state.Record, nil
+}
+
+// RecordedApp is the app that winpack wrote a Dockerfile for; empty where it did not
+// write it.
+func RecordedApp(path string) string {
+	record, err := recordOf(path)
+	if err != nil || record == nil {
+		return ""
+	}
+	return Shown(filepath.Join(resolve(filepath.Dir(path)), filepath.FromSlash(record.App)))
+}
+
+// editedFile is a Dockerfile where winpack writes it by itself, that somebody edited.
+type editedFile struct {
+	path  string   // empty: there is none
+	names []string // of the files there that were edited
+}
+
+// findEdited looks for an edited Dockerfile in the default folder of an app.
+func findEdited(absolute string, oses []string) (editedFile, error) {
+	dir := defaultDir(absolute)
+	state, err := ownState(dir, absolute)
+	if err != nil {
+		return editedFile{}, err
+	}
+	edited := editedFile{names: slices.Concat(state.Edited, state.Added)}
+	slices.Sort(edited.names)
+	edited.names = slices.Compact(edited.names)
+	if len(edited.names) == 0 {
+		return editedFile{}, nil
+	}
+	files := Written{Names: state.OnDisk()}.Dockerfiles()
+	if len(files) > 1 && len(oses) == 1 {
+		files = slices.DeleteFunc(files, func(name string) bool { return name != "Dockerfile."+oses[0] })
+	}
+	switch len(files) {
+	case 0:
+		return editedFile{}, nil
+	case 1:
+		edited.path = filepath.Join(dir, files[0])
+		return edited, nil
+	}
+	return editedFile{}, Usagef("%q has a Dockerfile for each release, and %s was edited by hand: build each with -f FILE, or name its release with --os", dir, strings.Join(edited.names, ", "))
+}

@@ -1,0 +1,226 @@
+package result
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/gofrs/flock"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/report"
+)
+
+// LockedError says that another process writes a file of results.
+type LockedError struct{ File string }
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("another winpack batch writes %q: wait for its end, or name another folder with -o", e.File)
+}
+
+// Store is a folder of results, of which one file is written. That file has a lock
+// beside it, which is gone with the process, however it ends.
+type Store struct {
+	dir, name string
+	lock      *flock.Flock
+	file      *os.File
+	size      int64 // of what is whole
+}
+
+// OpenStore opens the file of that name in dir, and makes both where they are
+// missing. A last line that was cut off is removed. A file that another process
+// writes is a *LockedError, and one with a line of a later version a *SchemaError.
+func OpenStore(dir, name string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, name: name}
+	var err error
+	if s.lock, err = tryLock(dir, name); err != nil {
+		return nil, err
+	}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	removeTemps(dir, name)
+	return s, syncDir(dir)
+}
+
+// FileName is the name of the file that is written, without folder.
+func (s *Store) FileName() string { return s.name }
+
+func (s *Store) path() string { return filepath.Join(s.dir, s.name) }
+
+// open opens the file behind its last whole line.
+func (s *Store) open() error {
+	file, err := os.OpenFile(s.path(), os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return err
+	}
+	s.file = file
+	size, err := wholeLines(file)
+	if err != nil {
+		return err
+	}
+	return s.cut(size)
+}
+
+// cut ends the file there.
+func (s *Store) cut(size int64) error {
+	s.size = size
+	if err := s.file.Truncate(size); err != nil {
+		return err
+	}
+	_, err := s.file.Seek(size, io.SeekStart)
+	return err
+}
+
+// wholeLines is where the last line ends that is whole.
+func wholeLines(f *os.File) (int64, error) {
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, err
+	}
+	buf := make([]byte, 1<<16)
+	for end > 0 {
+		n := min(end, int64(len(buf)))
+		if _, err := f.ReadAt(buf[:n], end-n); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(buf[:n], '\n'); i >= 0 {
+			return end - n + int64(i) + 1, nil
+		}
+		end -= n
+	}
+	return 0, nil
+}
+
+// Append writes lines, each with its end, and returns once they are on the disk.
+// After an error the file is as before.
+func (s *Store) Append(lines []byte) error {
+	_, err := s.file.Write(lines)
+	if err == nil {
+		err = s.file.Sync()
+	}
+	if err != nil {
+		_ = s.cut(s.size) // what stays of it is cut off by the next start
+		return err
+	}
+	s.size += int64(len(lines))
+	return nil
+}
+
+// Close gives the file free.
+func (s *Store) Close() error {
+	var err error
+	if s.file != nil {
+		err = s.file.Close()
+	}
+	return errors.Join(err, s.lock.Close())
+}
+
+// tryLock takes the lock of a file of results.
+func tryLock(dir, name string) (*flock.Flock, error) {
+	lock := flock.New(filepath.Join(dir, "."+name+".lock"), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o666))
+	got, err := lock.TryLock()
+	if err == nil && !got {
+		err = &LockedError{filepath.Join(dir, name)}
+	}
+	if err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	return lock, nil
+}
+
+const tempSuffix = ".tmp"
+
+// writeAnew replaces a file by what write gives, whole or not at all.
+func writeAnew(dir, name string, write func(io.Writer) error) (err error) {
+	temp, err := os.CreateTemp(dir, "."+name+"-*"+tempSuffix)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			temp.Close()
+			os.Remove(temp.Name())
+		}
+	}()
+	if err = write(temp); err != nil {
+		return err
+	}
+	if err = temp.Chmod(0o644); err != nil {
+		return err
+	}
+	if err = temp.Sync(); err != nil {
+		return err
+	}
+	if err = temp.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(temp.Name(), filepath.Join(dir, name)); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes a rename last, which Windows does by itself.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// removeTemps removes what a process that was killed left of writing a file anew.
+func removeTemps(dir, name string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "."+name+"-") && strings.HasSuffix(e.Name(), tempSuffix) {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
+// WriteRows writes the list of rows, unless it is there already.
+func WriteRows(dir string, rows func(yield func(Row) bool)) error {
+	const name = RowsName
+	var text bytes.Buffer
+	var err error
+	rows(func(r Row) bool {
+		var line []byte
+		if line, err = report.JSONLine(r); err == nil {
+			text.Write(line)
+		}
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	if old, err := os.ReadFile(filepath.Join(dir, name)); err == nil && bytes.Equal(old, text.Bytes()) {
+		return nil // shards that start together write the same
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	lock := flock.New(filepath.Join(dir, "."+name+".lock"), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o666))
+	defer lock.Close()
+	if err := lock.Lock(); err != nil {
+		return err
+	}
+	removeTemps(dir, name)
+	return writeAnew(dir, name, func(w io.Writer) error {
+		_, err := w.Write(text.Bytes())
+		return err
+	})
+}
