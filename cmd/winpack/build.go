@@ -36,25 +36,29 @@ they are: they are mounted or found in the registry, and copied across only wher
 -f builds a Dockerfile of your own as BuildKit does, where its last stage takes nothing but files. One that you
 edited in <name>.winpack is built by itself. --os and --base reach it through ARG BASE; nothing is detected then.
 
-The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps file times, as everywhere.`,
+What only Windows can do (a Windows feature, an installer, a RUN of your own) takes BuildKit or a Docker engine on
+Windows, which --builder auto looks for: --buildkit-addr, --docker-host, or docker's context. winpack doctor says
+what answers.
+
+The same folder, base and flags give the same digest, by --builder direct. SOURCE_DATE_EPOCH caps file times.`,
 		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "tag", Aliases: []string{"t"}, Usage: "`REF` name of the image, like registry.example.com/site:1 (repeatable)"},
-			stringFlag("builder", "`NAME` auto, direct, buildkit or docker: direct where no step needs Windows, else a BuildKit\nworker or a Docker engine on Windows (default: auto)"),
-			buildkitAddrFlag(), buildkitTLSFlag(), dockerHostFlag(),
-			stringFlag("isolation", "`MODE` process or hyperv, of the build in a Docker engine"),
-			boolFlag("no-cache", "", "have BuildKit or Docker do every step again"),
-			boolFlag("pull", "", "ask the registry what the base is now, which winpack always does"),
-			boolFlag("load", "", "load into the Docker engine; the same as -o type=docker"),
 			boolFlag("push", "", "push to the registry that -t names; the same as -o type=registry"),
+			boolFlag("load", "", "load one release, the engine's own, into the Docker engine; the same as -o type=docker"),
 			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "`SPEC` type=oci,dest=FILE[,tar=false][,base=sparse], type=docker[,dest=FILE], or type=registry\n(repeatable): tar=false writes a folder, base=sparse names the base layers and stores none,\ntype=docker holds one release, as docker load takes it"},
 			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`FILE` build this Dockerfile instead of planning; the context is APP, or what winpack\nrecorded for a file that it wrote"},
 			stringFlag("files", "`DIR` keep the Dockerfile and the helpers of what is planned and built in DIR"),
-			boolFlag("dry-run", "", "resolve and compute everything, and write nothing"),
+			boolFlag("dry-run", "", "resolve and compute everything, and write nothing; BuildKit and Docker are asked what they\nrun on, and build nothing"),
 			sliceFlag("label", "`KEY=VALUE` label of the image (repeatable)"),
 			sliceFlag("annotation", "`KEY=VALUE` annotation of the image (repeatable)"),
 			sliceFlag("platform", "`PLATFORM` windows/amd64:10.0.BUILD or windows(10.0.BUILD)/amd64: build this release only\n(repeatable)"),
 			stringFlag("iidfile", "`FILE` write the digest of the image to FILE"),
 			stringFlag("metadata-file", "`FILE` write what was built to FILE, as JSON"),
+			stringFlag("builder", "`NAME` auto, direct, buildkit or docker: direct where no step needs Windows, else a BuildKit\nworker or a Docker engine on Windows (default: auto)"),
+			buildkitAddrFlag(), buildkitTLSFlag(), dockerHostFlag(),
+			stringFlag("isolation", "`MODE` of the build in a Docker engine: process or hyperv (default: the engine's)"),
+			boolFlag("no-cache", "", "have BuildKit or Docker do every step again; direct keeps none"),
+			boolFlag("pull", "", "ask the registry what the base is now, which winpack always does"),
 		}, commonFlags()...),
 		Action: func(c *cli.Context) error {
 			job, err := jobOf(c)
@@ -269,13 +273,20 @@ func printFindings(e env, c *cli.Context, r report.Report) {
 func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result) error {
 	image := res.Image
 	if quiet {
+		if image.Digest == "" { // of a dry run
+			return nil
+		}
 		_, err := fmt.Fprintln(w, image.Digest)
 		return err
 	}
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
 	for _, r := range image.Releases {
-		line("%s  %s  on %s", release(r.OS, r.OSVersion), r.Digest, report.Safe(cmp.Or(r.BaseReference, r.Base)))
+		digest := cmp.Or(r.Digest, r.ConfigDigest)
+		if digest != "" {
+			digest += "  "
+		}
+		line("%s  %son %s", release(r.OS, r.OSVersion), digest, report.Safe(cmp.Or(r.BaseReference, r.Base)))
 	}
 	for _, o := range image.Omitted {
 		line("%s  left out: %s", o.OS, report.OneLine(o.Why))
@@ -289,9 +300,12 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 	case b.Push:
 		where = "pushed"
 	}
-	if len(b.References) == 0 || !b.Push {
+	switch {
+	case image.Digest == "":
+		line("%s by %s: the digest is known once it has built", where, image.Builder)
+	case len(b.References) == 0 || !b.Push:
 		line("%s: %s", where, image.Digest)
-	} else {
+	default:
 		for _, ref := range b.References {
 			line("%s: %s@%s", where, report.Safe(ref), image.Digest)
 		}
@@ -302,11 +316,23 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 		}
 	}
 	if !b.DryRun {
-		for _, o := range b.Outputs {
-			line("saved: %s", report.Safe(o.Dest))
+		outputs := b.Outputs
+		if len(outputs) == 0 && !b.Push { // as docker build does it
+			outputs = []build.Output{{Type: "docker"}}
+		}
+		for _, o := range outputs {
+			if o.Dest != "" {
+				line("saved: %s", report.Safe(o.Dest))
+			} else {
+				line("loaded into the Docker engine: %s", report.Safe(cmp.Or(strings.Join(image.References, ", "), "an image without a name (-t)")))
+			}
 		}
 	}
-	line("%s read from registries, %s written, in %s", bytesText(image.BytesRead), bytesText(image.BytesWritten), image.Took.Round(10*time.Millisecond))
+	did := "%s read from registries, %s written, in %s"
+	if image.Builder != pipeline.BuilderDirect {
+		did = "%s read from registries by winpack itself, %s written, in %s"
+	}
+	line(did, bytesText(image.BytesRead), bytesText(image.BytesWritten), image.Took.Round(10*time.Millisecond))
 	_, err := io.WriteString(w, text.String())
 	return err
 }

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -15,7 +18,9 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
+	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/tonistiigi/fsutil"
+	"google.golang.org/grpc/codes"
 )
 
 // BuildKit builds images by a BuildKit daemon. A worker on Linux builds what needs
@@ -42,17 +47,22 @@ const builderBuildKit = "buildkit"
 func (b BuildKit) Check(req Request) error {
 	switch {
 	case req.Isolation != "":
-		return &CannotError{"--isolation", builderBuildKit, "the daemon's own configuration decides on it", []string{"docker"}}
+		return &CannotError{"--isolation", builderBuildKit, "the daemon's own configuration decides on it", []string{builderDocker}}
 	}
 	for _, o := range req.Outputs {
 		switch {
 		case o.Sparse:
 			return &CannotError{"-o base=sparse", builderBuildKit, "it writes complete images only", []string{builderDirect}}
 		case o.Type == "docker" && o.Dest == "":
-			return &CannotError{"--load", builderBuildKit, "winpack gives its images to a registry or a file", []string{"docker", builderDirect}}
+			return &CannotError{"--load", builderBuildKit, "winpack gives its images to a registry or a file", []string{builderDocker, builderDirect}}
 		}
 	}
-	return nil
+	for _, base := range req.Plan.Bases {
+		if strings.HasPrefix(base.Reference, "oci:") {
+			return &CannotError{"--base " + base.Reference, builderBuildKit, "it takes its bases from a registry", []string{builderDirect}}
+		}
+	}
+	return b.check()
 }
 
 // Build implements Builder. Each release is built by itself, on the base that its
@@ -74,6 +84,7 @@ func (b BuildKit) Build(ctx context.Context, req Request) (Image, error) {
 		if err := b.runsOn(g, w); err != nil {
 			return err
 		}
+		g.keepNeeded("", false)
 		for i := range g.sources {
 			if err := b.one(ctx, c, g, i); err != nil {
 				return b.named(ctx, err)
@@ -96,7 +107,7 @@ func (b BuildKit) runsOn(g *gatherer, w Worker) error {
 	}
 	for i := range g.sources {
 		plan := g.plan(i)
-		reasons := plan.Builder.Reasons
+		reasons := slices.Clone(plan.Builder.Reasons)
 		if plan.GrantsInBuild() {
 			reasons = append(reasons, "it grants write access by RUN, since the container does not start as an administrator")
 		}
@@ -107,12 +118,19 @@ func (b BuildKit) runsOn(g *gatherer, w Worker) error {
 	return nil
 }
 
-// one builds one release and pushes it by digest, without a tag.
+// one builds one release and pushes it by digest, without a tag. A dry run ends before
+// anything is sent.
 func (b BuildKit) one(ctx context.Context, c *client.Client, g *gatherer, i int) error {
 	s, attrs, err := g.context(ctx, i)
 	if err != nil {
+		return &appError{err}
+	}
+	notes, err := splitAnnotations(g.req.Annotations)
+	if err != nil || g.req.DryRun {
 		return err
 	}
+	release := g.sources[i]
+	g.say("build", release.OS, "%s", strings.TrimSpace(release.OS+" on Windows "+release.OSVersion))
 	attrs["platform"] = "windows/" + architecture
 	if g.req.NoCache {
 		attrs["no-cache"] = ""
@@ -123,35 +141,48 @@ func (b BuildKit) one(ctx context.Context, c *client.Client, g *gatherer, i int)
 	for key, value := range g.labels() {
 		attrs["label:"+key] = value
 	}
-	notes, err := splitAnnotations(g.req.Annotations)
-	if err != nil {
-		return err
-	}
 	image := map[string]string{"oci-mediatypes": "true"}
 	maps.Copy(image, prefixed("annotation.", g.annotations(i, notes["manifest"])))
 	var exports []client.ExportEntry
-	if g.req.Push && !g.req.DryRun {
-		push := maps.Clone(image)
-		push["name"], push["push"], push["push-by-digest"] = strings.Join(g.repositories(), ","), "true", "true"
-		if g.insecure() {
-			push["registry.insecure"] = "true"
+	push := func(repositories []string, insecure string) {
+		if len(repositories) == 0 {
+			return
 		}
-		exports = append(exports, client.ExportEntry{Type: client.ExporterImage, Attrs: push})
+		attrs := maps.Clone(image)
+		attrs["name"], attrs["push"], attrs["push-by-digest"] = strings.Join(repositories, ","), "true", "true"
+		// It also has the daemon take any certificate, so it is no matter of others.
+		attrs["registry.insecure"] = insecure
+		exports = append(exports, client.ExportEntry{Type: client.ExporterImage, Attrs: attrs})
+	}
+	if g.req.Push {
+		secure, insecure := g.repositories()
+		push(secure, "false")
+		push(insecure, "true")
 	}
 	dir := ""
-	if len(g.req.Outputs) > 0 && !g.req.DryRun {
+	if len(g.req.Outputs) > 0 {
 		dir = g.layoutDir(i)
 		attrs := maps.Clone(image)
 		attrs["tar"] = "false"
 		exports = append(exports, client.ExportEntry{Type: client.ExporterOCI, Attrs: attrs, OutputDir: dir})
 	}
-	resp, err := b.solve(ctx, c, g, client.SolveOpt{
-		Frontend: "dockerfile.v0", FrontendAttrs: attrs, Exports: exports,
-		LocalMounts: map[string]fsutil.FS{"context": contextFS{s}, "dockerfile": textFS{"Dockerfile": s.dockerfile}},
-		Session:     []session.Attachable{b.auth()},
-		SharedKey:   g.req.Plan.Name, // the daemon compares a context with the last one of this name
-	})
+	key, err := s.key(ctx)
 	if err != nil {
+		return &appError{contextError(err)}
+	}
+	building, end := context.WithCancel(ctx)
+	defer end()
+	files := contextFS{s, &firstError{end: end}}
+	resp, err := b.solve(building, c, client.SolveOpt{
+		Frontend: "dockerfile.v0", FrontendAttrs: attrs, Exports: exports,
+		LocalMounts: map[string]fsutil.FS{"context": files, "dockerfile": textFS{"Dockerfile": s.dockerfile}},
+		Session:     []session.Attachable{b.auth()},
+		SharedKey:   key,
+	})
+	switch own := files.failed.first(); {
+	case own != nil:
+		return &appError{own}
+	case err != nil:
 		return err
 	}
 	return g.built(ctx, i, resp.ExporterResponse["containerimage.digest"], dir)
@@ -167,7 +198,7 @@ func prefixed(prefix string, table map[string]string) map[string]string {
 
 // solve runs a build and hands its progress on. When ctx ends, so does the build in
 // the daemon.
-func (b BuildKit) solve(ctx context.Context, c *client.Client, g *gatherer, opt client.SolveOpt) (*client.SolveResponse, error) {
+func (b BuildKit) solve(ctx context.Context, c *client.Client, opt client.SolveOpt) (*client.SolveResponse, error) {
 	status := make(chan *client.SolveStatus)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -186,42 +217,51 @@ func (b BuildKit) solve(ctx context.Context, c *client.Client, g *gatherer, opt 
 }
 
 // registryStatus is how containerd, which pushes and pulls for BuildKit, tells what
-// a registry answered: host, repository, status.
-var registryStatus = regexp.MustCompile(`unexpected status from \w+ request to https?://([^/ ]+)/v2/([^ ]+?)/(?:blobs|manifests)/[^ ]*: (\d{3}) `)
+// a registry answered: host, repository, status. registryAway is how it tells that it
+// could not ask: host, repository, why.
+var (
+	registryStatus = regexp.MustCompile(`unexpected status from \w+ request to https?://([^/ ]+)/v2/([^ ]+?)/(?:blobs|manifests)/[^ ]*: (\d{3}) `)
+	registryAway   = regexp.MustCompile(`failed to do request: \w+ "https?://([^/ ]+)/v2/([^ ]+?)/(?:blobs|manifests)/[^ ]*": (.*)$`)
+)
 
 // named says which daemon failed, and takes BuildKit's own chain of words apart.
 func (b BuildKit) named(ctx context.Context, err error) error {
-	var link *linkError
+	var own *appError
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.As(err, &link):
-		return link
+	case errors.As(err, &own):
+		return own.error
 	}
 	for _, kept := range []any{new(*UnsupportedError), new(*AuthError), new(*RegistryError), new(*UnreachableError)} {
 		if errors.As(err, kept) {
 			return err
 		}
 	}
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	if m := registryStatus.FindStringSubmatch(text); m != nil {
-		doing, status := "pushing to", 0
-		if _, err := fmt.Sscan(m[3], &status); err != nil {
-			return err
-		}
-		if !strings.Contains(text, "failed to push") {
-			doing = "pulling from"
-		}
-		if status == 401 || status == 403 {
-			return &AuthError{doing + " (by BuildKit)", m[1] + "/" + m[2], m[1], status}
-		}
-		return &RegistryError{Doing: doing + " (by BuildKit)", Name: m[1] + "/" + m[2], Status: status, Host: m[1], Err: err}
+	mask := Masker(b.address())
+	text := mask(err.Error())
+	doing, cure := "pulling by BuildKit", "allow that in the daemon's buildkitd.toml: [registry.%q] http = true"
+	if strings.Contains(text, "failed to push") {
+		doing, cure = "pushing by BuildKit to", "allow that with --insecure-registry %s"
 	}
-	switch {
-	case strings.Contains(text, "error reading from server: EOF"), strings.Contains(text, "connection refused"), strings.Contains(text, "code = Unavailable"), strings.Contains(text, "transport is closing"):
+	if m := registryStatus.FindStringSubmatch(text); m != nil {
+		status, _ := strconv.Atoi(m[3])
+		if status == http.StatusUnauthorized || status == http.StatusForbidden {
+			return &AuthError{doing, m[1] + "/" + m[2], m[1], status}
+		}
+		return &RegistryError{Doing: doing, Name: m[1] + "/" + m[2], Status: status, Host: m[1], Err: errors.New(text)}
+	}
+	if m := registryAway.FindStringSubmatch(text); m != nil {
+		if strings.Contains(m[3], plainHTTP) {
+			return fmt.Errorf("%s %q: %s speaks plain http: "+cure, doing, m[1]+"/"+m[2], m[1], m[1])
+		}
+		return fmt.Errorf("%s %q: %s; the daemon at %s has to reach the registry, not this machine", doing, m[1]+"/"+m[2], m[3], Mask(b.address()))
+	}
+	switch grpcerrors.Code(err) {
+	case codes.Unavailable:
 		return b.unreachable(errors.New("it broke the connection off in the middle of the build"))
-	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
-		return fmt.Errorf("building by BuildKit at %s: %s; the daemon needs the registry in its own buildkitd.toml: [registry.\"HOST\"] http = true", Mask(b.address()), text)
+	case codes.Canceled: // and not by us
+		return b.unreachable(errors.New("it ended the build before it was done"))
 	}
 	return fmt.Errorf("building by BuildKit at %s: %s", Mask(b.address()), text)
 }

@@ -227,7 +227,7 @@ func TestRegistryThatRefusesBuildKitIsNamed(t *testing.T) {
 	host := bases(t, standin.Options{})
 	daemon := buildkit.Start(t, host)
 	for status, want := range map[int]string{
-		401: "run `docker login", 403: "this login may not do that", 404: "no such image", 429: "429, too many requests", 500: "answers 500",
+		401: "run `docker login", 403: "this login may not do that", 404: "no such repository", 429: "429, too many requests", 500: "answers 500",
 	} {
 		proxy := registry.NewProxy(t, host)
 		proxy.Inject(registry.Fault{Method: "POST", Path: `^/v2/team/`, Status: status, Times: 1000})

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	controlapi "github.com/moby/buildkit/api/services/control"
-	apitypes "github.com/moby/buildkit/api/types"
 	"github.com/moby/buildkit/solver/pb"
 	"google.golang.org/grpc"
 
@@ -33,38 +31,10 @@ func TestRealBuildKitDaemonSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// workers is a daemon that only says which workers it has: there is none on Windows
-// here.
-type workers struct {
-	controlapi.UnimplementedControlServer
-	platforms [][]*pb.Platform
-}
-
-func (w workers) ListWorkers(context.Context, *controlapi.ListWorkersRequest) (*controlapi.ListWorkersResponse, error) {
-	resp := &controlapi.ListWorkersResponse{}
-	for _, p := range w.platforms {
-		resp.Record = append(resp.Record, &apitypes.WorkerRecord{Platforms: p, BuildkitVersion: &apitypes.BuildkitVersion{Version: "v1"}})
-	}
-	return resp, nil
-}
-
-func (w workers) start(t *testing.T) (address string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := grpc.NewServer()
-	controlapi.RegisterControlServer(s, w)
-	go func() { _ = s.Serve(l) }()
-	t.Cleanup(s.Stop)
-	return "tcp://" + l.Addr().String()
-}
-
 // The first worker builds, and the first platform of a worker is its own.
 func TestFirstWorkerAndItsOwnPlatformCount(t *testing.T) {
-	linux := []*pb.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "windows", Architecture: "amd64"}}
-	windows := []*pb.Platform{{OS: "windows", Architecture: "amd64", OSVersion: "10.0.20348.2966"}, {OS: "linux", Architecture: "amd64"}}
+	linux := []*pb.Platform{buildkit.Linux(), buildkit.Windows("")}
+	windows := []*pb.Platform{buildkit.Windows("10.0.20348.2966"), buildkit.Linux()}
 	for _, test := range []struct {
 		platforms   [][]*pb.Platform
 		os, version string
@@ -74,7 +44,7 @@ func TestFirstWorkerAndItsOwnPlatformCount(t *testing.T) {
 		{[][]*pb.Platform{{}}, "", ""},
 		{nil, "", ""},
 	} {
-		w, err := BuildKit{Addr: workers{platforms: test.platforms}.start(t)}.Worker(t.Context())
+		w, err := BuildKit{Addr: buildkit.Workers(t, test.platforms...)}.Worker(t.Context())
 		if w.OS != test.os || w.OSVersion != test.version || (err == nil) != (test.os != "") || err != nil && !strings.Contains(err.Error(), "no worker") {
 			t.Errorf("%v: %+v, %v", test.platforms, w, err)
 		}
@@ -89,7 +59,7 @@ func TestAddressWithoutABuildKitDaemonSaysWhy(t *testing.T) {
 			return err
 		})
 	}
-	plain := workers{}.start(t)
+	plain := buildkit.Workers(t)
 	tls := buildkit.StartTLS(t, registry.Start(t))
 	empty := t.TempDir()
 	if err := os.Mkdir(filepath.Join(empty, "ca.pem"), 0o755); err != nil {

@@ -147,6 +147,9 @@ func contextAddress() (engineAddress, error) {
 		func() any { return &map[string]any{} },
 		store.EndpointTypeGetter("docker", func() any { return &clicontext.EndpointMetaBase{} })))
 	meta, err := s.GetMetadata(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return at, addressError("there is no docker context %q in %q: choose another by DOCKER_CONTEXT, or name the engine by --docker-host", name, dir)
+	}
 	if err != nil {
 		return at, addressError("reading the docker context %q: %w; choose another by DOCKER_CONTEXT, or name the engine by --docker-host", name, err)
 	}

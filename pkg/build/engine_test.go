@@ -214,7 +214,7 @@ func TestEngineOfTheDockerContextIsTaken(t *testing.T) {
 		t.Errorf("the default context is at %+v, %v", at, err)
 	}
 	t.Setenv("DOCKER_CONTEXT", "nowhere")
-	if at, err := (Docker{}).Endpoint(); err == nil || !strings.Contains(err.Error(), `context "nowhere"`) || at.From != "docker context nowhere" {
+	if at, err := (Docker{}).Endpoint(); err == nil || !strings.Contains(err.Error(), `no docker context "nowhere"`) || at.From != "docker context nowhere" {
 		t.Errorf("a context that is not there: %+v, %v", at, err)
 	}
 	t.Setenv("DOCKER_CONTEXT", "")

@@ -25,7 +25,7 @@ func (j *job) loadHost(ctx context.Context) (string, error) {
 		defer c.Close()
 		who, err := c.ask(ctx)
 		if err == nil && who.OS != "windows" {
-			err = &LinuxEngineError{c.shown}
+			err = &LinuxEngineError{Addr: c.shown, Load: true}
 		}
 		return who.OSVersion, err
 	}

@@ -111,13 +111,9 @@ func TestProblemOfABuilderIsItsReason(t *testing.T) {
 // There is no Windows engine here: its answers are those that its API documents.
 func TestWindowsEngineIsJudgedByItsHost(t *testing.T) {
 	withoutDocker(t)
-	host := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/info") {
-			_, _ = w.Write([]byte(`{"ServerVersion":"27.3.1","OSType":"windows","Architecture":"x86_64","OperatingSystem":"Microsoft Windows Server Version 21H2 (OS Build 20348.2966)","OSVersion":"10.0.20348","Isolation":"process"}`))
-		}
-	})
+	address, _ := docker.Windows(t, "unix:///no/such.sock", "20348.2966", "")
 	d := check(t, Options{
-		Targets:  []Target{{Name: "docker", Address: "tcp://" + host, From: "docker context win", Probe: Docker(build.Docker{Host: "tcp://" + host})}},
+		Targets:  []Target{{Name: "docker", Address: address, From: "docker context win", Probe: Docker(build.Docker{Host: address})}},
 		Releases: releases(),
 		Hosts:    rule,
 	})
