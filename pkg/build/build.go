@@ -65,8 +65,8 @@ type File struct {
 
 // Builder makes an image and sends it to every destination of the request.
 type Builder interface {
-	// Check says what of a request the builder cannot honour, before any work: nil or
-	// a CannotError.
+	// Check says what of a request the builder cannot honour, or that its address can
+	// be none, before any work: nil, a *CannotError or an *AddressError.
 	Check(Request) error
 	Build(context.Context, Request) (Image, error)
 }
