@@ -58,7 +58,7 @@ The same folder, base and flags give the same digest, by --builder direct. SOURC
 			stringFlag("metadata-file", "`FILE` write what was built to FILE, as JSON"),
 			stringFlag("builder", "`NAME` auto, direct, buildkit or docker: direct where no step needs Windows, else a BuildKit\nworker or a Docker engine on Windows (default: auto)"),
 			buildkitAddrFlag(), buildkitTLSFlag(), dockerHostFlag(),
-			stringFlag("isolation", "`MODE` of the build in a Docker engine: process or hyperv (default: the engine's)"),
+			stringFlag("isolation", "`MODE` process or hyperv, of the build in a Docker engine (default: the engine's)"),
 			boolFlag("no-cache", "", "have BuildKit or Docker do every step again; direct keeps none"),
 			boolFlag("pull", "", "ask the registry what the base is now, which winpack always does"),
 		}, commonFlags()...),
