@@ -153,7 +153,9 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	for _, o := range j.omitted {
 		j.say("resolve", o.OS, "%s is left out: %s", o.OS, o.Why)
 	}
-	j.keepNeeded(host, false)
+	if err := j.keepNeeded(host, false); err != nil {
+		return Image{}, err
+	}
 	start = j.phase("resolve", start)
 	for _, s := range j.sources {
 		j.say("resolve", s.Reference, "%s is Windows %s, %s", s.Reference, s.OSVersion, s.Digest)

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,8 +12,17 @@ import (
 // keepNeeded leaves out the releases that nothing asks for: docker load holds one, that
 // of the engine where it is loaded, else the first. loads says that it is loaded where
 // no destination is named. The order is that in which they are made: what an engine
-// keeps comes last.
-func (j *job) keepNeeded(host string, loads bool) {
+// keeps comes last. The error is that of an annotation of an index which is not made.
+func (j *job) keepNeeded(host string, loads bool) error {
+	j.cutToNeeded(host, loads)
+	notes, err := splitAnnotations(j.req.Annotations)
+	if err == nil && len(notes["index"]) > 0 && len(j.sources) == 1 {
+		err = errors.New("an annotation of the index needs more than one release: the image of one has no index")
+	}
+	return err
+}
+
+func (j *job) cutToNeeded(host string, loads bool) {
 	if j.req.Push || len(j.req.Outputs) == 0 && !loads {
 		return
 	}

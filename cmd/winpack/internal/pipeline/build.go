@@ -34,6 +34,7 @@ type Build struct {
 	Epoch        *time.Time
 	DryRun       bool
 	NoCache      bool
+	Pull         bool
 	Isolation    string
 	IIDFile      string
 	MetadataFile string
@@ -132,7 +133,7 @@ func (job Job) request(plan dockerfile.Plan) build.Request {
 	return build.Request{
 		Plan: plan, References: b.References, Push: b.Push, Outputs: b.Outputs,
 		Labels: b.Labels, Annotations: b.Annotations, Platforms: b.Platforms, Optional: len(job.OS) == 0, Epoch: b.Epoch,
-		DryRun: b.DryRun, NoCache: b.NoCache, Isolation: b.Isolation, Version: b.Version, Progress: b.Progress,
+		DryRun: b.DryRun, NoCache: b.NoCache, Pull: b.Pull, Isolation: b.Isolation, Version: b.Version, Progress: b.Progress,
 	}
 }
 
