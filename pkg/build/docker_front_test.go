@@ -30,12 +30,7 @@ func windowsEngine(t *testing.T, version string, push ...string) (d Docker, req 
 	withoutDocker(t)
 	host := bases(t, standin.Options{})
 	engine := docker.Start(t, append(push, host)...)
-	conn, err := Docker{Host: engine}.connect()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	front, cut := docker.Windows(t, engine, version, linuxBase(t, conn.Client))
+	front, cut := docker.Windows(t, engine, version, docker.Base(t, engine))
 	req = programRequest(t, host+"/team/shop:1", "ltsc2022", "ltsc2025")
 	req.App = fstest.MapFS{"a.txt": {Data: []byte("a"), ModTime: when}}
 	req.File = &File{Text: []byte("ARG BASE\nFROM ${BASE}\nCOPY . /app/\n")}
@@ -313,11 +308,6 @@ func TestIgnoreFileOfTheContextIsNotAppliedAgain(t *testing.T) {
 // engineFiles are what an image of an engine has below /app.
 func engineFiles(t *testing.T, c *engineConn, id string) []string {
 	t.Helper()
-	r, err := c.ImageSave(t.Context(), []string{id})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
 	img, err := tarball.Image(func() (io.ReadCloser, error) { return c.ImageSave(t.Context(), []string{id}) }, nil)
 	if err != nil {
 		t.Fatal(err)
