@@ -33,7 +33,7 @@ func (l commandLine) argv() []string {
 // A flag that is not given is taken from WINPACK_<FLAG>, where that is not empty.
 func parseArgs(app *cli.App, args []string, getenv func(string) string) (commandLine, error) {
 	var line commandLine
-	p := argParser{known: allFlags(app.Commands)}
+	p := argParser{known: allFlags(app.Commands), commands: app.Commands}
 	words, err := p.split(args)
 	if err != nil {
 		return line, err
@@ -64,6 +64,11 @@ func parseArgs(app *cli.App, args []string, getenv func(string) string) (command
 		if own[g.name] == nil {
 			return line, unknownFlag("--"+g.name, line.command.Name, longNames(line.command.Flags))
 		}
+	}
+	if p.given, err = single(p.given, own); err != nil {
+		return line, err
+	}
+	for _, g := range p.given {
 		line.flags = append(line.flags, "--"+g.name+"="+g.value)
 	}
 	line.flags, err = appendEnvironment(line.flags, line.command.Flags, p.given, getenv)
@@ -72,10 +77,31 @@ func parseArgs(app *cli.App, args []string, getenv func(string) string) (command
 
 type given struct{ name, value string }
 
+// single joins the values of --os, which is a list, and refuses two values of any
+// other flag that takes one: the first would be dropped without a word.
+func single(all []given, own map[string]cli.Flag) ([]given, error) {
+	var out []given
+	for _, g := range all {
+		at := slices.IndexFunc(out, func(o given) bool { return o.name == g.name })
+		_, one := own[g.name].(*cli.StringFlag)
+		switch {
+		case at < 0 || !one:
+			out = append(out, g)
+		case g.name == "os":
+			out[at].value += "," + g.value
+		case out[at].value != g.value:
+			return nil, usagef("flag --%s takes one value, and two are given, %q and %q", g.name, out[at].value, g.value)
+		}
+	}
+	return out, nil
+}
+
 // argParser splits a command line without knowing the command yet, because flags
 // may stand in front of it. That works since a name means the same kind of flag
 // in every command.
 type argParser struct {
+	commands      []*cli.Command
+	command       *cli.Command        // once its name was read
 	known         map[string]cli.Flag // by every name
 	given         []given
 	help, version bool
@@ -96,6 +122,9 @@ func (p *argParser) split(args []string) (words []string, err error) {
 		case len(arg) > 1 && arg[0] == '-':
 			args, err = p.short(arg[1:], args)
 		default:
+			if len(words) == 0 {
+				p.command = p.named(arg)
+			}
 			words = append(words, arg)
 		}
 		if err != nil {
@@ -103,6 +132,39 @@ func (p *argParser) split(args []string) (words []string, err error) {
 		}
 	}
 	return words, nil
+}
+
+func (p *argParser) named(word string) *cli.Command {
+	if i := slices.IndexFunc(p.commands, func(c *cli.Command) bool { return c.Name == word }); i >= 0 {
+		return p.commands[i]
+	}
+	return nil
+}
+
+// unknown is the error of a flag that no command has, about the command that is
+// meant: the one that was read, or comes later in rest.
+func (p *argParser) unknown(spelled string, rest []string) error {
+	command := p.command
+	for i := 0; i < len(rest) && command == nil; i++ {
+		command = p.named(rest[i])
+	}
+	var names []string
+	name := ""
+	if command != nil {
+		name, names = command.Name, append(longNames(command.Flags), "help")
+	} else {
+		names = []string{"help", "version"}
+		for n := range p.known {
+			if len(n) > 1 {
+				names = append(names, n)
+			}
+		}
+		slices.Sort(names)
+	}
+	if !strings.HasPrefix(spelled, "--") { // a letter is near to any name
+		names = nil
+	}
+	return unknownFlag(spelled, name, names)
 }
 
 func (p *argParser) long(arg string, rest []string) ([]string, error) {
@@ -117,14 +179,7 @@ func (p *argParser) long(arg string, rest []string) ([]string, error) {
 	}
 	flag := p.known[name]
 	if flag == nil || len(name) == 1 {
-		names := []string{"help", "version"}
-		for n := range p.known {
-			if len(n) > 1 {
-				names = append(names, n)
-			}
-		}
-		slices.Sort(names)
-		return nil, unknownFlag("--"+name, "", names)
+		return nil, p.unknown("--"+name, rest)
 	}
 	return p.take(flag, "--"+name, value, hasValue, rest)
 }
@@ -143,7 +198,7 @@ func (p *argParser) short(group string, rest []string) ([]string, error) {
 		}
 		flag := p.known[name]
 		if flag == nil {
-			return nil, unknownFlag("-"+name, "", nil)
+			return nil, p.unknown("-"+name, rest)
 		}
 		left := group[i+len(name):]
 		value, assigned := strings.CutPrefix(left, "=")

@@ -40,6 +40,22 @@ func TestFlagsMayStandAnywhere(t *testing.T) {
 	}
 }
 
+func TestUnknownFlagNamesTheCommandThatIsMeant(t *testing.T) {
+	for args, want := range map[string]string{
+		"detect --nonsense":      "unknown flag \"--nonsense\" of winpack detect: `winpack detect --help` lists the flags",
+		"--nonsense detect site": "unknown flag \"--nonsense\" of winpack detect: `winpack detect --help` lists the flags",
+		"detect site -z":         "unknown flag \"-z\" of winpack detect: `winpack detect --help` lists the flags",
+		"detect --formt json":    "unknown flag \"--formt\" of winpack detect: did you mean --format?",
+		"--nonsense":             "unknown flag \"--nonsense\": `winpack COMMAND --help` lists the flags",
+		"-z":                     "unknown flag \"-z\": `winpack COMMAND --help` lists the flags",
+		"--nonsense site":        "unknown flag \"--nonsense\": `winpack COMMAND --help` lists the flags",
+	} {
+		if _, err := parse(t, nil, strings.Fields(args)...); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", args, err, want)
+		}
+	}
+}
+
 func TestDoubleDashEndsTheFlags(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"detect -- -q", "detect -- -q"},
@@ -74,6 +90,20 @@ func TestShortFlagsCombine(t *testing.T) {
 		}
 		if got := strings.Join(line.argv()[1:], " "); got != test.want {
 			t.Errorf("%s is read as %q, want %q", test.args, got, test.want)
+		}
+	}
+}
+
+// The last of several values is not the one that was meant.
+func TestNoValueOfAFlagIsDroppedInSilence(t *testing.T) {
+	line, err := parse(t, nil, "build", "--os", "ltsc2022", "app", "--os=ltsc2025,ltsc2019", "--base", "a", "--base=a", "-t", "x", "-t", "y", "-q", "-q=false")
+	want := []string{"--os=ltsc2022,ltsc2025,ltsc2019", "--base=a", "--tag=x", "--tag=y", "--quiet=true", "--quiet=false"}
+	if err != nil || !slices.Equal(line.flags, want) {
+		t.Errorf("got %q, %v, want %q", line.flags, err, want)
+	}
+	for _, args := range []string{"build --base a --base b", "detect --fail-on error --fail-on=never", "dockerfile -o a --output b"} {
+		if _, err := parse(t, nil, strings.Fields(args)...); err == nil || exitCode(t.Context(), err) != exitUsage || !strings.Contains(err.Error(), "takes one value") {
+			t.Errorf("%s: %v", args, err)
 		}
 	}
 }

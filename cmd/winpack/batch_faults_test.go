@@ -80,7 +80,7 @@ func TestFaultsOfARegistryFailTheirAppAlone(t *testing.T) {
 func TestRetryTriesAgainWhatARegistryBroke(t *testing.T) {
 	s := newSite(t)
 	p := registry.NewProxy(t, s.host)
-	p.Inject(registry.Fault{Method: "POST", Path: "/apps/app0000/", Times: 5, Status: 500}) // as often as one build asks
+	p.Inject(registry.Fault{Method: "GET", Path: "/apps/app0000/manifests/", Times: 5, Status: 500}) // as often as one build asks
 	p.Inject(registry.Fault{Method: "POST", Path: "/apps/app0001/", Status: 403})
 	out := filepath.Join(t.TempDir(), "out")
 	_, stderr := mustBatch(t, exitFailed, pages(t, 2), "-o", out, "--push", "--retry", "2", "--tag-template", p.Host+"/apps/{{.Name}}:1",

@@ -16,7 +16,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/winpack/winpack/cmd/winpack/internal/inventory"
 	"github.com/winpack/winpack/cmd/winpack/internal/result"
 	"github.com/winpack/winpack/fixtures"
 	"github.com/winpack/winpack/fixtures/registry"
@@ -329,86 +328,5 @@ func TestBatchOfALongList(t *testing.T) {
 	got := results(t, out)
 	if n := len(lines(t, filepath.Join(out, "rows.jsonl"))); n != 100_000 || len(got) < 800 || len(got) > 1200 || !strings.HasPrefix(stdout, fmt.Sprintf("shard 7/100: %d apps: 0 ok, %d failed", len(got), len(got))) {
 		t.Errorf("%d rows, %d results\n%s", n, len(got), stdout)
-	}
-}
-
-// A row is done again when anything changes that its result comes from, and else not.
-func TestRowsAreDoneAgainWhenWhatTheyComeFromChanges(t *testing.T) {
-	dir := pages(t, 3)
-	work := filepath.Dir(dir)
-	inv, out := filepath.Join(work, "apps.csv"), filepath.Join(work, "out")
-	at := func(path string) string { return filepath.Join(work, filepath.FromSlash(path)) }
-	list := func(owner string) {
-		write(t, inv, "name,source,config,owner\na,apps/app0000,,"+owner+"\nb,apps/app0001,b.toml,\nc,apps/app0002,,\n")
-	}
-	list("Ann")
-	write(t, at("more/x.txt"), "x")
-	write(t, at("catalog.toml"), "schema = \"winpack/catalog/v1\"\n")
-	write(t, at("b.toml"), "[catalog]\nfile = \"catalog.toml\"\n[[files]]\nfrom = \"more\"\nto = 'C:\\more'\n")
-	write(t, at("apps/app0002/winpack.toml"), "user = \"ContainerUser\"\n")
-	write(t, at("all.toml"), "# for all\n")
-	// What a killed process left in a row's folder goes when the row is done.
-	left := []string{at("out/apps/a/.image.123/layout/x"), at("out/apps/a/.winpack-123")}
-	for _, path := range left {
-		write(t, path, "x")
-	}
-	again := func(path string) func() {
-		return func() {
-			text, err := os.ReadFile(at(path))
-			if err != nil {
-				t.Fatal(err)
-			}
-			write(t, at(path), string(text)+"# more\n")
-		}
-	}
-	none := func() {}
-	var more []string
-	for _, step := range []struct {
-		what   string
-		change func()
-		want   int
-	}{
-		{"first", none, 3},
-		{"nothing", none, 0},
-		{"a file of an app", again("apps/app0000/index.html"), 1},
-		{"the time of a file", func() {
-			if err := os.Chtimes(at("apps/app0000/index.html"), fixtures.ModTime, fixtures.ModTime); err != nil {
-				t.Fatal(err)
-			}
-		}, 1},
-		{"the time of a folder", func() {
-			if err := os.Chtimes(at("apps/app0000"), fixtures.ModTime, fixtures.ModTime); err != nil {
-				t.Fatal(err)
-			}
-		}, 0},
-		{"a new folder", func() { write(t, at("apps/app0000/sub/x.txt"), "x") }, 1},
-		{"a row", func() { list("Bob") }, 1},
-		{"its configuration", again("b.toml"), 1},
-		{"a catalog that it names", again("catalog.toml"), 1},
-		{"what lies in a folder that it names", again("more/x.txt"), 1},
-		{"the winpack.toml of an app", again("apps/app0002/winpack.toml"), 1},
-		{"--os", func() { more = []string{"--os", "ltsc2022"} }, 3},
-		{"--config, which b has of its own", func() { more = append(more, "--config", at("all.toml")) }, 2},
-		{"its text", again("all.toml"), 2},
-		{"--jobs", func() { more = append(more, "--jobs", "3") }, 0},
-	} {
-		step.change()
-		stdout, _ := mustBatch(t, exitDone, append([]string{inv, "-o", out}, more...)...)
-		if !strings.Contains(stdout, fmt.Sprintf("\n%d done now", step.want)) || len(results(t, out)) != 3 {
-			t.Errorf("%s: want %d rows done:\n%s", step.what, step.want, stdout)
-		}
-	}
-	for _, path := range left {
-		if _, err := os.Stat(path); err == nil {
-			t.Errorf("%s is left", path)
-		}
-	}
-}
-
-func TestPanicOfARowIsAResult(t *testing.T) {
-	var b batch // nothing of it is there
-	r, _, ok := b.do(t.Context(), inventory.Row{Name: "a", Source: "b"}, nil)
-	if !ok || r.Status != result.Failed || !strings.HasPrefix(r.Error, "internal error: ") || r.Name != "a" {
-		t.Errorf("%v, %+v", ok, r)
 	}
 }

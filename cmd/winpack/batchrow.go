@@ -65,8 +65,9 @@ func (b *batch) job(r inventory.Row, session *build.Session) (job pipeline.Job, 
 		return job, level, nil
 	}
 	job.Build = &pipeline.Build{
-		Builders: b.builders, Push: b.push, Epoch: b.epoch, Version: buildVersion().Version,
+		Builders: b.builders, Push: b.push, Epoch: b.epoch,
 		Progress: func(e build.Event) { b.show.waiting(r.Name, e) },
+		Note:     func(line string) { b.show.notes(r.Name, line) },
 	}
 	if !b.push {
 		job.Build.Outputs = []build.Output{{Type: "oci", Dest: filepath.Join(folder, "image"), Sparse: true}}

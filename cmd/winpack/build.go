@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/pkg/build"
+	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
 func buildCommand(e env) *cli.Command {
@@ -94,11 +96,19 @@ The same folder, base and flags give the same digest, by --builder direct. SOURC
 			b.Unused = settings.unused()
 			job.Build = b
 			job.Found = func(r report.Report) { printFindings(e, c, r) }
-			debug.SetGCPercent(50) // halves the peak, for a hundredth of the time
+			debug.SetGCPercent(50)         // halves the peak, for a hundredth of the time
+			debug.SetMemoryLimit(60 << 20) // beside the program itself; a folder of 400,000 names stays below
 			res := pipeline.Run(c.Context, job)
 			shown.close()
 			if res.Image != nil {
-				err := printImage(e.stdout, c.Bool("quiet"), b, res)
+				if c.Bool("quiet") { // else it stands beside the other releases
+					printOmitted(e, c, res, res.Image.Omitted)
+				}
+				to := e.stdout
+				if isOutput(b.Outputs, to) {
+					to = e.stderr // nothing comes behind an image
+				}
+				err := printImage(to, c.Bool("quiet"), b, res)
 				if res.Err == nil {
 					res.Err = err
 				}
@@ -116,7 +126,6 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 		Files:        c.String("files"),
 		IIDFile:      c.String("iidfile"),
 		MetadataFile: c.String("metadata-file"),
-		Version:      buildVersion().Version,
 	}
 	var err error
 	if b.References, err = references(c.StringSlice("tag")); err != nil {
@@ -145,11 +154,8 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 		if file.path == "" {
 			continue
 		}
-		if info, err := os.Stat(filepath.Dir(file.path)); err != nil || !info.IsDir() {
-			return nil, usagef("--%s %q: there is no folder %q", file.flag, file.path, filepath.Dir(file.path))
-		}
-		if info, err := os.Stat(file.path); err == nil && info.IsDir() {
-			return nil, usagef("--%s %q is a folder: name a file", file.flag, file.path)
+		if err := build.CheckFile(file.path); err != nil {
+			return nil, usagef("--%s %q: %w", file.flag, file.path, err)
 		}
 	}
 	if b.Labels, err = pairs("label", c.StringSlice("label")); err != nil {
@@ -221,12 +227,12 @@ func references(values []string) ([]string, error) {
 	return refs, nil
 }
 
-// pairs reads KEY=VALUE flags. As in docker, KEY alone has an empty value.
+// pairs reads KEY=VALUE flags. As in docker, a label's KEY alone has an empty value.
 func pairs(flag string, values []string) (map[string]string, error) {
 	table := map[string]string{}
 	for _, value := range values {
-		key, v, _ := strings.Cut(value, "=")
-		if key == "" || key != strings.TrimSpace(key) {
+		key, v, whole := strings.Cut(value, "=")
+		if key == "" || !whole && flag == "annotation" || key != strings.TrimSpace(key) {
 			return nil, usagef("--%s %q is not KEY=VALUE", flag, value)
 		}
 		if kind, _, typed := strings.Cut(key, ":"); typed && flag == "annotation" {
@@ -270,6 +276,30 @@ func printFindings(e env, c *cli.Context, r report.Report) {
 	}
 }
 
+// printOmitted names the releases of the default that are left out, which is never
+// silent. Those of the plan are among the findings, where these are printed.
+func printOmitted(e env, c *cli.Context, res pipeline.Result, resolved []dockerfile.Omitted) {
+	if c.Bool("quiet") {
+		resolved = append(slices.Clone(res.Plan.Omitted), resolved...)
+	}
+	seen := map[string]bool{}
+	for _, o := range resolved {
+		if !seen[o.OS] {
+			seen[o.OS] = true
+			fmt.Fprintf(e.stderr, "%s is left out: %s\n", o.OS, report.OneLine(o.Why))
+		}
+	}
+}
+
+// isOutput says whether a file is one that an image is saved to.
+func isOutput(outputs []build.Output, file *os.File) bool {
+	own, err := file.Stat()
+	return err == nil && slices.ContainsFunc(outputs, func(o build.Output) bool {
+		info, err := os.Stat(o.Dest)
+		return err == nil && o.Tar && os.SameFile(info, own)
+	})
+}
+
 // printImage says what was built and where it is.
 func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result) error {
 	image := res.Image
@@ -282,15 +312,19 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 	}
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
+	width := 0
+	for _, r := range image.Releases {
+		width = max(width, len(release(r.OS, r.OSVersion)))
+	}
 	for _, r := range image.Releases {
 		digest := cmp.Or(r.Digest, r.ConfigDigest)
 		if digest != "" {
 			digest += "  "
 		}
-		line("%s  %son %s", release(r.OS, r.OSVersion), digest, report.Safe(cmp.Or(r.BaseReference, r.Base)))
+		line("%-*s  %son %s", width, release(r.OS, r.OSVersion), digest, report.Safe(cmp.Or(r.BaseReference, r.Base)))
 	}
 	for _, o := range image.Omitted {
-		line("%s  left out: %s", o.OS, report.OneLine(o.Why))
+		line("%-*s  left out: %s", width, o.OS, report.OneLine(o.Why))
 	}
 	where := "built"
 	switch {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/winpack/winpack/fixtures"
 	"github.com/winpack/winpack/fixtures/buildkit"
+	"github.com/winpack/winpack/fixtures/standin"
 )
 
 // The Dockerfile that is written and the image that is built are of one plan: what
@@ -24,30 +25,69 @@ import (
 // of the other. Only the start script that grants is the Dockerfile's alone.
 func TestDockerfileBuiltByHandGivesTheSameFiles(t *testing.T) {
 	s := newSite(t)
+	if err := standin.Push(t.Context(), s.host+"/mcr", standin.Options{}, "netfx-runtime-4.8.1"); err != nil {
+		t.Fatal(err)
+	}
 	daemon := buildkit.Start(t, s.host)
 	version := osVersions(t, "ltsc2022")[0]
-	for _, test := range []struct {
+	const (
+		nano    = "mcr.microsoft.com/windows/nanoserver:ltsc2022"
+		iis     = "mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022"
+		aspnet  = "mcr.microsoft.com/dotnet/framework/aspnet:4.8.1-windowsservercore-ltsc2022"
+		runtime = "mcr.microsoft.com/dotnet/framework/runtime:4.8.1-windowsservercore-ltsc2022"
+		script  = "winpack/start.cmd"
+	)
+	const unlock = `<configuration><system.webServer><security><access sslFlags="None"/></security></system.webServer></configuration>`
+	for name, test := range map[string]struct {
 		fixture, base string
-		script        bool // the Dockerfile grants
+		more          map[string]string // further files of the app
+		inApp         bool              // -o APP
+		// What the script has to hold in the image of winpack build, and in that of the
+		// Dockerfile, which grants too; empty for none.
+		direct, byHand string
 	}{
-		{"demo", "mcr.microsoft.com/dotnet/framework/aspnet:4.8.1-windowsservercore-ltsc2022", true},
-		{"static", "mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022", false},
-		{"native-web", "mcr.microsoft.com/windows/nanoserver:ltsc2022", false},
+		"grant":                            {fixture: "demo", base: aspnet, byHand: "icacls.exe"},
+		"site of files":                    {fixture: "static", base: iis},
+		"program":                          {fixture: "native-web", base: nano},
+		"service":                          {fixture: "netfx-service", base: runtime, direct: `sc.exe" create "LabelSpooler"`, byHand: `sc.exe" create "LabelSpooler"`},
+		"app pool":                         {fixture: "aspnet-x86", base: aspnet, direct: "enable32BitAppOnWin64", byHand: "enable32BitAppOnWin64"},
+		"unlocked section":                 {fixture: "static", base: iis, more: map[string]string{"web.config": unlock}, direct: "unlock config -section:system.webServer/security/access", byHand: "unlock config"},
+		"unlock and grant":                 {fixture: "demo", base: aspnet, more: map[string]string{"admin/web.config": unlock}, direct: "unlock config", byHand: "icacls.exe"},
+		"in the app, with a script":        {fixture: "aspnet-x86", base: aspnet, inApp: true, direct: "enable32BitAppOnWin64", byHand: "enable32BitAppOnWin64"},
+		"in the app, with a grant":         {fixture: "demo", base: aspnet, inApp: true, byHand: "icacls.exe"},
+		"in the app, a service":            {fixture: "netfx-service", base: runtime, inApp: true, direct: "sc.exe", byHand: "sc.exe"},
+		"in the app, without":              {fixture: "native-web", base: nano, inApp: true},
+		"in the app, with its own scripts": {fixture: "native-web", base: nano, inApp: true, more: map[string]string{"start.cmd": "@echo mine\r\n", "Dockerfile.ltsc2019": "FROM x\n", "sub/start.cmd": "@echo deep\r\n"}},
 	} {
-		t.Run(test.fixture, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := os.CopyFS(filepath.Join(dir, "shop"), os.DirFS(fixtures.App(t, test.fixture))); err != nil {
+			app := filepath.Join(dir, "shop")
+			if err := os.CopyFS(app, os.DirFS(fixtures.App(t, test.fixture))); err != nil {
 				t.Fatal(err)
 			}
-			ours, byHand := s.host+"/team/"+test.fixture+":direct", s.host+"/team/"+test.fixture+":dockerfile"
-			s.build(t, filepath.Join(dir, "shop"), "--push", "-t", ours, "--os", "ltsc2022")
+			for file, data := range test.more {
+				path := filepath.Join(app, file)
+				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tag := s.host + "/team/" + strings.NewReplacer(" ", "-", ",", "").Replace(name)
+			ours, byHand := tag+":direct", tag+":dockerfile"
+			s.build(t, app, "--push", "-t", ours, "--os", "ltsc2022")
 
-			stdout, stderr, code := winpack(t, dir, "dockerfile", "shop", "--os", "ltsc2022")
+			args := []string{"dockerfile", "shop", "--os", "ltsc2022"}
+			if test.inApp {
+				args = append(args, "-o", "shop")
+			}
+			stdout, stderr, code := winpack(t, dir, args...)
 			if code != exitDone {
 				t.Fatalf("exit %d\n%s", code, stderr)
 			}
 			file, context := printedBuild(t, stdout)
-			args := []string{"build", "--frontend", "dockerfile.v0", "--opt", "platform=windows/amd64",
+			args = []string{"build", "--frontend", "dockerfile.v0", "--opt", "platform=windows/amd64",
 				"--local", "context=" + filepath.Join(dir, context),
 				"--local", "dockerfile=" + filepath.Join(dir, filepath.Dir(file)), "--opt", "filename=" + filepath.Base(file),
 				"--output", "type=image,name=" + byHand + ",push=true,registry.insecure=true"}
@@ -58,13 +98,26 @@ func TestDockerfileBuiltByHandGivesTheSameFiles(t *testing.T) {
 			base := s.base(t, test.base, version)
 			want := addedFiles(t, image(t, ours), base)
 			got := addedFiles(t, image(t, byHand), base)
-			const script = "winpack/start.cmd"
-			if _, ok := got[script]; ok != test.script {
-				t.Errorf("the start script of a grant is in the image: %v, want %v", ok, test.script)
+			for what, c := range map[string]struct {
+				files map[string][]byte
+				holds string
+			}{"winpack build": {want, test.direct}, "the Dockerfile": {got, test.byHand}} {
+				text, ok := c.files[script]
+				if ok != (c.holds != "") || !bytes.Contains(text, []byte(c.holds)) {
+					t.Errorf("%s: a start script is there: %v, want %q in it\n%s", what, ok, c.holds, text)
+				}
 			}
-			delete(got, script)
+			if test.direct == "" || bytes.Contains(got[script], []byte("icacls.exe")) { // with grants, or for them alone
+				delete(got, script)
+				delete(want, script)
+			}
 			if len(want) == 0 {
 				t.Fatal("the image of winpack build has no files")
+			}
+			for file := range test.more {
+				if !slices.ContainsFunc(slices.Collect(maps.Keys(want)), func(path string) bool { return strings.HasSuffix(path, "/"+file) }) {
+					t.Errorf("%s of the app is not in the image of winpack build", file)
+				}
 			}
 			for _, path := range slices.Sorted(maps.Keys(want)) {
 				if data, ok := got[path]; !ok || !bytes.Equal(data, want[path]) {

@@ -126,7 +126,7 @@ func readConfig(configFlag, app string) (*settingsFile, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, usagef("--config %q does not exist", configFlag)
 		} else if err != nil {
-			return nil, fmt.Errorf("reading the configuration: %w", err)
+			return nil, fmt.Errorf("reading the configuration %q: %w", configFlag, cause(err))
 		}
 		return parseSettings(configFlag, file, settingsFile{dir: dir, open: func(name string) (io.ReadCloser, error) {
 			if !filepath.IsAbs(name) {
@@ -145,7 +145,7 @@ func readConfig(configFlag, app string) (*settingsFile, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
-		return nil, fmt.Errorf("reading the configuration %q: %w", name, err)
+		return nil, fmt.Errorf("reading the configuration %q: %w", name, cause(err))
 	}
 	dir, err := filepath.Abs(app)
 	if err != nil {
@@ -179,7 +179,7 @@ func openRegular(root *os.Root, path string) (*os.File, error) {
 func parseSettings(name string, file io.ReadCloser, s settingsFile) (*settingsFile, error) {
 	text, err := readBounded(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration %q: %w", name, err)
+		return nil, fmt.Errorf("reading the configuration %q: %w", name, cause(err))
 	}
 	s.document = document{name, text}
 	s.config, err = parseConfig(name, text)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -64,8 +65,27 @@ func printReport(e env, c *cli.Context, format string, job pipeline.Job, r repor
 		Color:   colorful(e.stdout, e.getenv),
 		Quiet:   c.Bool("quiet"),
 		Verbose: c.Bool("verbose"),
+		Width:   wrapWidth(e.stdout),
 		App:     job.App,
+		Flags:   chosenBy(c),
+		Windows: runtime.GOOS == "windows",
 	})
+}
+
+// chosenBy are the flags that the choice of the image depends on, as words.
+func chosenBy(c *cli.Context) []string {
+	var words []string
+	for _, name := range []string{"config", "os", "base"} {
+		if c.IsSet(name) {
+			words = append(words, "--"+name, c.String(name))
+		}
+	}
+	for _, name := range []string{"mirror", "insecure-registry"} {
+		for _, value := range c.StringSlice(name) {
+			words = append(words, "--"+name, value)
+		}
+	}
+	return words
 }
 
 func writeJSON(w io.Writer, v any) error {

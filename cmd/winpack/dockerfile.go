@@ -57,6 +57,9 @@ by hand is never overwritten without --force; text between the edit markers is y
 			}
 			job.Found = func(r report.Report) { printFindings(e, c, r) }
 			res := pipeline.Run(c.Context, job)
+			if res.Written != nil {
+				printOmitted(e, c, res, res.Written.Omitted)
+			}
 			if err := printWritten(e.stdout, format, c.Bool("quiet"), job.Write, res); err != nil {
 				return err
 			}
@@ -155,10 +158,14 @@ func writtenText(done *pipeline.Written, check bool, res pipeline.Result) string
 		line("There is a Dockerfile for each release: %s.", report.OneLine(reason))
 	}
 	line("")
+	by := "Build it by hand with:"
 	if res.Report.Needs.WindowsBuilder {
-		line("Building it takes Windows (a Docker engine or a BuildKit worker):")
+		line("Building it takes Windows:")
 		for _, reason := range res.Report.Needs.Reasons {
 			line("  %s", report.OneLine(reason))
+		}
+		if by = "Build it by hand with a Docker engine on Windows:"; done.Dir != done.Context {
+			by = "Build it by hand with a BuildKit worker on Windows:"
 		}
 	}
 	if plan := res.Plan; plan != nil && plan.GrantsInBuild() && !res.Report.Needs.WindowsBuilder {
@@ -168,7 +175,7 @@ func writtenText(done *pipeline.Written, check bool, res pipeline.Result) string
 		line("The classic builder of a Windows engine reads no Dockerfile.dockerignore and sends the whole context:")
 		line("for it, write into the app's folder with -o.")
 	}
-	line("Build it by hand with:")
+	line("%s", by)
 	for _, command := range done.Commands {
 		line("  %s", report.Safe(command))
 	}

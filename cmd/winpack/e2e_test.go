@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/fixtures/checked"
 	"github.com/winpack/winpack/fixtures/registry"
 	"github.com/winpack/winpack/fixtures/standin"
 	"github.com/winpack/winpack/fixtures/wine"
@@ -51,6 +53,12 @@ func (s site) build(t *testing.T, args ...string) string {
 	stdout, stderr, code := winpack(t, t.TempDir(), append(append([]string{"build", "-q"}, args...), s.flags()...)...)
 	if code != exitDone {
 		t.Fatalf("winpack build %s: exit %d\n%s", strings.Join(args, " "), code, stderr)
+	}
+	for _, arg := range args {
+		if _, dest, ok := strings.Cut(arg, "dest="); ok && strings.HasPrefix(arg, "type=") && !slices.Contains(args, "--dry-run") {
+			dest, _, _ = strings.Cut(dest, ",")
+			checked.Layout(t, dest)
+		}
 	}
 	digest, err := v1.NewHash(strings.TrimSuffix(stdout, "\n"))
 	if err != nil {
@@ -213,6 +221,63 @@ func TestBuildPushesAnImageThatOthersCanPull(t *testing.T) {
 	}
 }
 
+// A base is often one tag for all releases, an index of several os.versions: each
+// release is built on its own, and no layer of any passes through here.
+func TestBaseThatIsAnIndexOfThreeReleases(t *testing.T) {
+	host := registry.Start(t)
+	releases := []string{"ltsc2019", "ltsc2022", "ltsc2025"}
+	versions := osVersions(t, releases...)
+	row, err := standin.Lookup("nanoserver")
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := standin.NewIndex(row, versions, standin.Options{LayerSize: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, err := name.ParseReference(host+"/mcr/windows/nanoserver:all", name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(tag, index); err != nil {
+		t.Fatal(err)
+	}
+	proxy := registry.NewProxy(t, host)
+	s := site{proxy.Host}
+	app := fixtures.App(t, "native-web")
+	ref := s.host + "/apps/three:1"
+	const base = "mcr.microsoft.com/windows/nanoserver:all"
+	digest := s.build(t, app, "-t", ref, "--push", "--base", base, "--os", strings.Join(releases, ","))
+	up, down := proxy.BlobBytes()
+	images := s.pull(t, ref)
+	for _, version := range versions {
+		img := images[version]
+		if img == nil {
+			t.Errorf("there is no image for Windows %s", version)
+			continue
+		}
+		below := s.base(t, base, version)
+		for _, p := range layercheck.CheckImage(img, below) {
+			t.Errorf("Windows %s: %v", version, p)
+		}
+		files := addedFiles(t, img, below)
+		if wrong := missing(t, app, "app/", files); len(wrong) > 0 {
+			t.Errorf("Windows %s: missing in the image, or with other bytes: %q", version, wrong)
+		}
+		size := int64(50_000) // configurations, and the headers of the layer
+		for _, data := range files {
+			size += int64(len(data))
+		}
+		if up > size || down > 50_000 {
+			t.Errorf("%d bytes of blobs went up and %d down, of an app of %d", up, down, size)
+		}
+	}
+	if len(images) != len(releases) {
+		t.Errorf("the index has %d images, want %d", len(images), len(releases))
+	}
+	skopeoPulls(t, ref, digest)
+}
+
 func checkMetadata(t *testing.T, path, digest, ref string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -342,13 +407,13 @@ func TestPushedWebAppRuns(t *testing.T) {
 	}
 }
 
-// winpack.exe makes the same image of the same folder.
+// winpack.exe makes the same image of the same folder, and so does another version: a
+// test binary has none, and this one that of the commit.
 func TestWindowsBuildGivesTheSameDigest(t *testing.T) {
 	wine.Prefix(t)
 	s := newSite(t)
 	exe := filepath.Join(t.TempDir(), "winpack.exe")
-	// Its version stands in the image: a test binary carries none of the commit.
-	compile := exec.Command("go", "build", "-buildvcs=false", "-o", exe, ".")
+	compile := exec.Command("go", "build", "-o", exe, ".")
 	compile.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
 	if out, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -377,6 +442,21 @@ func TestWindowsBuildGivesTheSameDigest(t *testing.T) {
 		}
 		if got := strings.TrimSpace(string(out)); got != want {
 			t.Errorf("%s %s: winpack.exe gives %s, winpack gives %s", test.app, test.file, got, want)
+		}
+	}
+	// The lines that it prints are for cmd.exe.
+	site := t.TempDir()
+	if err := os.CopyFS(filepath.Join(site, "my site"), os.DirFS(fixtures.App(t, "static"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ command, want string }{
+		{"dockerfile", `docker buildx build --platform windows/amd64 -f my-site.winpack\Dockerfile .`},
+		{"detect", `winpack dockerfile "my site"`},
+	} {
+		cmd := wine.Command(t, exe, test.command, "my site")
+		cmd.Dir = site
+		if out, err := cmd.Output(); err != nil || !strings.Contains(string(out), "  "+test.want+"\n") {
+			t.Errorf("winpack.exe %s: %v, want the line %s in\n%s", test.command, err, test.want, out)
 		}
 	}
 }

@@ -185,7 +185,6 @@ func configOf(t *testing.T, img v1.Image) v1.Config {
 		t.Fatal(err)
 	}
 	c := file.Config
-	delete(c.Labels, "io.github.winpack.version")
 	if len(c.Labels) == 0 {
 		c.Labels = nil
 	}

@@ -44,7 +44,13 @@ func (b *batch) fingerprint(r inventory.Row) string {
 	if config != "" {
 		b.files.sum(h, config)
 	}
-	listing(h, b.inv.Resolve(r.Source))
+	app := b.inv.Resolve(r.Source)
+	listing(h, app)
+	if b.build { // an edited Dockerfile there is what is built
+		if dir, err := pipeline.DefaultDir(app); err == nil {
+			listing(h, dir)
+		}
+	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/pkg/build"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -53,7 +55,7 @@ are given as flags stand in it as they are. A file that is there is not overwrit
 				_, err := e.stdout.Write(text)
 				return err
 			}
-			if err := writeNew(out, text, c.Bool("force")); err != nil {
+			if err := writeNew(c.Context, out, text, c.Bool("force")); err != nil {
 				return err
 			}
 			if !c.Bool("quiet") {
@@ -109,7 +111,7 @@ func initText(c *cli.Context, job pipeline.Job) ([]byte, error) {
 }
 
 // writeNew writes a file that is not there yet; with force, in the place of one.
-func writeNew(path string, data []byte, force bool) error {
+func writeNew(ctx context.Context, path string, data []byte, force bool) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -127,11 +129,11 @@ func writeNew(path string, data []byte, force bool) error {
 		}
 		holder.Close()
 	}
-	if err := pipeline.WriteFile(path, data); err != nil {
+	if err := build.WriteFile(ctx, path, data); err != nil {
 		if !force {
 			os.Remove(path)
 		}
-		return fmt.Errorf("writing %q: %w", path, err)
+		return err
 	}
 	return nil
 }

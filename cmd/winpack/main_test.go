@@ -12,11 +12,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/fixtures/standin"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -101,6 +103,30 @@ func TestUnreadableFolderIsAnErrorOfItsOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	secret, configured := filepath.Join(dir, "secret"), filepath.Join(dir, "configured")
+	for _, app := range []string{secret, configured} {
+		if err := os.CopyFS(app, os.DirFS(site)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, mode := range map[string]os.FileMode{filepath.Join(secret, "secret.txt"): 0o200, filepath.Join(configured, "winpack.toml"): 0o200, filepath.Join(dir, "other.toml"): 0o200} {
+		if err := os.WriteFile(path, nil, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := t.TempDir() // a folder that anybody may write to
+	for _, d := range []string{open, filepath.Dir(open)} {
+		if err := os.Chmod(d, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base := "oci:" + standinLayout(t, "iis", "ltsc2022")
+	for d := strings.TrimPrefix(base, "oci:"); d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const reader, place = "permission denied: run winpack as a user that may read it", "permission denied: name a place that you may write to"
 	for _, test := range []struct {
 		command, app string
 		code         int
@@ -110,8 +136,14 @@ func TestUnreadableFolderIsAnErrorOfItsOwn(t *testing.T) {
 		{"detect", partly, exitDone, "app.exe"},
 		{"report", locked, exitFailed, "winpack: reading RESULTS"},
 		{"dockerfile", site, exitFailed, "site.winpack"}, // its folder may not be written
+		{"detect", configured, exitFailed, `winpack.toml": ` + reader},
+		{"detect --config other.toml", site, exitFailed, `other.toml": ` + reader},
+		{"build --os ltsc2022 --base " + base + " -o type=oci,dest=" + open + "/x.tar", secret, exitFailed, `reading "secret.txt": ` + reader},
+		{"build --os ltsc2022 --base " + base + " -o type=oci,dest=x.tar", site, exitFailed, `writing "x.tar": ` + place},
+		{"build --os ltsc2022 --base " + base + " -o type=oci,tar=false,dest=x", site, exitFailed, `writing "x": ` + place},
+		{"build --os ltsc2022 --base " + base + " --iidfile id -o type=oci,dest=" + open + "/x.tar", site, exitFailed, `writing "id": ` + place},
 	} {
-		cmd := exec.Command(winpack, test.command, test.app)
+		cmd := exec.Command(winpack, append(strings.Fields(test.command), test.app)...)
 		cmd.Dir = dir
 		unprivileged(cmd)
 		out, _ := cmd.CombinedOutput()
@@ -122,6 +154,27 @@ func TestUnreadableFolderIsAnErrorOfItsOwn(t *testing.T) {
 	if _, err := os.Stat(site + ".winpack"); err == nil {
 		t.Error("something was written where nothing may be")
 	}
+	if left, err := os.ReadDir(open); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// standinLayout is a stand-in base image of a release as an OCI layout.
+func standinLayout(t *testing.T, id, release string) string {
+	t.Helper()
+	row, err := standin.Lookup(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := standin.NewIndex(row, osVersions(t, release), standin.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "layout")
+	if _, err := layout.Write(dir, index); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func executable(t *testing.T) string {
@@ -313,8 +366,12 @@ func TestPlanThatNeedsWindowsIsWrittenAndNotBuilt(t *testing.T) {
 		t.Errorf("build: exit %d\n%s", code, stderr)
 	}
 	stdout, stderr, code := winpack(t, dir, "dockerfile", "aspnet-35")
-	if code != exitDone || !strings.Contains(stdout, "takes Windows") {
+	if code != exitDone || !strings.Contains(stdout, "takes Windows") || !strings.Contains(stdout, "by hand with a BuildKit worker on Windows:\n  docker buildx build ") {
 		t.Errorf("dockerfile: exit %d\n%s%s", code, stdout, stderr)
+	}
+	stdout, stderr, code = winpack(t, dir, "dockerfile", "aspnet-35", "-o", "aspnet-35", "--os", "ltsc2022")
+	if code != exitDone || !strings.Contains(stdout, "by hand with a Docker engine on Windows:\n  docker build ") {
+		t.Errorf("dockerfile -o APP: exit %d\n%s%s", code, stdout, stderr)
 	}
 }
 
@@ -332,13 +389,5 @@ func TestDockerfileThatGrantsByRUNSaysThatItTakesWindows(t *testing.T) {
 	res.Plan.Config.User = "ContainerAdministrator"
 	if text := writtenText(res.Written, false, res); strings.Contains(text, "takes Windows") {
 		t.Errorf("it grants at start:\n%s", text)
-	}
-}
-
-func BenchmarkVersion(b *testing.B) {
-	for b.Loop() {
-		if err := exec.Command("winpack", "version").Run(); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -15,9 +15,45 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/fixtures"
 	"github.com/winpack/winpack/fixtures/registry"
+	"github.com/winpack/winpack/pkg/build"
+	"github.com/winpack/winpack/pkg/dockerfile"
 )
+
+func TestBuiltReleasesStandInColumns(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("0", 64)
+	image := pipeline.Image{Image: build.Image{Digest: digest, Omitted: []dockerfile.Omitted{{OS: "ac23h2", Why: "not published"}}}}
+	for _, r := range [][2]string{{"ltsc2019", "10.0.17763.9020"}, {"", "10.0.20348.5"}, {"ltsc2025", "10.0.26100.32522"}} {
+		image.Releases = append(image.Releases, build.Release{OS: r[0], OSVersion: r[1], Digest: digest, Base: "registry.example.com/base:" + r[1]})
+	}
+	var out bytes.Buffer
+	if err := printImage(&out, false, &pipeline.Build{}, pipeline.Result{Image: &image}); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	for _, line := range lines[:3] {
+		if at := strings.Index(line, "sha256:"); at != len("ltsc2025 10.0.26100.32522  ") {
+			t.Errorf("the digest begins at column %d:\n%s", at, out.String())
+		}
+	}
+	if at := strings.Index(lines[3], "left out"); at != len("ltsc2025 10.0.26100.32522  ") {
+		t.Errorf("what is left out begins at column %d:\n%s", at, out.String())
+	}
+}
+
+// How much was moved is said once, where the result is.
+func TestBuildSaysWhatItMovedOnce(t *testing.T) {
+	s := newSite(t)
+	stdout, stderr, code := winpack(t, t.TempDir(), append([]string{"build", fixtures.App(t, "static"), "-o", "type=oci,base=sparse,dest=image.tar", "--os", "ltsc2022"}, s.flags()...)...)
+	if code != exitDone || !strings.Contains(stdout, "read from registries") {
+		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	if strings.Contains(stderr, "done") || strings.Contains(stderr, "registries") {
+		t.Errorf("stderr says it too:\n%s", stderr)
+	}
+}
 
 // An OCI layout on disk, as a tar, as a folder, and without base layers.
 func TestBuildSavesAnOCILayout(t *testing.T) {
@@ -53,6 +89,43 @@ func TestBuildSavesAnOCILayout(t *testing.T) {
 	}
 	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
 		t.Errorf("the tar: %v, %v", info, err)
+	}
+}
+
+// An image goes through stdout whole and alone: behind what a file has already, and
+// what winpack says of it is on stderr.
+func TestImageGoesThroughStdout(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: Windows has no /dev/stdout")
+	}
+	s := newSite(t)
+	app, dir := fixtures.App(t, "static"), t.TempDir()
+	file := filepath.Join(dir, "image.tar")
+	s.build(t, app, "-o", "type=oci,dest="+file)
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"build", app, "-o", "type=oci,dest=/dev/stdout"}, s.flags()...)
+	stdout, stderr, code := winpack(t, dir, args...)
+	if code != exitDone || stdout != string(want) || !strings.Contains(stderr, "saved: /dev/stdout") {
+		t.Errorf("exit %d, %d bytes of %d\n%s", code, len(stdout), len(want), stderr)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := log.WriteString("before\n"); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("winpack", append(args, "-q")...)
+	cmd.Stdout = log
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(log.Name()); err != nil || string(got) != "before\n"+string(want) {
+		t.Errorf("the file has %d bytes, want %d, %v", len(got), len(want)+7, err)
 	}
 }
 
@@ -142,6 +215,89 @@ func TestInterruptedBuildLeavesNothing(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 0 {
 		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
+// What only looks like winpack's own files is the app's.
+func TestFilesThatLookLikeWinpacksAreInTheImage(t *testing.T) {
+	s := newSite(t)
+	app := fixtures.Copy(t, "static")
+	ours := map[string]string{
+		".winpack.json": `{"schema":"winpack/record/v1","app":".","context":".","files":{"start.cmd":"0000","index.html":"0000"}}`,
+		"start.cmd":     "@echo off\r\nshop.exe\r\n", ".image.tar.old": "old", ".image.tar.123": "123",
+	}
+	for name, text := range ours {
+		if err := os.WriteFile(filepath.Join(app, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ref := s.host + "/apps/look:1"
+	s.build(t, app, "-t", ref, "--push", "-o", "type=oci,dest="+filepath.Join(app, "image.tar"), "--os", "ltsc2022")
+	base := s.base(t, "mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022", osVersions(t, "ltsc2022")[0])
+	files := addedFiles(t, image(t, ref), base)
+	for name := range ours {
+		if _, there := files["inetpub/wwwroot/"+name]; there == (name == ".winpack.json") {
+			t.Errorf("%s is in the image: %v", name, there)
+		}
+	}
+}
+
+// What configures winpack is no part of the app, wherever it lies and whatever it is
+// called.
+func TestConfigurationInTheAppFolderIsNotInTheImage(t *testing.T) {
+	s := newSite(t)
+	for _, config := range []string{"winpack.toml", "other.toml"} {
+		app := fixtures.Copy(t, "static")
+		want := s.build(t, app, "--dry-run")
+		for name, text := range map[string]string{config: "[catalog]\nfile = \"rows.toml\"\n", "rows.toml": "schema = \"winpack/catalog/v1\"\n"} {
+			if err := os.WriteFile(filepath.Join(app, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		args := []string{app}
+		if config != "winpack.toml" {
+			args = append(args, "--config", filepath.Join(app, config))
+		}
+		if got := s.build(t, append(args, "--dry-run")...); got != want {
+			t.Errorf("%s: the image is %s, without configuration %s", config, got, want)
+		}
+		_, stderr, code := winpack(t, filepath.Dir(app), append([]string{"dockerfile"}, args...)...)
+		ignore, err := os.ReadFile(app + ".winpack/Dockerfile.dockerignore")
+		if code != exitDone || err != nil || !strings.Contains(string(ignore), "\nstatic/rows.toml\n") || !strings.Contains(string(ignore), "\nstatic/"+config+"\n") {
+			t.Errorf("%s: exit %d, %v\n%s%s", config, code, err, stderr, ignore)
+		}
+	}
+}
+
+// A release of the default that the registry lacks is named, whatever is printed else.
+func TestReleaseThatIsLeftOutIsAlwaysNamed(t *testing.T) {
+	s := newSite(t)
+	app := fixtures.App(t, "static")
+	tag, err := name.ParseReference(s.host+"/mcr/windows/servercore/iis:windowsservercore-ltsc2025", name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	desc, err := remote.Head(tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Delete(tag.Context().Digest(desc.Digest.String())); err != nil {
+		t.Fatal(err)
+	}
+	const left = "ltsc2025 is left out: pulling"
+	for _, args := range []string{"dockerfile --pin --stdout", "dockerfile --pin --format json", "dockerfile --pin -q", "dockerfile --pin", "build -q --dry-run", "build --dry-run --progress plain"} {
+		dir := t.TempDir()
+		line := append(strings.Fields(args), app)
+		if line[0] == "dockerfile" {
+			line = append(line, "-o", dir)
+		}
+		stdout, stderr, code := winpack(t, dir, append(line, s.flags()...)...)
+		if code != exitDone || strings.Count(stderr, left) != 1 {
+			t.Errorf("%s: exit %d\n%s%s", args, code, stdout, stderr)
+		}
+		if strings.Contains(args, "--stdout") && !strings.Contains(stdout, "\n# "+left) {
+			t.Errorf("the Dockerfile does not say it:\n%s", stdout)
+		}
 	}
 }
 

@@ -118,7 +118,11 @@ func renderReport(w io.Writer, format string, set *result.Set, sum summary.Summa
 	case format == "json":
 		return sum.JSON(w, set)
 	case one != nil:
-		return one.Text(w, report.View{Color: look.Color, Quiet: look.Quiet, Verbose: look.Verbose})
+		view := report.View{Color: look.Color, Quiet: look.Quiet, Verbose: look.Verbose}
+		if out, ok := w.(*os.File); ok {
+			view.Width = wrapWidth(out)
+		}
+		return one.Text(w, view)
 	}
 	return sum.Text(w, set, look)
 }

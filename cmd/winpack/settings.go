@@ -28,6 +28,9 @@ func configure(job *pipeline.Job, today time.Time, notes io.Writer) (*settingsFi
 	if err != nil || s == nil {
 		return nil, err
 	}
+	if job.Config != "" {
+		job.Own = []string{job.Config}
+	}
 	for _, apply := range []func(*pipeline.Job) error{s.catalog, s.common, s.image, s.files} {
 		if err := apply(job); err != nil {
 			return nil, err
@@ -195,6 +198,11 @@ func (s *settingsFile) catalog(job *pipeline.Job) error {
 		return s.errorf(key, 0, "reading catalog.file %q: %w", s.Catalog.File, cause(err))
 	}
 	job.CatalogFile, job.CatalogData = s.Catalog.File, []byte(data)
+	name, err := s.path(s.Catalog.File)
+	if err != nil {
+		return s.errorf(key, 0, "catalog.file %q: %w", s.Catalog.File, err)
+	}
+	job.Own = append(job.Own, name)
 	return nil
 }
 
@@ -303,10 +311,16 @@ func bare(err error) error {
 	return err
 }
 
-// cause is an error without the path that it names.
+// cause is an error without the path that it names, and what to do about it.
 func cause(err error) error {
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
-		return p.Err
+		err = p.Err
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: run winpack as a user that may read it", err)
+	case strings.Contains(err.Error(), "path escapes"): // os.Root has no value for it
+		return usagef("a link leads out of APP: put the file itself in its place, or take the settings from elsewhere with --config")
 	}
 	return err
 }

@@ -150,7 +150,7 @@ func TestExampleConfigurationBuildsWhatItSays(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", version, diff)
 		}
 		names := slices.Sorted(maps.Keys(addedFiles(t, img, base)))
-		wantNames := []string{"app/catalog.toml", "app/deploy/certificates/ca.crt", "app/deploy/container.json", "app/logs/readme.txt",
+		wantNames := []string{"app/deploy/certificates/ca.crt", "app/deploy/container.json", "app/logs/readme.txt",
 			"app/settings.json", "app/web.exe", "app/wwwroot/index.html", "certificates/ca.crt"}
 		if diff := cmp.Diff(wantNames, names); diff != "" {
 			t.Errorf("files of %s (-want +got):\n%s", version, diff)
@@ -239,7 +239,6 @@ func comparable(t *testing.T, img v1.Image) v1.Config {
 	}
 	c := cfg.Config
 	c.ArgsEscaped = false // BuildKit sets it with every CMD; Windows then takes the first word as it stands
-	delete(c.Labels, "io.github.winpack.version")
 	slices.Sort(c.Env)
 	c.Env = slices.DeleteFunc(c.Env, func(line string) bool { return strings.HasPrefix(strings.ToUpper(line), "PATH=") })
 	return c

@@ -16,3 +16,18 @@ func colorful(f *os.File, getenv func(string) string) bool {
 func smart(f *os.File, getenv func(string) string) bool {
 	return getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd())) && enableSequences(f)
 }
+
+// Bounds of the width that text is wrapped at: what is narrower cannot be read, and
+// longer lines neither.
+const (
+	leastWidth = 40
+	mostWidth  = 120
+)
+
+// wrapWidth is the width of a terminal to wrap text at, 0 for what is none.
+func wrapWidth(f *os.File) int {
+	if !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	return min(max(terminalWidth(f), leastWidth), mostWidth)
+}

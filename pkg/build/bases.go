@@ -128,7 +128,7 @@ func (j *job) bring(ctx context.Context, pusher *remote.Pusher, repo name.Reposi
 	if from != nil {
 		l = &remote.MountableLayer{Layer: b, Reference: from}
 	}
-	err := pusher.Upload(ctx, repo, l)
+	err := pusher.Upload(uploading(ctx, b.desc.Digest.String()), repo, l)
 	arrived = err == nil
 	return err
 }

@@ -48,9 +48,6 @@ type Request struct {
 	Isolation string
 	// DryRun resolves and computes, and writes nothing.
 	DryRun bool
-	// Version is winpack's own version; it stands in the image as a label, so that a
-	// later build knows whether the same version made the image.
-	Version string
 	// Progress receives events; nil means none. It is called from several goroutines.
 	Progress func(Event)
 }

@@ -143,7 +143,7 @@ func (b BuildKit) one(ctx context.Context, c *client.Client, g *gatherer, i int)
 	if g.req.Epoch != nil {
 		attrs["build-arg:SOURCE_DATE_EPOCH"] = fmt.Sprint(g.req.Epoch.Unix())
 	}
-	for key, value := range g.labels() {
+	for key, value := range g.req.Labels {
 		attrs["label:"+key] = value
 	}
 	image := map[string]string{"oci-mediatypes": "true"}
@@ -166,7 +166,9 @@ func (b BuildKit) one(ctx context.Context, c *client.Client, g *gatherer, i int)
 	}
 	dir := ""
 	if len(g.req.Outputs) > 0 {
-		dir = g.layoutDir(i)
+		if dir, err = g.layoutDir(i); err != nil {
+			return err
+		}
 		attrs := maps.Clone(image)
 		attrs["tar"] = "false"
 		exports = append(exports, client.ExportEntry{Type: client.ExporterOCI, Attrs: attrs, OutputDir: dir})

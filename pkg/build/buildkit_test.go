@@ -140,7 +140,7 @@ func programRequest(t *testing.T, ref string, releases ...string) Request {
 	}
 	return Request{
 		Plan: programPlan(releases...), App: os.DirFS(busyFolder(t)), Trees: map[string]fs.FS{"more": extra, "all": extra},
-		References: []string{ref}, Push: true, Version: "v1", Labels: map[string]string{"a": "b"},
+		References: []string{ref}, Push: true, Labels: map[string]string{"a": "b"},
 		Annotations: notes,
 	}
 }

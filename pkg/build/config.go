@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,12 +14,12 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/winpack/winpack/pkg/build/internal/winlayer"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
-// Labels and annotations that winpack writes itself.
+// Annotations that winpack writes itself.
 const (
-	labelVersion = "io.github.winpack.version"
 	// The OCI image specification's pre-defined annotations.
 	annotationBaseName   = "org.opencontainers.image.base.name"
 	annotationBaseDigest = "org.opencontainers.image.base.digest"
@@ -97,13 +98,10 @@ func configure(s source, req Request, app *blob, created time.Time) *v1.ConfigFi
 	}
 	maps.Copy(labels, plan.Config.Labels)
 	maps.Copy(labels, req.Labels)
-	if req.Version != "" {
-		labels[labelVersion] = req.Version
-	}
 	if len(labels) > 0 {
 		c.Labels = labels
 	}
-	history := v1.History{Created: v1.Time{Time: created}, CreatedBy: "winpack", EmptyLayer: app == nil}
+	history := v1.History{Created: v1.Time{Time: created}, CreatedBy: createdBy(), EmptyLayer: app == nil}
 	cfg.History = append(fullHistory(cfg), history)
 	if app != nil {
 		cfg.RootFS.DiffIDs = append(cfg.RootFS.DiffIDs, app.diffID)
@@ -133,6 +131,11 @@ func whole(cfg *v1.ConfigFile, own dockerfile.Config) {
 		c.Volumes[v] = struct{}{}
 	}
 }
+
+// createdBy is what history says of the app's layer. It names the form that the layer
+// is written in and not the program's version: as long as the form stays, another
+// version makes the same image.
+func createdBy() string { return fmt.Sprintf("winpack, layer format %d", winlayer.Format) }
 
 // fullHistory is a history with an entry for each layer: a base without one, or
 // with too few, gets them in front.
@@ -267,6 +270,16 @@ func withStartInterval(cfg *v1.ConfigFile, h *dockerfile.Health) any {
 		*v1.ConfigFile
 		Config config `json:"config"`
 	}{cfg, config{cfg.Config, health{*cfg.Config.Healthcheck, h.StartInterval}}}
+}
+
+// CheckAnnotations says whether annotations can be written to an image of so many
+// releases: nil, or why not.
+func CheckAnnotations(annotations map[string]string, releases int) error {
+	notes, err := splitAnnotations(annotations)
+	if err == nil && len(notes["index"]) > 0 && releases == 1 {
+		return errors.New("an annotation of the index needs more than one release: the image of one has no index")
+	}
+	return err
 }
 
 // splitAnnotations sorts annotations by where they go, as buildx spells it:

@@ -3,9 +3,11 @@ package build
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	neturl "net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,9 +16,11 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/winpack/winpack/fixtures/registry"
 	"github.com/winpack/winpack/fixtures/standin"
+	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
 func TestOutputThatCannotBeIsRefusedBeforeAnythingIsPushed(t *testing.T) {
@@ -110,8 +114,14 @@ func TestProblemOfTheWayToARegistryNamesItsCure(t *testing.T) {
 		secure.URL:                          "SSL_CERT_FILE",
 		"https://" + closed.Addr().String(): "nothing listens",
 		"https://registry.example.invalid/": "is not known",
+		"https://behind.example.invalid/":   "check HTTPS_PROXY",
 	} {
-		_, err := http.Get(url)
+		client := http.DefaultClient
+		if strings.Contains(want, "HTTPS_PROXY") { // the variable itself is read once in a process
+			dead := &neturl.URL{Scheme: "http", Host: closed.Addr().String()}
+			client = &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(dead)}}
+		}
+		_, err := client.Get(url)
 		if err == nil {
 			t.Fatalf("%s answers", url)
 		}
@@ -119,6 +129,32 @@ func TestProblemOfTheWayToARegistryNamesItsCure(t *testing.T) {
 		var reg *RegistryError
 		if !errors.As(got, &reg) || !strings.Contains(got.Error(), want) || strings.Contains(got.Error(), "\n") {
 			t.Errorf("%s: %v, want %q", url, got, want)
+		}
+	}
+}
+
+// Only where a mirror was asked is leaving it out a way.
+func TestImageThatIsNotThereIsNoMirrorsFault(t *testing.T) {
+	host := registry.Start(t)
+	for ref, mirror := range map[string]bool{host + "/team/none": false, host + "/team/none:1": false, "mcr.microsoft.com/team/none": true} {
+		_, _, err := Resolve(t.Context(), direct(host).Registry, []dockerfile.Base{{Reference: ref, OSVersion: "10.0.20348"}}, false)
+		if err == nil || strings.Contains(err.Error(), "--mirror") != mirror || strings.Contains(err.Error(), "(from ") != mirror {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+}
+
+// What a registry refuses is said in its words, without the map of its details.
+func TestRefusalOfARegistryNamesItsCure(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match uploaded content","detail":{"Digest":"x","Reason":{}}}]}`: "provided digest did not match uploaded content (DIGEST_INVALID); something on the way",
+		`{"errors":[{"code":"NAME_INVALID","message":"invalid\nname"}]}`:                                                                        "invalid name (NAME_INVALID); check the name",
+		"<html>nginx</html>": "the registry answers 400: bad request; the registry's log says more",
+	} {
+		resp := &http.Response{StatusCode: 400, Body: io.NopCloser(strings.NewReader(body))}
+		err := registryError("pushing", "x", "registry.example.com", transport.CheckError(resp, 200))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "map[") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", body, err)
 		}
 	}
 }

@@ -56,6 +56,7 @@ func sampleApp() fstest.MapFS {
 func digest(t testing.TB, app fs.FS) string {
 	t.Helper()
 	l := build(t, app, copyStep(`C:\inetpub\wwwroot`), grantStep(`C:\inetpub\wwwroot\App_Data`, "S-1-5-32-568"))
+	unpack(t, l) // which checks it
 	rc, err := l.Compressed()
 	if err != nil {
 		t.Fatal(err)

@@ -60,7 +60,9 @@ type job struct {
 	app     *blob           // nil until known, or where layer is
 	created time.Time
 	moved   map[string]*baseMoves // by repository
-	phases  map[string]time.Duration
+	// saved reads blobs again from the outputs that are written.
+	saved  []func(v1.Hash) (io.ReadCloser, error)
+	phases map[string]time.Duration
 }
 
 // Build makes the image and sends it to every destination of the request. A plan
@@ -95,7 +97,7 @@ func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
 	}
 	img.BytesRead, img.BytesWritten = j.wire.read.Load()+j.shared.Load(), j.wire.written.Load()
 	img.Durations, img.Phases = time.Since(start), j.phases
-	j.say("done", img.Digest, "%s, read %s from and wrote %s to registries", img.Digest, megabytes(img.BytesRead), megabytes(img.BytesWritten))
+	j.event(Event{Stage: "done", Name: img.Digest}) // without a message: the caller says what came out
 	return img, nil
 }
 
@@ -121,6 +123,11 @@ func (j *job) check() error {
 		if err := o.Check(); err != nil {
 			return err
 		}
+		if !j.req.DryRun {
+			if err := o.try(); err != nil {
+				return err
+			}
+		}
 		for _, b := range j.req.Plan.Bases {
 			if dir, ok := strings.CutPrefix(b.Reference, "oci:"); ok && !o.Tar && samePath(dir, o.Dest) {
 				return fmt.Errorf("output %q is the layout of the base image, which it would replace: name another folder", o.Dest)
@@ -130,11 +137,7 @@ func (j *job) check() error {
 	if len(j.req.Plan.Bases) == 0 {
 		return errors.New("the plan has no base image; give one with --base")
 	}
-	notes, err := splitAnnotations(j.req.Annotations)
-	if err == nil && len(notes["index"]) > 0 && len(j.req.Plan.Bases) == 1 {
-		return errors.New("an annotation of the index needs more than one release: the image of one has no index")
-	}
-	return err
+	return CheckAnnotations(j.req.Annotations, len(j.req.Plan.Bases))
 }
 
 func (j *job) run(ctx context.Context) (Image, error) {
@@ -193,7 +196,7 @@ func (j *job) run(ctx context.Context) (Image, error) {
 		}
 	}
 	if !j.req.DryRun {
-		for _, o := range j.req.Outputs {
+		for _, o := range readableFirst(j.req.Outputs) {
 			one := -1
 			if o.Type == "docker" {
 				if one = 0; o.Dest == "" {

@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/winpack/winpack/fixtures/checked"
 	"github.com/winpack/winpack/fixtures/registry"
 	"github.com/winpack/winpack/fixtures/standin"
 	"github.com/winpack/winpack/pkg/build/layercheck"
@@ -79,7 +80,7 @@ func direct(host string) Direct {
 
 func request(host string) Request {
 	return Request{
-		Plan: shopPlan("ltsc2022", "ltsc2025"), App: shopFiles(), References: []string{host + "/team/shop:1"}, Push: true, Version: "v1",
+		Plan: shopPlan("ltsc2022", "ltsc2025"), App: shopFiles(), References: []string{host + "/team/shop:1"}, Push: true,
 	}
 }
 
@@ -88,6 +89,11 @@ func mustBuild(t testing.TB, d Direct, req Request) Image {
 	img, err := d.Build(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, o := range req.Outputs {
+		if o.Dest != "" && !req.DryRun {
+			checked.Layout(t, o.Dest)
+		}
 	}
 	return img
 }

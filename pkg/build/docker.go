@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -148,7 +146,7 @@ func (d Docker) one(ctx context.Context, c *client.Client, g *gatherer, i int) (
 		tags = append(tags, tag)
 	}
 	opt := engine.ImageBuildOptions{
-		Dockerfile: contextDockerfile, Tags: tags, NoCache: g.req.NoCache, PullParent: g.req.Pull, Labels: g.labels(),
+		Dockerfile: contextDockerfile, Tags: tags, NoCache: g.req.NoCache, PullParent: g.req.Pull, Labels: g.req.Labels,
 		Remove: true, ForceRemove: true, Isolation: container.Isolation(g.req.Isolation),
 		BuildArgs: map[string]*string{}, AuthConfigs: map[string]registry.AuthConfig{},
 	}
@@ -170,7 +168,7 @@ func (d Docker) one(ctx context.Context, c *client.Client, g *gatherer, i int) (
 	for _, o := range g.req.Outputs {
 		if o.Dest != "" && i == 0 { // a tar holds one release, the first
 			if err := engineSave(ctx, c, tags, id, o.Dest); err != nil {
-				return "", fmt.Errorf("writing %q: %w", o.Dest, err)
+				return "", err
 			}
 		}
 	}
@@ -232,28 +230,20 @@ func engineBuild(ctx context.Context, c *client.Client, s *sent, opt engine.Imag
 }
 
 // engineSave writes an image as the tar that docker load takes.
-func engineSave(ctx context.Context, c *client.Client, tags []string, id, dest string) (err error) {
+func engineSave(ctx context.Context, c *client.Client, tags []string, id, dest string) error {
 	names := tags
 	if len(names) == 0 {
 		names = []string{id}
 	}
 	r, err := c.ImageSave(ctx, names)
 	if err != nil {
-		return err
+		return fmt.Errorf("writing %q: %w", dest, err)
 	}
 	defer r.Close()
-	f, err := os.CreateTemp(filepath.Dir(dest), "."+filepath.Base(dest)+".*")
-	if err != nil {
+	return writeTo(ctx, dest, func(w io.Writer) error {
+		_, err := io.Copy(w, r)
 		return err
-	}
-	_, err = io.Copy(f, r)
-	if err = cmp.Or(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), dest)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	})
 }
 
 // messages reads the engine's answer line by line; its error ends it.
@@ -341,12 +331,12 @@ func (s *sent) tar(ctx context.Context, w io.Writer) error {
 		}
 		f, err := cmp.Or(e.FS, s.tree.app).Open(e.Source)
 		if err != nil {
-			return fmt.Errorf("reading %q: %w", e.Source, pathCause(err))
+			return winlayer.ReadError(e.Source, err)
 		}
 		defer f.Close()
 		info, err := f.Stat()
 		if err != nil {
-			return fmt.Errorf("reading %q: %w", e.Source, pathCause(err))
+			return winlayer.ReadError(e.Source, err)
 		}
 		h := head(e.Path, info.Size())
 		h.ModTime = s.layer.FileTime(info.ModTime())

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -75,6 +77,31 @@ func (e *AuthError) Error() string {
 	return fmt.Sprintf("%s %q: %s; run `docker login %s`", e.Doing, e.Name, why, e.Host)
 }
 
+// DamagedError is a blob that is not what its name says, or is not there.
+type DamagedError struct {
+	Digest    string
+	Want, Got int64  // bytes
+	Missing   bool   // there is none
+	Of        string // what it belongs to, if that is known
+}
+
+func (e *DamagedError) Error() string {
+	of := ""
+	if e.Of != "" {
+		of = fmt.Sprintf(" of %q", e.Of)
+	}
+	how := "is damaged: its content has another digest"
+	switch {
+	case e.Missing:
+		return fmt.Sprintf("blob %s%s is missing: copy the whole image there again (a layout of base=sparse is no base)", e.Digest, of)
+	case e.Got < e.Want:
+		how = fmt.Sprintf("is damaged: it has %d bytes of %d", e.Got, e.Want)
+	case e.Got > e.Want:
+		how = fmt.Sprintf("is damaged: it has more than its %d bytes", e.Want)
+	}
+	return fmt.Sprintf("blob %s%s %s: copy the image there again", e.Digest, of, how)
+}
+
 // RegistryError is any other answer of a registry, after every retry.
 type RegistryError struct {
 	Doing  string
@@ -88,6 +115,7 @@ type RegistryError struct {
 
 func (e *RegistryError) Error() string {
 	what := fmt.Sprintf("%s %q: ", e.Doing, e.Name)
+	var said *transport.Error
 	switch {
 	case e.Status == http.StatusNotFound && e.Mirrored:
 		return what + "the mirror has no such image; copy it there, or leave --mirror out"
@@ -99,6 +127,8 @@ func (e *RegistryError) Error() string {
 		return what + "the registry answers 429, too many requests, after every retry; wait, or log in for a higher limit"
 	case e.Status >= 500:
 		return what + fmt.Sprintf("the registry answers %d after every retry; try again later", e.Status)
+	case errors.As(e.Err, &said):
+		return what + refusal(said)
 	}
 	return what + wayProblem(e.Host, e.Err)
 }
@@ -106,13 +136,48 @@ func (e *RegistryError) Error() string {
 // plainHTTP is what net/http says of a server that takes no TLS.
 const plainHTTP = "server gave HTTP response to HTTPS client"
 
+// refusal is what a registry says of a request that it refuses, and what to do.
+func refusal(e *transport.Error) string {
+	cure := "the registry's log says more"
+	if e.StatusCode == http.StatusRequestEntityTooLarge {
+		cure = "raise the limit of the registry, or of the proxy in front of it"
+	}
+	var reasons []string
+	for _, d := range e.Errors {
+		switch d.Code {
+		case transport.DigestInvalidErrorCode, transport.SizeInvalidErrorCode:
+			cure = "something on the way changes what is sent: look at the proxies, and try again"
+		case transport.NameInvalidErrorCode, transport.TagInvalidErrorCode:
+			cure = "check the name that -t gives"
+		case transport.UnsupportedErrorCode, transport.ManifestInvalidErrorCode:
+			cure = "the registry does not take such images: use a newer one"
+		}
+		reasons = append(reasons, strings.TrimSuffix(strings.Join(strings.Fields(fmt.Sprintf("%s (%s)", d.Message, d.Code)), " "), " ()"))
+	}
+	if len(reasons) == 0 {
+		reasons = []string{strings.ToLower(http.StatusText(e.StatusCode))}
+	}
+	return fmt.Sprintf("the registry answers %d: %s; %s", e.StatusCode, strings.Join(reasons, ", "), cure)
+}
+
+var helperName = regexp.MustCompile(`docker-credential-[\w.-]+`)
+
 // wayProblem says what is wrong with the way to a registry, and what to do.
 func wayProblem(host string, err error) string {
 	var unknown x509.UnknownAuthorityError
 	var wrong x509.HostnameError
 	var dns *net.DNSError
+	var op *net.OpError
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	switch {
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return fmt.Sprintf("the proxy on the way to %s does not answer (%s): check HTTPS_PROXY and HTTP_PROXY, or name the host in NO_PROXY", host, op.Err)
+	case strings.Contains(text, http.StatusText(http.StatusProxyAuthRequired)):
+		return fmt.Sprintf("the proxy on the way to %s asks for a login: give it in HTTPS_PROXY, as http://USER:PASSWORD@HOST:PORT", host)
+	case helperName.MatchString(text) && (errors.Is(err, exec.ErrNotFound) || strings.Contains(text, "not found")):
+		return fmt.Sprintf("docker's config.json names the credential helper %s, which is not in PATH: install it, or take it out of credsStore and credHelpers", helperName.FindString(text))
+	case helperName.MatchString(text):
+		return fmt.Sprintf("the credential helper %s fails: try `%s list`, or `docker login %s` again (%s)", helperName.FindString(text), helperName.FindString(text), host, text)
 	case strings.Contains(text, plainHTTP):
 		return fmt.Sprintf("%s speaks plain http: allow that with --insecure-registry %s", host, host)
 	case errors.As(err, &unknown):
@@ -135,6 +200,9 @@ func (e *RegistryError) Unwrap() error { return e.Err }
 func registryError(doing, name, host string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
+	}
+	if damaged := (*DamagedError)(nil); errors.As(err, &damaged) {
+		return damaged // met while it was sent
 	}
 	status := 0
 	if gave := (*gaveUpError)(nil); errors.As(err, &gave) {

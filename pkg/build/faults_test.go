@@ -1,8 +1,10 @@
 package build
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +37,36 @@ func TestFaultsOfTheRegistryAreOvercome(t *testing.T) {
 				t.Errorf("pushed %s, said %s", d, img.Digest)
 			}
 		})
+	}
+}
+
+// Several uploads to a repository begin at once, by the same request. A burst that
+// all of them meet is one failure of each, and none has the bases sent that could
+// be mounted.
+func TestBurstThatEveryParallelUploadMeetsIsOvercome(t *testing.T) {
+	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+		for name, to := range map[string]string{"bases are streamed": registry.Start(t), "bases are mounted": ""} {
+			from := bases(t, standin.Options{LayerSize: 1 << 20})
+			p := registry.NewProxy(t, cmp.Or(to, from))
+			source := p.Host
+			if to != "" {
+				source = from
+			}
+			// Four layers of two bases, and the app's.
+			p.Inject(registry.Fault{Method: http.MethodPost, Path: "/blobs/uploads/", Times: 5, Status: status})
+			img, err := direct(source).Build(t.Context(), request(p.Host))
+			if err != nil {
+				t.Errorf("%s, %d: %v", name, status, err)
+				continue
+			}
+			streamed := 0
+			for _, r := range img.Releases {
+				streamed += r.BaseStreamed
+			}
+			if to == "" && streamed > 0 {
+				t.Errorf("%s, %d: %d layers were sent", name, status, streamed)
+			}
+		}
 	}
 }
 
@@ -78,6 +110,43 @@ func TestMissingLoginNamesTheCure(t *testing.T) {
 	}
 }
 
+// The login of a pipeline may be one that pushes and never reads.
+func TestLoginThatMayOnlyPushPushes(t *testing.T) {
+	from := bases(t, standin.Options{})
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed} {
+		to := registry.NewProxy(t, registry.StartAuth(t))
+		to.Inject(registry.Fault{Method: http.MethodGet, Path: "/manifests/", Status: status})
+		to.Inject(registry.Fault{Method: http.MethodHead, Path: "/blobs/", Status: status})
+		d := direct(from)
+		d.Registry.Keychain = login{to.Host}
+		img, err := d.Build(t.Context(), request(to.Host))
+		if err != nil {
+			t.Errorf("%d: %v", status, err)
+			continue
+		}
+		to.Forget()
+		desc, err := remote.Head(parse(t, to.Host+"/team/shop:1"), remote.WithAuthFromKeychain(login{to.Host}))
+		if err != nil || desc.Digest.String() != img.Digest {
+			t.Errorf("%d: the tag is %v, %v", status, desc, err)
+		}
+	}
+}
+
+func TestCredentialHelperThatIsMissingIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("DOCKER_CONFIG", dir)
+	host := bases(t, standin.Options{})
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), fmt.Appendf(nil, `{"credHelpers":{%q:"nowhere-at-all"}}`, host), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := direct(host)
+	d.Registry.Keychain = nil
+	_, err := d.Build(t.Context(), request(host))
+	if err == nil || !strings.Contains(err.Error(), "docker-credential-nowhere-at-all, which is not in PATH: install it") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 func TestFileThatCannotBeReadIsNamedAndNothingIsLeft(t *testing.T) {
 	host := bases(t, standin.Options{})
 	dir := t.TempDir()
@@ -86,7 +155,7 @@ func TestFileThatCannotBeReadIsNamedAndNothingIsLeft(t *testing.T) {
 		req.App, req.Push = brokenFS{shopFiles()}, push
 		req.Outputs = []Output{{Type: "oci", Dest: filepath.Join(dir, "x.tar"), Tar: true}}
 		_, err := direct(host).Build(t.Context(), req)
-		if err == nil || !strings.Contains(err.Error(), "bin/Shop.dll") {
+		if err == nil || !strings.Contains(err.Error(), `"bin/Shop.dll": permission denied: run winpack as a user`) {
 			t.Errorf("push %v: %v", push, err)
 		}
 	}

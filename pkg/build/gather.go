@@ -48,6 +48,9 @@ func buildEach(ctx context.Context, reg Registry, req Request, builder string, b
 	if j.sources, j.omitted, err = resolve(bases, req.Optional, func(b dockerfile.Base) (source, error) { return j.base(ctx, b) }); err != nil {
 		return Image{}, err
 	}
+	if err := CheckAnnotations(req.Annotations, len(j.sources)); err != nil {
+		return Image{}, err
+	}
 	at = j.phase("resolve", at)
 	for _, o := range j.omitted {
 		j.say("resolve", o.OS, "%s is left out: %s", o.OS, o.Why)
@@ -138,18 +141,6 @@ func (g *gatherer) context(ctx context.Context, i int) (*sent, map[string]string
 	return s, attrs, contextError(err)
 }
 
-// labels are those of the command line, and winpack's own.
-func (g *gatherer) labels() map[string]string {
-	out := maps.Clone(g.req.Labels)
-	if out == nil {
-		out = map[string]string{}
-	}
-	if g.req.Version != "" {
-		out[labelVersion] = g.req.Version
-	}
-	return out
-}
-
 // annotations are those of a release's manifest.
 func (g *gatherer) annotations(i int, asked map[string]string) map[string]string {
 	s := g.sources[i]
@@ -174,12 +165,18 @@ func (g *gatherer) repositories() (secure, insecure []string) {
 }
 
 // layoutDir is a folder for the layout of one release.
-func (g *gatherer) layoutDir(i int) string {
+func (g *gatherer) layoutDir(i int) (string, error) {
 	if g.tmp == "" {
 		// Beside the first output, so that it is on a disk with room for it.
-		g.tmp, _ = os.MkdirTemp(filepath.Dir(filepath.Clean(g.req.Outputs[0].Dest)), ".winpack-*")
+		to, err := g.req.Outputs[0].place()
+		if err == nil {
+			g.tmp, err = g.req.Outputs[0].scratch(to)
+		}
+		if err != nil {
+			return "", fmt.Errorf("writing %q: %w", g.req.Outputs[0].Dest, err)
+		}
 	}
-	return filepath.Join(g.tmp, fmt.Sprint(i))
+	return filepath.Join(g.tmp, fmt.Sprint(i)), nil
 }
 
 // built takes what was made of a release: by digest from the first repository, or
@@ -338,7 +335,7 @@ func (g *gatherer) contents(done finished) ([]content, error) {
 			if !d.MediaType.IsDistributable() && len(d.URLs) > 0 {
 				continue
 			}
-			out = append(out, content{d, layers[n].Compressed, false})
+			out = append(out, content{desc: d, open: layers[n].Compressed})
 		}
 	}
 	return distinct(append(out, bytesContent(done.top))), nil

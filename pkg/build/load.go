@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 
 	"github.com/docker/docker/client"
 )
@@ -78,7 +76,5 @@ func (j *job) writeDocker(w layoutWriter, o Output, done finished) error {
 	if err != nil {
 		return err
 	}
-	return w.file("manifest.json", int64(len(data)), func() (io.ReadCloser, error) {
-		return io.NopCloser(strings.NewReader(string(data))), nil
-	})
+	return w.text("manifest.json", data)
 }

@@ -1,32 +1,24 @@
 package build
 
 import (
-	"archive/tar"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-	"time"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // content is one blob of a layout.
 type content struct {
 	desc v1.Descriptor
 	open func() (io.ReadCloser, error)
-	base bool
-}
-
-// layoutWriter writes the files of a layout. A file that failed may be written again.
-type layoutWriter interface {
-	file(name string, size int64, open func() (io.ReadCloser, error)) error
-	close() error
+	base string // the base image whose layer it is
 }
 
 // saveLayer is save for what the direct builder makes: all releases, or only that
@@ -58,24 +50,24 @@ func (j *job) saveLayer(ctx context.Context, o Output, one int) (finished, error
 	return all, err
 }
 
-// save writes an OCI image layout (image-spec, image-layout.md) beside its
-// destination and puts it in place when it is complete. prepare gives what it holds,
-// and may put files into a folder that is gone afterwards.
+// save writes an OCI image layout (image-spec, image-layout.md). A tar is put in its
+// place when it is complete, a folder is added to, and its index comes last. prepare
+// gives what the layout holds, and may put files into a folder that is gone afterwards.
 func (j *job) save(ctx context.Context, o Output, prepare func(tmp string) (finished, []content, error)) (done finished, err error) {
+	load := o.Type == "docker" && o.Dest == ""
+	var to dest
+	if load {
+		o.Dest, o.Tar = "the image for the engine", true
+	} else if to, err = o.place(); err != nil { // again: the build took its time
+		return finished{}, err
+	}
 	fail := func(err error) (finished, error) {
+		if ctx.Err() != nil {
+			return finished{}, ctx.Err()
+		}
 		return finished{}, fmt.Errorf("writing %q: %w", o.Dest, err)
 	}
-	load := o.Type == "docker" && o.Dest == ""
-	dest, beside := filepath.Clean(o.Dest), ""
-	if load {
-		o.Dest, o.Tar, dest = "the image for the engine", true, "winpack"
-	} else {
-		if err := o.Check(); err != nil { // again: the build took its time
-			return finished{}, err
-		}
-		beside = filepath.Dir(dest)
-	}
-	tmp, err := os.MkdirTemp(beside, "."+filepath.Base(dest)+".*")
+	tmp, err := o.scratch(to)
 	if err != nil {
 		return fail(err)
 	}
@@ -88,67 +80,147 @@ func (j *job) save(ctx context.Context, o Output, prepare func(tmp string) (fini
 	if err != nil {
 		return fail(err)
 	}
-	made := filepath.Join(tmp, "layout")
-	var w layoutWriter = folderWriter{made}
-	if o.Tar {
-		if w, err = newTarWriter(made, j.created); err != nil {
-			return fail(err)
-		}
+	var w layoutWriter
+	switch {
+	case load:
+		to.path = filepath.Join(tmp, "image")
+		w, err = newTarWriter(ctx, to, j.created)
+	case o.Tar:
+		w, err = newTarWriter(ctx, to, j.created)
+	default:
+		w, err = newFolderWriter(ctx, o.Dest)
 	}
-	if err := cmp.Or(j.writeLayout(ctx, w, done, contents), j.writeDocker(w, o, done), w.close()); err != nil {
-		if ctx.Err() != nil {
-			return finished{}, ctx.Err()
-		}
+	if err != nil {
+		return fail(err)
+	}
+	if err := cmp.Or(j.writeLayout(ctx, w, done, contents), j.writeDocker(w, o, done)); err != nil {
+		w.abort()
+		return fail(err)
+	}
+	read, err := w.commit()
+	if err != nil {
 		return fail(err)
 	}
 	if load {
-		return done, j.engine.load(ctx, made, func(line string) { j.say("load", "", "%s", line) })
+		return done, j.engine.load(ctx, to.path, func(line string) { j.say("load", "", "%s", line) })
 	}
-	if err := replace(made, dest, filepath.Join(tmp, "old")); err != nil {
-		return fail(err)
+	if read != nil {
+		j.saved = append(j.saved, read)
 	}
 	j.say("save", o.Dest, "wrote %s", o.Dest)
 	return done, nil
 }
 
+// readableFirst puts the outputs in front from which others can take their blobs.
+func readableFirst(outputs []Output) []Output {
+	rank := func(o Output) int {
+		d, err := o.place()
+		switch {
+		case err != nil || d.path == "" || d.direct:
+			return 2
+		case o.Sparse:
+			return 1
+		}
+		return 0
+	}
+	outputs = slices.Clone(outputs)
+	slices.SortStableFunc(outputs, func(a, b Output) int { return rank(a) - rank(b) })
+	return outputs
+}
+
+// savedBlob opens a blob of an output that is written already; nil where none has it.
+func (j *job) savedBlob(h v1.Hash) io.ReadCloser {
+	for _, read := range j.saved {
+		if r, err := read(h); err == nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// scratch makes a folder for what is needed until an output is written, on its disk.
+func (o Output) scratch(to dest) (string, error) {
+	parent, base := filepath.Split(to.path)
+	switch {
+	case to.path == "" || to.direct:
+		parent, base = "", "image" // the system's folder for temporary files
+	case !o.Tar:
+		if info, err := os.Stat(to.path); err == nil && info.IsDir() {
+			parent = to.path // what lies above it may be another disk
+		}
+	}
+	tmp, err := os.MkdirTemp(parent, tempPattern(base))
+	return tmp, placeError(err)
+}
+
+// try finds out whether something can be written where an output goes, before the
+// build takes its time.
+func (o Output) try() error {
+	to, err := o.place()
+	if err != nil || to.path == "" || to.direct {
+		return err
+	}
+	tmp, err := o.scratch(to)
+	if err != nil {
+		return fmt.Errorf("writing %q: %w", o.Dest, err)
+	}
+	return os.Remove(tmp)
+}
+
 // Check says whether an output can be written where it is wanted, as far as that
 // can be told before it is made.
 func (o Output) Check() error {
+	_, err := o.place()
+	return err
+}
+
+// place is where an output goes.
+func (o Output) place() (dest, error) {
 	if o.Type == "docker" && o.Dest == "" {
-		return nil // the engine
+		return dest{}, nil // the engine
 	}
 	if o.Dest == "" {
-		return errors.New("output type oci needs dest=FILE")
+		return dest{}, errors.New("output type oci needs dest=FILE")
 	}
-	parent := filepath.Dir(filepath.Clean(o.Dest))
-	if info, err := os.Stat(parent); errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("output %q: the folder %q does not exist: make it first", o.Dest, parent)
-	} else if err != nil {
-		return fmt.Errorf("output %q: %w", o.Dest, pathCause(err))
-	} else if !info.IsDir() {
-		return fmt.Errorf("output %q: %q is no folder", o.Dest, parent)
+	fail := func(err error) (dest, error) { return dest{}, fmt.Errorf("output %q: %w", o.Dest, err) }
+	if o.Tar {
+		d, err := fileAt(o.Dest)
+		if errors.Is(err, errFolder) {
+			err = errors.New("it is a folder: name a file, or add tar=false")
+		}
+		if err != nil {
+			return fail(err)
+		}
+		return d, nil
 	}
+	d := dest{name: o.Dest, path: filepath.Clean(o.Dest)}
 	info, err := os.Stat(o.Dest)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		if err := checkParent(d.path); err != nil {
+			return fail(err)
+		}
+		return d, nil
 	case err != nil:
-		return fmt.Errorf("output %q: %w", o.Dest, pathCause(err))
-	case o.Tar && info.IsDir():
-		return fmt.Errorf("output %q is a folder: name a file, or add tar=false", o.Dest)
-	case !o.Tar && !info.IsDir():
-		return fmt.Errorf("output %q is a file: name a folder, or leave tar=false out", o.Dest)
-	case o.Tar:
-		return nil
+		return fail(pathCause(err))
+	case !info.IsDir():
+		return fail(errors.New("it is a file: name a folder, or leave tar=false out"))
 	}
 	entries, err := os.ReadDir(o.Dest)
 	if err != nil {
-		return fmt.Errorf("output %q: %w", o.Dest, pathCause(err))
+		return fail(pathCause(err))
 	}
-	if _, err := os.Stat(filepath.Join(o.Dest, "oci-layout")); len(entries) > 0 && err != nil {
-		return fmt.Errorf("output %q: the folder holds something else than an OCI layout: name an empty or a new one", o.Dest)
+	others := slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		// Another build may have begun it.
+		return !slices.Contains([]string{"blobs", indexName, indexName + ".lock"}, e.Name()) && !IsTemporary(e.Name(), filepath.Base(d.path))
+	})
+	if _, err := os.Stat(filepath.Join(o.Dest, "oci-layout")); others && err != nil {
+		return fail(errors.New("the folder holds something else than an OCI layout: name an empty or a new one"))
 	}
-	return nil
+	if _, err := readIndex(o.Dest); err != nil {
+		return fail(err)
+	}
+	return d, nil
 }
 
 // samePath says whether two names are of one file, whatever links lie between.
@@ -158,23 +230,14 @@ func samePath(a, b string) bool {
 	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
-// replace puts made at dest; a folder that is there already goes to old.
-func replace(made, dest, old string) error {
-	if info, err := os.Stat(dest); err == nil && info.IsDir() {
-		if err := os.Rename(dest, old); err != nil {
-			return err
-		}
-		if err := os.Rename(made, dest); err != nil {
-			return cmp.Or(err, os.Rename(old, dest))
-		}
-		return nil
-	}
-	return os.Rename(made, dest)
-}
-
 func (j *job) appContent(ctx context.Context, spool string) (content, error) {
 	if j.app != nil {
-		return content{desc: j.app.desc, open: func() (io.ReadCloser, error) { return j.layer.Stream(ctx), nil }}, nil
+		return content{desc: j.app.desc, open: func() (io.ReadCloser, error) {
+			if r := j.savedBlob(j.app.desc.Digest); r != nil {
+				return r, nil
+			}
+			return j.layer.Stream(ctx), nil
+		}}, nil
 	}
 	r := j.layer.Stream(ctx)
 	err := writeFile(spool, r)
@@ -207,54 +270,45 @@ func (j *job) contents(done finished, app *content, sparse bool) ([]content, err
 				continue
 			}
 			out = append(out, content{d, func() (io.ReadCloser, error) {
+				if r := j.savedBlob(d.Digest); r != nil {
+					return r, nil
+				}
+				j.say("base", d.Digest.String(), "reading base layer %s, %s", d.Digest, megabytes(d.Size))
 				r, err := layers[i].Compressed()
 				if err != nil {
 					return nil, err
 				}
 				return &countedReader{ReadCloser: r, total: d.Size, tell: j.counted("base", d.Digest.String())}, nil
-			}, true})
+			}, r.Reference})
 		}
 	}
 	return distinct(append(out, bytesContent(done.top))), nil
 }
 
 func (j *job) writeLayout(ctx context.Context, w layoutWriter, done finished, contents []content) error {
-	text := func(name, s string) error {
-		return w.file(name, int64(len(s)), func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(s)), nil })
-	}
-	if err := text("oci-layout", `{"imageLayoutVersion":"1.0.0"}`); err != nil {
+	if err := w.text("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)); err != nil {
 		return err
 	}
 	for _, c := range contents {
-		name := "blobs/" + c.desc.Digest.Algorithm + "/" + c.desc.Digest.Hex
-		if c.base {
-			j.say("base", c.desc.Digest.String(), "reading base layer %s, %s", c.desc.Digest, megabytes(c.desc.Size))
-		}
-		write := func() error { return w.file(name, c.desc.Size, c.open) }
+		write := func() error { return w.blob(c.desc, c.open) }
 		var err error
-		if c.base {
+		if c.base != "" {
 			err = again(ctx, write)
 		} else {
 			err = write()
+		}
+		if damaged, ok := errors.AsType[*DamagedError](err); ok && damaged.Of == "" {
+			damaged.Of = c.base
 		}
 		if err != nil {
 			return err
 		}
 	}
-	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
+	var names []map[string]string
 	for _, ref := range j.refs {
-		d := done.top.desc
-		d.Annotations = map[string]string{annotationRefName: ref.Identifier(), annotationImageName: shownName(ref)}
-		index.Manifests = append(index.Manifests, d)
+		names = append(names, map[string]string{annotationRefName: ref.Identifier(), annotationImageName: shownName(ref)})
 	}
-	if len(j.refs) == 0 {
-		index.Manifests = []v1.Descriptor{done.top.desc}
-	}
-	doc, err := newArtifact(index, types.OCIImageIndex)
-	if err != nil {
-		return err
-	}
-	return text("index.json", string(doc.raw))
+	return w.index(done.top.desc, names)
 }
 
 func writeFile(name string, r io.Reader) error {
@@ -264,76 +318,4 @@ func writeFile(name string, r io.Reader) error {
 	}
 	_, err = io.Copy(f, r)
 	return cmp.Or(err, f.Close())
-}
-
-type folderWriter struct{ dir string }
-
-func (w folderWriter) file(name string, _ int64, open func() (io.ReadCloser, error)) error {
-	path := filepath.Join(w.dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	r, err := open()
-	if err != nil {
-		return err
-	}
-	return cmp.Or(writeFile(path, r), r.Close())
-}
-
-func (folderWriter) close() error { return nil }
-
-// tarWriter starts a tar for each file, so that one that failed can be cut off.
-type tarWriter struct {
-	f    *os.File
-	at   time.Time
-	dirs map[string]bool
-}
-
-func newTarWriter(path string, at time.Time) (*tarWriter, error) {
-	f, err := os.Create(path)
-	return &tarWriter{f, at, map[string]bool{}}, err
-}
-
-func (w *tarWriter) file(name string, size int64, open func() (io.ReadCloser, error)) (err error) {
-	start, err := w.f.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return err
-	}
-	var made []string
-	defer func() {
-		if err == nil {
-			return
-		}
-		for _, d := range made {
-			delete(w.dirs, d)
-		}
-		_, seekErr := w.f.Seek(start, io.SeekStart)
-		err = cmp.Or(err, seekErr, w.f.Truncate(start))
-	}()
-	r, err := open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = cmp.Or(err, r.Close()) }()
-	tw := tar.NewWriter(w.f)
-	for i, c := range name {
-		if dir := name[:i] + "/"; c == '/' && !w.dirs[dir] {
-			w.dirs[dir] = true
-			made = append(made, dir)
-			if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o755, ModTime: w.at}); err != nil {
-				return err
-			}
-		}
-	}
-	if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: size, ModTime: w.at}); err != nil {
-		return err
-	}
-	if _, err := io.Copy(tw, r); err != nil {
-		return err
-	}
-	return tw.Flush()
-}
-
-func (w *tarWriter) close() error {
-	return cmp.Or(tar.NewWriter(w.f).Close(), w.f.Close())
 }

@@ -31,7 +31,11 @@ func TestRegistryThatIsAlwaysBusyIsAskedAFewTimesOnly(t *testing.T) {
 				asked[r.Method+" "+sessionless(r.Path)]++
 			}
 			for what, times := range asked {
-				if strings.HasPrefix(what, method+" ") && times > retries {
+				limit := retries
+				if strings.HasSuffix(what, "/blobs/uploads/") {
+					limit *= 5 // the layers of two bases and the app's, each by itself
+				}
+				if strings.HasPrefix(what, method+" ") && times > limit {
 					t.Errorf("%d: %s was asked %d times", status, what, times)
 				}
 			}

@@ -93,7 +93,8 @@ func (j *job) named(repo name.Repository, err error) error {
 	}
 	var auth *AuthError
 	var reg *RegistryError
-	if errors.As(err, &auth) || errors.As(err, &reg) {
+	var damaged *DamagedError
+	if errors.As(err, &auth) || errors.As(err, &reg) || errors.As(err, &damaged) {
 		return err
 	}
 	return registryError("pushing to", repo.Name(), repo.RegistryStr(), err)
@@ -102,8 +103,8 @@ func (j *job) named(repo name.Repository, err error) error {
 // appError is an error of the app's files, met while they were uploaded.
 type appError struct{ error }
 
-// former asks what the tags hold now, by their names. Where this version of winpack
-// made one with the very layer, the layer is taken as it is there.
+// former asks what the tags hold now, by their names. Where winpack made one with the
+// very layer, in the form of today, the layer is taken as it is there.
 func (j *job) former(ctx context.Context) (map[string]v1.Hash, error) {
 	out := map[string]v1.Hash{}
 	for _, ref := range j.refs {
@@ -115,16 +116,15 @@ func (j *job) former(ctx context.Context) (map[string]v1.Hash, error) {
 		if err != nil {
 			var status *RegistryError
 			err = registryError("reading", ref.Name(), ref.Context().RegistryStr(), err)
-			var auth *AuthError
-			// Some registries refuse what isn't there; pushing tells more.
-			if errors.As(err, &status) && status.Status == 404 || errors.As(err, &auth) && auth.Status == 403 {
+			// It is not there, or this login may push and not pull; pushing tells more.
+			if errors.As(err, new(*AuthError)) || errors.As(err, &status) && status.Status >= 400 && !busy(status.Status) {
 				continue
 			}
 			return nil, err
 		}
 		out[ref.Name()] = desc.Digest
 		// Mounting works within a registry only.
-		if j.layer == nil || j.app != nil || j.req.Version == "" || ref.Context() != j.refs[0].Context() {
+		if j.layer == nil || j.app != nil || ref.Context() != j.refs[0].Context() {
 			continue
 		}
 		if err := j.reuse(ctx, desc); err != nil {
@@ -163,7 +163,8 @@ func (j *job) reuse(ctx context.Context, desc *remote.Descriptor) error {
 		return ctx.Err()
 	}
 	n := len(m.Layers)
-	if cfg.Config.Labels[labelVersion] != j.req.Version || n == 0 || n != len(cfg.RootFS.DiffIDs) || m.Layers[n-1].MediaType != types.OCILayer {
+	ours := len(cfg.History) > 0 && cfg.History[len(cfg.History)-1].CreatedBy == createdBy()
+	if !ours || n == 0 || n != len(cfg.RootFS.DiffIDs) || m.Layers[n-1].MediaType != types.OCILayer {
 		return nil
 	}
 	diffID, err := j.layer.Hash(ctx)
@@ -238,7 +239,7 @@ func (j *job) pushApp(ctx context.Context, pusher *remote.Pusher, repo, first na
 		}
 		l = &remote.MountableLayer{Layer: u, Reference: first.Digest(digest.String())}
 	}
-	err := pusher.Upload(ctx, repo, l)
+	err := pusher.Upload(uploading(ctx, "app"), repo, l)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.err != nil {
@@ -258,7 +259,7 @@ func (j *job) pushDocuments(ctx context.Context, pusher *remote.Pusher, repo nam
 	for _, r := range done.releases {
 		g.Go(func() (err error) {
 			defer caught(&err)
-			if err := pusher.Upload(ctx, repo, static.NewLayer(r.configFile.raw, types.OCIConfigJSON)); err != nil {
+			if err := pusher.Upload(uploading(ctx, r.configFile.desc.Digest.String()), repo, static.NewLayer(r.configFile.raw, types.OCIConfigJSON)); err != nil {
 				return err
 			}
 			if len(done.releases) == 1 {

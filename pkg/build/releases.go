@@ -1,7 +1,6 @@
 package build
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,11 +14,7 @@ import (
 // keeps comes last. The error is that of an annotation of an index which is not made.
 func (j *job) keepNeeded(host string, loads bool) error {
 	j.cutToNeeded(host, loads)
-	notes, err := splitAnnotations(j.req.Annotations)
-	if err == nil && len(notes["index"]) > 0 && len(j.sources) == 1 {
-		err = errors.New("an annotation of the index needs more than one release: the image of one has no index")
-	}
-	return err
+	return CheckAnnotations(j.req.Annotations, len(j.sources))
 }
 
 func (j *job) cutToNeeded(host string, loads bool) {

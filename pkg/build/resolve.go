@@ -122,6 +122,15 @@ func resolveOne(ctx context.Context, reg Registry, w *wire, b dockerfile.Base) (
 		if err != nil {
 			return source{}, fmt.Errorf("reading base image %q: %w; is it an OCI layout folder?", b.Reference, err)
 		}
+		for i, c := range candidates {
+			candidates[i].open = func() (v1.Image, error) {
+				img, err := c.open()
+				if err != nil {
+					return nil, err
+				}
+				return newLocalImage(img, b.Reference)
+			}
+		}
 	} else {
 		var err error
 		if ref, err = reg.pullReference(b.Reference); err != nil {
@@ -136,12 +145,14 @@ func resolveOne(ctx context.Context, reg Registry, w *wire, b dockerfile.Base) (
 		})
 		if err != nil {
 			shown := b.Reference
-			if full := ref.Name(); !strings.HasSuffix(full, shown) {
-				shown += " (from " + full + ")"
+			own, parseErr := reg.parse(b.Reference)
+			mirrored := parseErr == nil && own.Context() != ref.Context()
+			if mirrored {
+				shown += " (from " + ref.Name() + ")"
 			}
 			err = registryError("pulling", shown, ref.Context().RegistryStr(), err)
 			if reg := (*RegistryError)(nil); errors.As(err, &reg) && reg.Status == http.StatusNotFound {
-				reg.Mirrored = shown != b.Reference
+				reg.Mirrored = mirrored
 				err = &UnpublishedError{Err: err}
 			}
 			return source{}, err

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/winpack/winpack/pkg/build/internal/winlayer"
+	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -187,6 +188,24 @@ func (n noLinks) ReadDir(name string) ([]fs.DirEntry, error) {
 		}
 	}
 	return entries, err
+}
+
+// ListDir implements detect.Lister.
+func (n noLinks) ListDir(name string, visit func(fs.DirEntry) error) error {
+	first := "" // by name, in whatever order they come
+	err := detect.ListDir(n.FS, name, func(e fs.DirEntry) error {
+		if e.Type()&fs.ModeSymlink == 0 {
+			return visit(e)
+		}
+		if first == "" || e.Name() < first {
+			first = e.Name()
+		}
+		return nil
+	})
+	if err == nil && first != "" {
+		err = &linkError{path.Join(name, first)}
+	}
+	return err
 }
 
 func (n noLinks) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(n.FS, name) }

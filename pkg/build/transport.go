@@ -20,6 +20,7 @@ const (
 	// retries and longestWait bound what a registry can make us wait.
 	retries     = 5
 	longestWait = time.Minute
+	mountWait   = 300 * time.Millisecond
 	// writeBuffer is what goes into one write to a registry: with Go's 4 KB an
 	// upload on loopback takes several times as long.
 	writeBuffer = 1 << 18
@@ -39,7 +40,7 @@ type wire struct {
 	answer, transfer time.Duration
 
 	mu     sync.Mutex
-	failed map[string]failure // by method and path
+	failed map[string]failure // by method, path and upload
 }
 
 // failure is how often something failed in a row, and how it did the last time.
@@ -88,9 +89,19 @@ func (w *wire) options(ctx context.Context, reg Registry) []remote.Option {
 	}
 }
 
+// uploadName is the key of what a context says is uploaded.
+type uploadName struct{}
+
+// uploading marks the requests of one upload. Those of all uploads to a repository
+// have the same paths, and what fails of one is no failure of another.
+func uploading(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, uploadName{}, name)
+}
+
 // RoundTrip implements http.RoundTripper.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
-	key := req.Method + " " + req.URL.Host + sessionless(req.URL.Path)
+	upload, _ := req.Context().Value(uploadName{}).(string)
+	key := req.Method + " " + req.URL.Host + sessionless(req.URL.Path) + " " + upload
 	for attempt := 1; ; attempt++ {
 		if f := w.failures(key); f.times >= retries {
 			return nil, &gaveUpError{f}
@@ -119,10 +130,16 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		case busy(resp.StatusCode):
 			w.fail(key, 1, resp.StatusCode, fmt.Errorf("%s answers %s", req.URL.Host, resp.Status))
-			wait = retryAfter(resp)
+			if wait = retryAfter(resp); wait == 0 && req.URL.Query().Has("mount") {
+				// Above, a mount that is refused becomes a transfer of the whole blob.
+				wait = mountWait << (attempt - 1)
+			}
 			w.say(req.URL.Host, fmt.Sprintf("asking again: the registry answers %s", resp.Status))
 		default:
 			w.succeed(key)
+			if cannotAsk(req, resp.StatusCode) {
+				resp.StatusCode, resp.Status = http.StatusNotFound, "404 Not Found"
+			}
 			return resp, nil
 		}
 		if wait == 0 || w.failures(key).times >= retries {
@@ -197,6 +214,21 @@ func sessionless(path string) string {
 		return path[:i+len(uploads)]
 	}
 	return path
+}
+
+// cannotAsk says that a registry does not tell whether it has a blob. Who may push and
+// not pull then sends it.
+func cannotAsk(req *http.Request, status int) bool {
+	if req.Method != http.MethodHead || !strings.Contains(req.URL.Path, "/blobs/") {
+		return false
+	}
+	switch status {
+	case http.StatusMethodNotAllowed:
+		return true
+	case http.StatusUnauthorized, http.StatusForbidden: // the first 401 is the question for a login
+		return req.Header.Get("Authorization") != ""
+	}
+	return false
 }
 
 func busy(status int) bool {

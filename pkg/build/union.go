@@ -1,9 +1,8 @@
 package build
 
 import (
-	"cmp"
+	"bytes"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strconv"
@@ -43,47 +42,48 @@ type folder struct {
 	grants []int
 }
 
-// item is a name in a folder of the image.
-type item struct {
-	name    string
-	folder  bool
-	source  string
-	fsys    fs.FS // of source; nil for the app folder
-	content []byte
-	own     bool
-	parts   []part
-	place   *place
-}
-
 func (u *union) folder(dir folder) error {
-	items, err := u.items(dir)
+	s, err := u.shelf(dir)
 	if err != nil {
 		return err
 	}
 	own := u.ownRows(dir.path)
 	var list, leaf *sddl.Descriptor // of folders and of files here, but for those with rows
-	for i := range items {
-		for _, row := range own {
-			if winlayer.Fold(path.Base(row.path)) == winlayer.Fold(items[i].name) {
-				items[i].name = path.Base(row.path)
+	for _, row := range own {
+		for i := range s.items {
+			if base := path.Base(row.path); winlayer.Fold(base) == winlayer.Fold(s.name(s.items[i])) {
+				if s.name(s.items[i]) == base {
+					continue
+				}
+				x := s.extra(s.items[i])
+				x.source = s.origin(s.items[i]).name
+				s.set(&s.items[i], x)
+				if err := s.spell(&s.items[i], base); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	slices.SortFunc(items, func(a, b item) int { return strings.Compare(a.name, b.name) })
-	for _, it := range items {
+	slices.SortFunc(s.items, func(a, b item) int { return bytes.Compare(s.bytes(a), s.bytes(b)) })
+	for _, it := range s.items {
+		name, x := s.name(it), s.extra(it)
+		at := s.origin(it)
 		if u.seen++; u.seen > maxEntries {
-			return fmt.Errorf("the app folder has more than %d files, at %q", maxEntries, it.source)
+			return fmt.Errorf("the app folder has more than %d files, at %q", maxEntries, at.name)
 		}
-		below := folder{path: path.Join(dir.path, it.name), parts: it.parts, place: it.place, row: dir.row, grants: dir.grants}
-		if it.place != nil && len(it.place.grants) > 0 {
-			below.grants = slices.Concat(dir.grants, it.place.grants)
+		below := folder{path: path.Join(dir.path, name), place: x.place, row: dir.row, grants: dir.grants}
+		if x.place != nil && len(x.place.grants) > 0 {
+			below.grants = slices.Concat(dir.grants, x.place.grants)
 			slices.Sort(below.grants)
 		}
-		e := winlayer.Entry{Path: below.path, Folder: it.folder, Source: it.source, FS: it.fsys, Content: it.content}
-		at := slices.IndexFunc(own, func(row *aclRow) bool { return path.Base(row.path) == it.name })
+		e := winlayer.Entry{Path: below.path, Folder: it.folder, Source: at.name, FS: at.fsys}
+		if it.part != noPart && s.parts[it.part].content != nil {
+			e.Source, e.FS, e.Content = "", nil, s.parts[it.part].content
+		}
+		row := slices.IndexFunc(own, func(row *aclRow) bool { return path.Base(row.path) == name })
 		switch {
-		case at >= 0:
-			below.row = own[at]
+		case row >= 0:
+			below.row = own[row]
 			if below.row.SDDL == "" || !it.folder {
 				return unknownFolder(e.Path)
 			}
@@ -107,105 +107,13 @@ func (u *union) folder(dir folder) error {
 			return err
 		}
 		if it.folder {
+			below.parts = s.below(it)
 			if err := u.folder(below); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// items lists a folder: what its parts hold and the places below it, in the order
-// of steps. The first spelling of a name stays and the last file wins. Names of one
-// part that are one on Windows stay both here; the layer refuses them.
-func (u *union) items(dir folder) ([]item, error) {
-	var places []*place
-	if dir.place != nil {
-		places = dir.place.below
-	}
-	parts := dir.parts
-	if len(places) == 0 && len(parts) == 1 { // nearly all folders
-		return u.partItems(parts[0])
-	}
-	var m merge
-	for len(parts) > 0 || len(places) > 0 {
-		var next []item
-		if len(places) > 0 && (len(parts) == 0 || places[0].step < parts[0].step) {
-			p := places[0]
-			places = places[1:]
-			next = []item{{name: p.name, folder: true, parts: p.parts, place: p}}
-		} else {
-			p := parts[0]
-			parts = parts[1:]
-			var err error
-			if next, err = u.partItems(p); err != nil {
-				return nil, err
-			}
-		}
-		if name := m.add(next); name != "" {
-			return nil, fmt.Errorf("%s is put into the image twice", windowsName(path.Join(dir.path, name)))
-		}
-	}
-	return m.items, nil
-}
-
-// merge lays what a folder holds over what earlier parts put there.
-type merge struct {
-	items []item
-	index map[string]int // of items, by folded name
-}
-
-// add returns the name of what cannot be put there.
-func (m *merge) add(items []item) string {
-	before := len(m.items)
-	for _, it := range items {
-		i, there := m.index[winlayer.Fold(it.name)]
-		if !there {
-			m.items = append(m.items, it)
-			continue
-		}
-		old := &m.items[i]
-		switch {
-		case it.place != nil && !old.folder && len(it.place.below) == 0 && len(it.place.parts) == 0:
-			old.place = it.place // a grant on a file
-		case old.folder != it.folder || it.own:
-			return old.name
-		case it.folder:
-			old.parts = slices.Concat(old.parts, it.parts)
-			slices.SortStableFunc(old.parts, func(a, b part) int { return a.step - b.step })
-			if it.place != nil {
-				old.place = it.place
-			}
-		default:
-			old.source, old.fsys, old.content = it.source, it.fsys, it.content
-		}
-	}
-	if m.index == nil {
-		m.index = map[string]int{}
-	}
-	for i := before; i < len(m.items); i++ {
-		m.index[winlayer.Fold(m.items[i].name)] = i
-	}
-	return ""
-}
-
-func (u *union) partItems(p part) ([]item, error) {
-	if p.file != "" {
-		it := item{name: p.file, source: p.dir.name, fsys: p.dir.fsys, content: p.content, own: p.own}
-		return []item{it}, nil
-	}
-	all, err := list(cmp.Or(p.dir.fsys, u.app), p.dir)
-	if err != nil {
-		return nil, err
-	}
-	items := make([]item, len(all))
-	for i, f := range all {
-		items[i] = item{name: f.name, folder: f.folder, source: f.origin.name, fsys: p.dir.fsys}
-		if f.folder {
-			items[i].parts = []part{{step: p.step, dir: f.origin}}
-		}
-	}
-	return items, nil
 }
 
 // ownRows are the folders of base images that lie directly in a folder.

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/winpack/winpack/pkg/build/internal/winlayer"
+	"github.com/winpack/winpack/pkg/detect"
 )
 
 // Links are followed at most this often on the way to one file, the number that
@@ -27,51 +29,46 @@ type origin struct {
 	above   []string // the folders that it was reached through
 }
 
-// found is one name that a folder holds.
-type found struct {
-	name   string
-	folder bool
-	origin
-}
-
-// list gives what a folder of the app holds. Symbolic links are followed where
-// they stay inside the app folder, and what they lead to stands under the link's
-// name: a link in a layer is a reparse point, which many programs and importers
-// treat differently from a file. A link that leads out, nowhere or into a loop is
-// an error.
-func list(fsys fs.FS, dir origin) ([]found, error) {
-	entries, err := fs.ReadDir(fsys, dir.name)
-	if err != nil {
-		return nil, fmt.Errorf("reading folder %q: %w", dir.name, pathCause(err))
-	}
-	above := append(slices.Clip(dir.above), dir.name)
-	all := make([]found, 0, len(entries))
-	for _, d := range entries {
-		f := found{name: d.Name(), origin: origin{fsys: dir.fsys, name: path.Join(dir.name, d.Name()), above: above}}
-		mode := d.Type()
-		if mode&fs.ModeSymlink == 0 && !mode.IsDir() && len(dir.exclude) == 0 && mode.IsRegular() {
-			all = append(all, f) // nearly all of them
-			continue
+// list calls add with each name that a folder of the app holds, in any order, and
+// with what a link leads to. Symbolic links are followed where they stay inside the
+// app folder, and what they lead to stands under the link's name: a link in a layer is
+// a reparse point, which many programs and importers treat differently from a file. A
+// link that leads out, nowhere or into a loop is an error.
+func list(fsys fs.FS, dir origin, add func(name string, folder bool, target string) error) error {
+	var bad error // the first one by name, in whatever order they come
+	first := ""
+	fail := func(name string, err error) error {
+		if bad == nil || name < first {
+			bad, first = err, name
 		}
-		f.rel, f.exclude = path.Join(dir.rel, d.Name()), dir.exclude
-		if slices.Contains(f.exclude, winlayer.Fold(f.rel)) {
-			continue
+		return nil
+	}
+	var failed error // of add
+	err := detect.ListDir(fsys, dir.name, func(d fs.DirEntry) error {
+		name, mode, target := d.Name(), d.Type(), ""
+		if len(dir.exclude) > 0 && slices.Contains(dir.exclude, winlayer.Fold(path.Join(dir.rel, name))) {
+			return nil
 		}
 		if mode&fs.ModeSymlink != 0 {
-			link := f.origin.name
-			if f.origin.name, mode, err = follow(fsys, link); err != nil {
-				return nil, err
+			link := path.Join(dir.name, name)
+			var err error
+			if target, mode, err = follow(fsys, link); err != nil {
+				return fail(name, err)
 			}
-			if mode.IsDir() && slices.Contains(above, f.origin.name) {
-				return nil, fmt.Errorf("link %q leads to folder %q, in which it lies: take it out of the folder", link, f.origin.name)
+			if mode.IsDir() && (target == dir.name || slices.Contains(dir.above, target)) {
+				return fail(name, fmt.Errorf("link %q leads to folder %q, in which it lies: take it out of the folder", link, target))
 			}
 		}
-		if f.folder = mode.IsDir(); !f.folder && !mode.IsRegular() {
-			return nil, fmt.Errorf("%q is a %s, neither file nor folder: take it out of the folder", f.origin.name, kindOf(mode))
+		if !mode.IsDir() && !mode.IsRegular() {
+			return fail(name, fmt.Errorf("%q is a %s, neither file nor folder: take it out of the folder", path.Join(dir.name, name), kindOf(mode)))
 		}
-		all = append(all, f)
+		failed = add(name, mode.IsDir(), target)
+		return failed
+	})
+	if failed == nil && err != nil {
+		return winlayer.ReadError(dir.name, err)
 	}
-	return all, nil
+	return cmp.Or(failed, bad)
 }
 
 // follow resolves the links of a name inside the app folder, and says what kind
@@ -102,7 +99,7 @@ func follow(fsys fs.FS, name string) (string, fs.FileMode, error) {
 			if links > 0 && errors.Is(err, fs.ErrNotExist) {
 				return "", 0, fmt.Errorf("link %q leads to %q, which is not there: take it out of the folder", name, at)
 			}
-			return "", 0, fmt.Errorf("reading %q: %w", at, pathCause(err))
+			return "", 0, winlayer.ReadError(at, err)
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
 			continue
@@ -112,7 +109,7 @@ func follow(fsys fs.FS, name string) (string, fs.FileMode, error) {
 		}
 		target, err := fs.ReadLink(fsys, at)
 		if err != nil {
-			return "", 0, fmt.Errorf("reading link %q: %w", at, pathCause(err))
+			return "", 0, winlayer.ReadError(at, err)
 		}
 		target = strings.ReplaceAll(target, `\`, "/")
 		if strings.HasPrefix(target, "/") || len(target) > 1 && target[1] == ':' {

@@ -80,16 +80,21 @@ func (t *Tree) readBinaries() {
 	slices.Sort(files)
 	found := make([]*image, len(files))
 	var next atomic.Int64
+	var native atomic.Bool
 	var readers crew
 	for range min(runtime.GOMAXPROCS(0), len(files)) {
 		readers.Go(func() {
+			var pages pe.Pages // of its own: they are asked for several times a file
 			for i := next.Add(1) - 1; i < int64(len(files)); i = next.Add(1) - 1 {
-				found[i] = t.readBinary(files[i])
+				b := t.readBinary(files[i], &pages)
+				if found[i] = b; b != nil && (b.native() || b.host != nil || b.arch.Mixed) && native.CompareAndSwap(false, true) {
+					go dllData() // which will be asked what of them is in an image
+				}
 			}
 		})
 	}
 	readers.Wait()
-	t.byName = map[string]*image{}
+	t.byName, t.binaries = make(map[string]*image, len(found)), make([]*image, 0, len(found))
 	for _, b := range found {
 		if b == nil {
 			continue
@@ -97,10 +102,13 @@ func (t *Tree) readBinaries() {
 		t.binaries = append(t.binaries, b)
 		t.byName[strings.ToLower(b.path)] = b
 	}
+	t.findPrograms()
 }
 
 // withPE opens a binary again and calls f. What cannot be read is a Problem.
-func (t *Tree) withPE(p string, f func(*pe.File) error) {
+func (t *Tree) withPE(p string, f func(*pe.File) error) { t.withPages(p, &t.pages, f) }
+
+func (t *Tree) withPages(p string, pages *pe.Pages, f func(*pe.File) error) {
 	file, size, err := t.openFile(p)
 	if err != nil {
 		t.problem(p, "could not be read: "+reason(err)+"; what it is and needs is unknown")
@@ -120,7 +128,7 @@ func (t *Tree) withPE(p string, f func(*pe.File) error) {
 		}
 		r, size = strings.NewReader(string(data)), int64(len(data))
 	}
-	img, err := t.pages.Open(r, size)
+	img, err := pages.Open(r, size)
 	if err == nil {
 		defer img.Close()
 		if n := len(img.Defects); n > 0 {
@@ -140,8 +148,8 @@ func (t *Tree) withPE(p string, f func(*pe.File) error) {
 	}
 }
 
-func (t *Tree) readBinary(p string) (b *image) {
-	t.withPE(p, func(f *pe.File) error {
+func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
+	t.withPages(p, pages, func(f *pe.File) error {
 		b = &image{
 			path: p, base: strings.ToLower(path.Base(p)), dir: path.Dir(p),
 			isDLL: f.IsDLL() || strings.HasSuffix(strings.ToLower(p), ".dll"), gui: f.Subsystem == pe.SubsystemGUI, sub: f.SubsystemSpan,

@@ -34,9 +34,9 @@ func (t *Tree) singleFile(b *image) []Fact {
 	}
 	config := read("runtimeconfig.json", bundle.RuntimeConfig)
 	p.SelfContained = bundle.RuntimeConfig == nil || selfContained(config)
-	facts = append(facts, runtimeFacts(config, b.path, b.path, "runtimeconfig.json in the bundle")...)
+	facts = append(facts, runtimeFacts(config, b.path, b.path, &bundle.RuntimeConfigSpan)...)
 	deps := read("deps.json", bundle.DepsJSON)
-	facts = append(facts, targetFacts(deps.get("runtimeTarget", "name"), b.path, b.path, "deps.json in the bundle")...)
+	facts = append(facts, targetFacts(deps.get("runtimeTarget", "name"), b.path, b.path, &bundle.DepsSpan)...)
 	if bundle.ExtractAll {
 		facts = append(facts, Fact{Key: "extracts", Value: "to TEMP at every start", about: b.path, Evidence: []Evidence{self}})
 	}
@@ -70,7 +70,8 @@ func (t *Tree) bundledEntry(b *image, p *Program, self Evidence) []Fact {
 			if err != nil || clr == nil {
 				return err
 			}
-			tr, err := readTraits(b.path, e.Path+" in the bundle", clr)
+			ev := t.codeIn(b, e).evidence
+			tr, err := readTraits(ev, clr)
 			refs, bad := clr.AssemblyRefs()
 			t.readBundled(b, e, refs, &tr)
 			facts = append(facts, programFacts(&tr, p, "dotnet", b.gui, self)...)
@@ -79,13 +80,12 @@ func (t *Tree) bundledEntry(b *image, p *Program, self Evidence) []Fact {
 			}
 			if fw, ok := parseTarget(clr.TargetFramework.Value); ok {
 				facts = append(facts, Fact{Key: "framework", Value: fw.Name + " " + fw.Version, source: "target-framework-attribute", about: b.path, item: fw,
-					Evidence: []Evidence{{Path: b.path, Detail: clean(e.Path + " in the bundle: TargetFrameworkAttribute " + clr.TargetFramework.Value)}}})
+					Evidence: []Evidence{ev(clr.TargetFramework.Span, "TargetFrameworkAttribute "+clr.TargetFramework.Value)}})
 			}
-			facts = append(facts, webServerFacts(refs, b.path, func(r pe.Assembly) Evidence {
-				return Evidence{Path: b.path, Detail: clean(e.Path + " in the bundle refers to " + r.Name)}
-			})...)
+			refers := func(r pe.Assembly) Evidence { return ev(r.Span, "refers to "+r.Name) }
+			facts = append(facts, webServerFacts(refs, b.path, refers)...)
 			for _, r := range refs {
-				facts = append(facts, dependencyFacts(r.Name, "dotnet", b.path, Evidence{Path: b.path, Detail: clean(e.Path + " in the bundle refers to " + r.Name)})...)
+				facts = append(facts, dependencyFacts(r.Name, "dotnet", b.path, refers(r))...)
 			}
 			return bad
 		})

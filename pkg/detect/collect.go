@@ -18,7 +18,7 @@ func (r *resolution) collectNeeds() {
 	}
 	if r.app.Framework.Name == NETFramework {
 		n.Families = append(n.Families, FamilyNeed{Family: FamilyServerCore, Why: "Nano Server has no .NET Framework",
-			Evidence: orElse(r.evidenceOf("framework", r.app.Framework.Name+" "+r.app.Framework.Version), r.evidenceOf("kind", string(r.app.Kind)))})
+			Evidence: orElse(r.evidenceOf("framework", r.framework), r.evidenceOf("kind", string(r.app.Kind)))})
 	} else if n.IIS != nil {
 		n.Families = append(n.Families, FamilyNeed{Family: FamilyServerCore, Why: "IIS images are made on Server Core",
 			Evidence: r.evidenceOf("kind", string(r.app.Kind))})
@@ -90,7 +90,7 @@ func (r *resolution) needIIS(iis *IIS) {
 		iis.Features = append(iis.Features, Need{ID: "wcf-http", Why: ".svc files over HTTP need WCF's HTTP activation", Evidence: ev})
 	}
 	if r.app.Framework.Name == NETFramework {
-		ev := r.evidenceOf("framework", r.app.Framework.Name+" "+r.app.Framework.Version)
+		ev := r.evidenceOf("framework", r.framework)
 		iis.AppPool.RuntimeVersion = "v4.0"
 		if strings.HasPrefix(r.app.Framework.Version, "2.") || strings.HasPrefix(r.app.Framework.Version, "3.") {
 			iis.AppPool.RuntimeVersion = "v2.0"

@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/winpack/winpack/pkg/detect/winname"
 )
 
 const configUnknown = "connection strings, secrets and paths in it are unknown"
@@ -43,7 +44,7 @@ func detectConfig(t *Tree) []Fact {
 		ev := Evidence{Path: "App_Data", Detail: "a folder of the application"}
 		for _, d := range t.dirs { // a place that holds a file says more
 			if (d.key == "app_data" || strings.HasPrefix(d.key, "app_data/")) && len(d.files) > 0 {
-				ev = Evidence{Path: d.in(d.files[0].name), Detail: "lies in App_Data"}
+				ev = Evidence{Path: d.in(d.files[0].name), Line: 1, Detail: "lies in App_Data"}
 				break
 			}
 		}
@@ -81,7 +82,7 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 		}
 	}
 	named := func(what, name string) []Evidence {
-		return line(p, e, what+" "+strconv.Quote(clean(name)))
+		return line(p, e, what+" "+strconv.Quote(maskValue(name)))
 	}
 	switch {
 	case section == "connectionStrings/add":
@@ -101,7 +102,7 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 		facts = append(facts, setting(t, e.attr("name"), e.child("value").text, named("setting", e.attr("name")))...)
 	case section == "system.web/machineKey":
 		for _, key := range []string{"validationKey", "decryptionKey"} {
-			if k := e.attr(key); k != "" && !strings.Contains(strings.ToLower(k), "autogenerate") && !placeholder.MatchString(k) {
+			if k := e.attr(key); k != "" && !strings.Contains(strings.ToLower(k), "autogenerate") && !placeholder().MatchString(k) {
 				add("secret", "machineKey "+key, "machineKey stands in clear text (not shown)")
 			}
 		}
@@ -121,14 +122,14 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 	case strings.HasPrefix(section, "system.diagnostics/") && e.attr("initializeData") != "" && strings.Contains(e.attr("type"), "WriterTraceListener"):
 		facts = append(facts, logFile(e.attr("initializeData"), named("trace listener", e.attr("name")))...)
 	}
-	plain := func(v string) bool { return !placeholder.MatchString(v) && !boolish.MatchString(v) }
+	plain := func(v string) bool { return !placeholder().MatchString(v) && !boolish().MatchString(v) }
 	if v := cmp.Or(e.text, e.attr("value")); isSecretName(e.name) && !strings.EqualFold(e.name, "connectionString") && plain(v) {
 		add("secret", section, "a value stands in clear text (not shown)")
 	} else if name := e.attr("name"); e.name != "environmentVariable" && isSecretName(name) && plain(e.attr("value")) { // NLog's variable, a container's property
-		add("secret", clean(name), "a value stands in clear text (not shown)")
+		add("secret", maskName(name), "a value stands in clear text (not shown)")
 	}
 	for _, a := range e.attrs { // identity, smtp network, custom sections
-		if isSecretName(a.Name.Local) && !placeholder.MatchString(a.Value) && !strings.EqualFold(a.Name.Local, "connectionString") && !boolish.MatchString(a.Value) {
+		if isSecretName(a.Name.Local) && !placeholder().MatchString(a.Value) && !strings.EqualFold(a.Name.Local, "connectionString") && !boolish().MatchString(a.Value) {
 			add("secret", section+" @"+clean(a.Name.Local), "a value stands in clear text (not shown)")
 		} else if strings.EqualFold(a.Name.Local, "connectionString") && section != "connectionStrings/add" || strings.EqualFold(a.Name.Local, "stateConnectionString") || strings.EqualFold(a.Name.Local, "sqlConnectionString") {
 			facts = append(facts, connectionString(section, a.Value, line(p, e, "attribute "+a.Name.Local+" of "+section))...)
@@ -138,11 +139,11 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 }
 
 var (
-	drivePath = regexp.MustCompile(`(?i)(?:^|[^a-z])([a-z]:\\[^"<>|*?;,]*|[a-z]:/[^"<>|*?;,/][^"<>|*?;,]*)`)
-	uncPath   = regexp.MustCompile(`(?:^|[\s"'=;,])(\\\\[A-Za-z0-9._-]+\\[^"<>|*?;,]+)`)
-	inImage   = regexp.MustCompile(`(?i)^c:[\\/](windows|inetpub|program files|program files \(x86\)|programdata)\b`)
-	folderKey = regexp.MustCompile(`(?i)(upload|log|temp|cache|export|output|attachment|storage|data|file|report|backup)s?[-_.:]?(path|dir|directory|folder|root|location)$`)
-	looksConn = regexp.MustCompile(`(?i)(^|;)\s*(data source|server|addr|address|host|network address|accountendpoint|endpoint|defaultendpointsprotocol|attachdbfilename)\s*=`)
+	drivePath = pattern(`(?i)(?:^|[^a-z])([a-z]:\\[^"<>|*?;,]*|[a-z]:/[^"<>|*?;,/][^"<>|*?;,]*)`)
+	uncPath   = pattern(`(?:^|[\s"'=;,])(\\\\[A-Za-z0-9._-]+\\[^"<>|*?;,]+)`)
+	inImage   = pattern(`(?i)^c:[\\/](windows|inetpub|program files|program files \(x86\)|programdata)\b`)
+	folderKey = pattern(`(?i)(upload|log|temp|cache|export|output|attachment|storage|data|file|report|backup)s?[-_.:]?(path|dir|directory|folder|root|location)$`)
+	looksConn = pattern(`(?i)(^|;)\s*(data source|server|addr|address|host|network address|accountendpoint|endpoint|defaultendpointsprotocol|attachdbfilename)\s*=`)
 )
 
 // setting judges one key and value of any configuration file. Values are never
@@ -151,25 +152,25 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 	var facts []Fact
 	last := key[strings.LastIndex(key, ":")+1:]
 	switch {
-	case strings.HasPrefix(strings.ToLower(key), "connectionstrings:"), looksConn.MatchString(value):
+	case strings.HasPrefix(strings.ToLower(key), "connectionstrings:"), looksConn().MatchString(value):
 		return connectionString(last, value, ev)
-	case isSecretName(key) && !placeholder.MatchString(value) && !boolish.MatchString(value):
-		return []Fact{{Key: "secret", Value: clean(key), Evidence: ev}}
+	case isSecretName(key) && !placeholder().MatchString(value) && !boolish().MatchString(value):
+		return []Fact{{Key: "secret", Value: maskName(key), Evidence: ev}}
 	}
 	if where := secretInside(value); where != "" {
-		facts = append(facts, Fact{Key: "secret", Value: clean(key) + " (" + where + ")", Evidence: ev})
+		facts = append(facts, Fact{Key: "secret", Value: maskName(key) + " (" + where + ")", Evidence: ev})
 	}
-	for _, m := range drivePath.FindAllStringSubmatch(value, 3) {
-		if !inImage.MatchString(m[1]) {
+	for _, m := range drivePath().FindAllStringSubmatch(value, 3) {
+		if !inImage().MatchString(m[1]) {
 			facts = append(facts, Fact{Key: "absolute-path", Value: pathValue(m[1]), Evidence: ev})
 		}
 	}
-	if m := uncPath.FindStringSubmatch(value); m != nil {
+	if m := uncPath().FindStringSubmatch(value); m != nil {
 		facts = append(facts, Fact{Key: "unc-path", Value: pathValue(m[1]), Evidence: ev})
 	}
 	if strings.HasPrefix(strings.ToLower(key), "serilog:writeto:") && strings.HasSuffix(strings.ToLower(key), ":args:path") {
 		facts = append(facts, logFile(value, ev)...)
-	} else if folderKey.MatchString(key) && (strings.ContainsAny(value, `/\`) || t.hasDir(value)) && !strings.Contains(value, "://") {
+	} else if folderKey().MatchString(key) && (strings.ContainsAny(value, `/\`) || t.hasDir(value)) && !strings.Contains(value, "://") {
 		rel, rest := folderOf(value)
 		if rel == "." {
 			return facts
@@ -177,23 +178,23 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 		if rel != "" && !rest && path.Ext(rel) != "" && !t.hasDir(rel) {
 			rel = path.Dir(rel) // the setting names a file, like logs/app-.log
 		}
-		facts = append(facts, written(rel, value, "the setting "+clean(key)+" names a folder of the application", ev)...)
+		facts = append(facts, written(rel, value, "the setting "+maskName(key)+" names a folder of the application", ev)...)
 	}
 	return facts
 }
 
 // pathValue is a path of a value, without the options of a command that follow it.
 func pathValue(s string) string {
-	if i := options.FindStringIndex(s); i != nil {
+	if i := options().FindStringIndex(s); i != nil {
 		s = s[:i[0]]
 	}
 	return strings.TrimSpace(maskValue(s))
 }
 
-var options = regexp.MustCompile(`\s+(--?|/)[A-Za-z]`)
+var options = pattern(`\s+(--?|/)[A-Za-z]`)
 
 func logFile(value string, ev []Evidence) []Fact {
-	if m := drivePath.FindStringSubmatch(value); m != nil {
+	if m := drivePath().FindStringSubmatch(value); m != nil {
 		return []Fact{{Key: "absolute-path", Value: pathValue(m[1]), Evidence: ev}}
 	}
 	rel, rest := folderOf(value)
@@ -207,7 +208,7 @@ func logFile(value string, ev []Evidence) []Fact {
 }
 
 // variablePart is what a program fills in: %date, %TEMP%, ${shortdate}, {Date}.
-var variablePart = regexp.MustCompile(`[%${}]`)
+var variablePart = pattern(`[%${}]`)
 
 // folderOf is the path below the application that a value names, up to the first
 // part that the program fills in; rest says that there is one. "/logs" and
@@ -220,7 +221,7 @@ func folderOf(value string) (rel string, rest bool) {
 		v = strings.TrimPrefix(v, "/")
 	}
 	parts := strings.Split(v, "/")
-	if i := slices.IndexFunc(parts, variablePart.MatchString); i >= 0 {
+	if i := slices.IndexFunc(parts, variablePart().MatchString); i >= 0 {
 		parts, rest = parts[:i], true
 	}
 	rel, ok := winPath(strings.Join(parts, "/"))
@@ -234,12 +235,41 @@ func folderOf(value string) (rel string, rest bool) {
 // is empty, that a value names one elsewhere.
 func written(rel, value, why string, ev []Evidence) []Fact {
 	switch {
-	case rel == "" && variablePart.MatchString(value):
+	case rel == "" && variablePart().MatchString(value):
 		return []Fact{{Key: "write-elsewhere", Value: pathValue(value), Evidence: ev}}
 	case rel == "" || maskValue(rel) != rel:
 		return nil
 	}
 	return []Fact{writeFact(rel, why, ev)}
+}
+
+// dropImpossible drops the folders to write to that cannot be made: a start script
+// would fail where it makes them. Configuration may say anything.
+func (t *Tree) dropImpossible(facts []Fact) []Fact {
+	return slices.DeleteFunc(facts, func(f Fact) bool {
+		w, ok := f.item.(Write)
+		if !ok || w.Path == "." {
+			return false
+		}
+		why := ""
+		if err := winname.Check(w.Path, true); err != nil {
+			why = "which Windows cannot make: " + err.Error()
+		}
+		for p := w.Path; p != "." && why == ""; p = path.Dir(p) {
+			if file := t.find(p); file != "" {
+				why = "where the file " + clean(file) + " is"
+			}
+		}
+		if why == "" {
+			return false
+		}
+		place := ""
+		if f.Evidence[0].Line > 0 {
+			place = fmt.Sprintf("line %d: ", f.Evidence[0].Line)
+		}
+		t.problem(f.Evidence[0].Path, fmt.Sprintf("%sthe application is set to write to the folder %q, %s; no write access is granted there", place, clean(w.Path), why))
+		return true
+	})
 }
 
 // wcfEndpoint names the activation feature that a binding needs where IIS hosts
@@ -264,25 +294,30 @@ func connectionString(name, value string, ev []Evidence) []Fact {
 	if inner := parts["provider connection string"]; inner != "" {
 		return connectionString(name, strings.ReplaceAll(inner, "&quot;", `"`), ev)
 	}
-	name = clean(name)
+	name = maskValue(name)
 	var facts []Fact
 	add := func(key, value string) { facts = append(facts, Fact{Key: key, Value: value, Evidence: ev}) }
 	server := firstOf(parts, "data source", "server", "addr", "address", "network address", "host")
 	database := firstOf(parts, "initial catalog", "database")
 	about := name
 	if server != "" {
-		shown := oracleUser.ReplaceAllString(server, hidden+"@")
-		if shown != server {
+		user, host := serverUser(server)
+		if strings.ContainsAny(user, ":/") {
 			add("secret", "connection string "+name+", in its server")
 		}
-		about = fmt.Sprintf("%s: server %s", name, maskValue(shown))
+		if shown := maskValue(host); user != "" {
+			about = fmt.Sprintf("%s: server %s@%s", name, hidden, shown)
+		} else {
+			about = fmt.Sprintf("%s: server %s", name, shown)
+		}
+		server = host
 		if database != "" {
 			about += ", database " + maskValue(database)
 		}
 	}
 	add("connection-string", about)
 	for _, k := range sortedKeys(parts) {
-		if v := parts[k]; isSecretName(k) && !placeholder.MatchString(v) && !strings.EqualFold(v, "true") && !strings.EqualFold(v, "false") {
+		if v := parts[k]; isSecretName(k) && !placeholder().MatchString(v) && !strings.EqualFold(v, "true") && !strings.EqualFold(v, "false") {
 			add("secret", "connection string "+name+", "+clean(k))
 		}
 	}
@@ -307,20 +342,31 @@ func connectionString(name, value string, ev []Evidence) []Fact {
 	if v := parts["provider"]; v != "" {
 		add("oledb-provider", maskValue(v))
 	}
-	if file := firstOf(parts, "data source", "dbq"); strings.Contains(file, `:\`) && !inImage.MatchString(file) {
+	if file := firstOf(parts, "data source", "dbq"); strings.Contains(file, `:\`) && !inImage().MatchString(file) {
 		add("absolute-path", pathValue(file))
 	}
 	return facts
 }
 
-// oracleUser is "scott/tiger@" before a net service name.
-var oracleUser = regexp.MustCompile(`^[^\s/@\\:]+/\S+@`)
+// serverUser takes the user off a server, in which no "@" has another meaning:
+// "scott/tiger@" before a net service name, "user:password@" before a host. That of
+// a URL stays, for it is masked as one.
+func serverUser(server string) (user, host string) {
+	if i := strings.LastIndex(server, "@"); i >= 0 && !strings.Contains(server[:i], "://") {
+		return server[:i], server[i+1:]
+	}
+	return "", server
+}
 
 // isLocal says whether a server name means the machine itself.
 func isLocal(server string) bool {
 	host := strings.TrimPrefix(server, "tcp:")
 	host, _, _ = strings.Cut(host, `\`)
 	host, _, _ = strings.Cut(host, ",")
+	host, _, _ = strings.Cut(host, "/")
+	if name, port, ok := strings.Cut(host, ":"); ok && !strings.Contains(port, ":") {
+		host = name
+	}
 	switch strings.TrimSpace(host) {
 	case ".", "(local)", "localhost", "127.0.0.1", "::1":
 		return true

@@ -18,7 +18,10 @@ func (r *resolution) describe() {
 	r.app.Flavors = slices.Compact(r.app.Flavors)
 	r.chooseEnvironment()
 	r.choosePorts()
-	ev := r.evidenceOf("framework", r.app.Framework.Name+" "+r.app.Framework.Version)
+	ev := r.evidenceOf("framework", r.framework)
+	if r.framework == NETFramework+" 4.x" {
+		r.derive("framework-unstated", r.framework, "", ev, nil)
+	}
 	if ended, next := endOf(r.app.Framework); ended != "" {
 		more := map[string]string{"ended": ended, "next": next}
 		if r.app.Framework.Name == NETCoreApp {
@@ -54,12 +57,32 @@ func (r *resolution) describe() {
 		r.derive("desktop", string(r.app.Kind), "", r.evidenceOf("kind", string(r.app.Kind)), nil)
 	}
 	if r.app.Kind == KindUnknown && !r.has("several-programs", "") {
-		if signs := r.evidenceOf("sign", ""); len(signs) > 0 {
-			r.derive("unknown-kind", "signs", "", signs, nil)
-		}
+		r.nameSigns()
 	}
 	if r.has("authentication", "windows") && r.app.Kind == KindASPNET && !r.has("iis-feature", "windows-authentication") {
 		r.derive("windows-mode", "true", "", r.evidenceOf("authentication", "windows"), nil)
+	}
+}
+
+// nameSigns derives what was seen of an unknown application: signs with the same
+// remedy together.
+func (r *resolution) nameSigns() {
+	var remedies []string
+	seen := map[string][]string{}
+	places := map[string][]Evidence{}
+	r.each("sign", func(f *Fact) {
+		item, ok := f.item.(signItem)
+		if !ok || f.OverruledBy != "" {
+			return
+		}
+		if seen[item.remedy] == nil {
+			remedies = append(remedies, item.remedy)
+		}
+		seen[item.remedy] = append(seen[item.remedy], f.Value)
+		places[item.remedy] = mergeEvidence(places[item.remedy], f.Evidence)
+	})
+	for _, remedy := range remedies {
+		r.derive("unknown-kind", fewBy(seen[remedy], "; "), "", places[remedy], map[string]string{"remedy": remedy})
 	}
 }
 

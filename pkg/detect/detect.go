@@ -107,8 +107,9 @@ type Service struct {
 	// Name is the service name that the binary gives, or empty where it could
 	// not be read.
 	Name string `json:"name"`
-	// Foreground is true where the program falls back to a console when no
-	// service manager started it, so that it can be an entrypoint as it is.
+	// Foreground is true where the program stays in the foreground when no service
+	// manager started it, without arguments and without reading from a console, so
+	// that it can be an entrypoint as it is.
 	Foreground bool       `json:"foreground"`
 	Evidence   []Evidence `json:"evidence"`
 }

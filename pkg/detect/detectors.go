@@ -42,6 +42,9 @@ func Inspect(fsys fs.FS, opt Options) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	if len(t.webConfigs()) > 0 {
+		go iisData() // while binaries are read
+	}
 	t.readBinaries()
 	var facts []Fact
 	for _, d := range detectors() {
@@ -50,6 +53,7 @@ func Inspect(fsys fs.FS, opt Options) (Report, error) {
 			facts = append(facts, f)
 		}
 	}
+	facts = t.dropImpossible(facts)
 	sortFacts(facts)
 	app, needs, facts := resolve(opt.Name, facts)
 	report := Report{
@@ -82,8 +86,8 @@ func comparePlaces(a, b []Evidence) int {
 	})
 }
 
-// maxEvidence bounds how many places one fact names.
-const maxEvidence = 5
+// MaxEvidence bounds how many places one fact or finding names.
+const MaxEvidence = 5
 
 // uniqueFacts joins facts that say the same and keeps their places.
 func uniqueFacts(facts []Fact) []Fact {
@@ -105,7 +109,7 @@ func uniqueFacts(facts []Fact) []Fact {
 func mergeEvidence(a, b []Evidence) []Evidence {
 	out := slices.Clone(a)
 	for _, e := range b {
-		if len(out) < maxEvidence && !slices.Contains(out, e) {
+		if len(out) < MaxEvidence && !slices.Contains(out, e) {
 			out = append(out, e)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 const (
 	runtimeConfigExt     = ".runtimeconfig.json"
 	runtimeConfigUnknown = "which .NET the program needs is unknown"
+	incomplete           = "Copy all files of the publish output again: they belong together."
 )
 
 // detectDotNet finds programs of modern .NET in all forms of publishing.
@@ -40,12 +41,12 @@ func (t *Tree) configuredProgram(config string, taken map[string]bool) []Fact {
 	stem := config[:len(config)-len(runtimeConfigExt)]
 	dll := t.byName[strings.ToLower(stem+".dll")]
 	if dll == nil || dll.clr == nil {
-		return []Fact{{Key: "sign", Value: config + " has no " + clean(path.Base(stem)) + ".dll beside it",
-			Evidence: []Evidence{{Path: config, Line: 1, Detail: "a .NET program without its assembly"}}}}
+		return []Fact{signFact(config+" has no "+clean(path.Base(stem))+".dll beside it", incomplete,
+			Evidence{Path: config, Line: 1, Detail: "a .NET program without its assembly"})}
 	}
 	if dll.clr.EntryPoint == 0 {
-		return []Fact{{Key: "sign", Value: config + " belongs to a library",
-			Evidence: []Evidence{at(dll.path, dll.clr.Span, "the assembly has no entry point")}}}
+		return []Fact{signFact(config+" belongs to a library", "Give winpack the folder of the program that uses the library.",
+			at(dll.path, dll.clr.Span, "the assembly has no entry point"))}
 	}
 	root := t.readJSON(config, runtimeConfigUnknown)
 	host := t.hostOf(dll)
@@ -65,11 +66,11 @@ func (t *Tree) configuredProgram(config string, taken map[string]bool) []Fact {
 	}
 	ev := []Evidence{{Path: config, Line: 1, Detail: "runtimeconfig.json of " + path.Base(dll.path)}}
 	facts := []Fact{{Key: "program", Value: p.Path, source: source, about: p.Path, Evidence: ev, item: p}}
-	facts = append(facts, runtimeFacts(root, config, p.Path, "")...)
+	facts = append(facts, runtimeFacts(root, config, p.Path, nil)...)
 	if root == nil { // Microsoft.AspNetCore.App may stand in it, or nothing
 		facts = append(facts,
 			Fact{Key: "kind", Value: string(KindUnknown), source: "aspnetcore", about: p.Path, Evidence: ev},
-			Fact{Key: "sign", Value: config + " cannot be read, so which .NET and which kind of program is unknown", Evidence: ev})
+			signFact(config+" cannot be read, so which .NET and which kind of program is unknown", incomplete, ev...))
 	}
 	facts = append(facts, t.depsFacts(stem+".deps.json", p.Path)...)
 	if source != "deeper" {
@@ -113,15 +114,16 @@ func selfContained(root *node) bool {
 }
 
 // runtimeFacts are the frameworks that a runtimeconfig.json asks for.
-func runtimeFacts(root *node, config, about, where string) []Fact {
+// bundle is where it stands in the config where that is a bundle, else nil.
+func runtimeFacts(root *node, config, about string, bundle *pe.Span) []Fact {
 	var facts []Fact
 	source := "runtimeconfig"
-	if where != "" {
+	if bundle != nil {
 		source = "bundle"
 	}
 	ev := func(n *node, detail string) []Evidence {
-		if where != "" {
-			return []Evidence{{Path: config, Detail: clean(where + ": " + detail)}}
+		if bundle != nil {
+			return []Evidence{at(config, *bundle, "runtimeconfig.json in the bundle: "+detail)}
 		}
 		return []Evidence{{Path: config, Line: n.line, Detail: clean(detail)}}
 	}
@@ -213,17 +215,17 @@ func (t *Tree) depsFacts(want, about string) []Fact {
 		return nil
 	}
 	target := t.readJSON(p, "which packages the program was published with is unknown").get("runtimeTarget", "name")
-	return targetFacts(target, p, about, "")
+	return targetFacts(target, p, about, nil)
 }
 
-func targetFacts(target *node, p, about, where string) []Fact {
+func targetFacts(target *node, p, about string, bundle *pe.Span) []Fact {
 	if target == nil {
 		return nil
 	}
 	name, rid, _ := strings.Cut(target.text, "/")
 	ev := []Evidence{{Path: p, Line: target.line, Detail: clean("runtimeTarget " + target.text)}}
-	if where != "" {
-		ev = []Evidence{{Path: p, Detail: clean(where + ": runtimeTarget " + target.text)}}
+	if bundle != nil {
+		ev = []Evidence{at(p, *bundle, "deps.json in the bundle: runtimeTarget "+target.text)}
 	}
 	var facts []Fact
 	if f, ok := parseTarget(name); ok {
@@ -264,11 +266,14 @@ func (t *Tree) managedEntry(dll, host *image, p *Program) []Fact {
 		if err != nil || clr == nil {
 			return err
 		}
-		tr, err := readTraits(dll.path, "", clr)
+		tr, err := readTraits(t.codeOf(dll).evidence, clr)
 		t.readLibraries(dll, &tr)
 		facts = programFacts(&tr, p, "dotnet", gui, self)
 		return err
 	})
+	if facts == nil { // nothing of its code could be read
+		facts = []Fact{brokenProgram(dll.path, self)}
+	}
 	return facts
 }
 
@@ -282,7 +287,7 @@ func (t *Tree) bareHost(b *image, taken map[string]bool) []Fact {
 		self = append(self, at(b.path, b.sub, "a .NET application host"))
 	}
 	if !b.host.Bound {
-		return []Fact{{Key: "sign", Value: b.path + " is a .NET host that no application was bound to", Evidence: self}}
+		return []Fact{signFact(b.path+" is a .NET host that no application was bound to", incomplete, self...)}
 	}
 	names := []string{strings.TrimSuffix(path.Base(b.path), path.Ext(b.path)) + ".dll"}
 	for _, c := range b.host.Candidates {
@@ -303,7 +308,7 @@ func (t *Tree) bareHost(b *image, taken map[string]bool) []Fact {
 		}
 		return t.unconfigured(b, dll, self)
 	}
-	return []Fact{{Key: "sign", Value: b.path + " is a .NET host, and the DLL that it starts is not in the folder", Evidence: self}}
+	return []Fact{signFact(b.path+" is a .NET host, and the DLL that it starts is not in the folder", incomplete, self...)}
 }
 
 // unconfigured is a program whose runtimeconfig.json is missing: the host takes

@@ -2,7 +2,7 @@ package detect
 
 import (
 	"fmt"
-	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/winpack/winpack/pkg/detect/internal/pe"
@@ -12,10 +12,14 @@ import (
 func detectFramework(t *Tree) []Fact {
 	var facts []Fact
 	for _, b := range t.binaries {
-		if b.clr == nil || b.isDLL || b.clr.EntryPoint == 0 || strings.HasPrefix(b.clr.TargetFramework.Value, NETCoreApp) {
-			continue
+		switch {
+		case b.clr == nil || strings.HasPrefix(b.clr.TargetFramework.Value, NETCoreApp):
+		case b.clr.EntryPoint == 0 && strings.HasSuffix(b.base, ".exe") && !b.arch.Mixed:
+			facts = append(facts, signFact(b.path+" is a library, whatever its name says", "Give winpack the folder of the program that uses the library.",
+				at(b.path, b.clr.Span, "CLI header without an entry point")))
+		case !b.isDLL && b.clr.EntryPoint != 0:
+			facts = append(facts, t.netfxProgram(b)...)
 		}
-		facts = append(facts, t.netfxProgram(b)...)
 	}
 	return append(facts, t.siteAssemblies()...)
 }
@@ -41,11 +45,14 @@ func (t *Tree) netfxProgram(b *image) []Fact {
 			if err != nil || clr == nil {
 				return err
 			}
-			tr, err := readTraits(b.path, "", clr)
+			tr, err := readTraits(t.codeOf(b).evidence, clr)
 			t.readLibraries(b, &tr)
 			facts = append(facts, programFacts(&tr, p, "netfx", b.gui, self)...)
 			return err
 		})
+		if len(facts) == 1 { // nothing of its code could be read
+			facts = append(facts, brokenProgram(b.path, self))
+		}
 	}
 	// ASP.NET Core up to 2.2 runs on .NET Framework too.
 	facts = append(facts, webServerFacts(b.refs, b.path, func(r pe.Assembly) Evidence { return at(b.path, r.Span, "refers to "+r.Name+" "+r.Version) })...)
@@ -97,7 +104,7 @@ func programFacts(tr *traits, p *Program, family string, gui bool, self Evidence
 func frameworkFacts(b *image, about string) []Fact {
 	var facts []Fact
 	add := func(source string, f Framework, s pe.Span, detail string) {
-		facts = append(facts, Fact{Key: "framework", Value: f.Name + " " + f.Version, source: source, about: about,
+		facts = append(facts, Fact{Key: "framework", Value: f.label(source), source: source, about: about,
 			Evidence: []Evidence{at(b.path, s, detail)}, item: f})
 	}
 	if f, ok := parseTarget(b.clr.TargetFramework.Value); ok && f.Name != NETStandard {
@@ -130,6 +137,19 @@ func frameworkFacts(b *image, about string) []Fact {
 	return facts
 }
 
+// label names a framework that a source speaks of. What was built for CLR 4 without
+// saying for which version may be for any 4.x: "4.0" is its lowest bound.
+func (f Framework) label(source string) string {
+	if f.unstated(source) {
+		return f.Name + " 4.x"
+	}
+	return f.Name + " " + f.Version
+}
+
+func (f Framework) unstated(source string) bool {
+	return f.Name == NETFramework && f.Version == "4.0" && slices.Contains([]string{"exe-config-clr4", "assembly-version", "metadata-version"}, source)
+}
+
 // parseTarget splits ".NETFramework,Version=v4.7.2" (with or without a profile).
 func parseTarget(s string) (Framework, bool) {
 	name, rest, ok := strings.Cut(s, ",")
@@ -146,10 +166,10 @@ func parseTarget(s string) (Framework, bool) {
 	return Framework{}, false
 }
 
-var versionPattern = regexp.MustCompile(`^\d{1,3}(\.\d{1,3}){1,3}$`)
+var versionPattern = pattern(`^\d{1,3}(\.\d{1,3}){1,3}$`)
 
 // isVersion says whether text from the application can be the version of a framework.
-func isVersion(s string) bool { return versionPattern.MatchString(s) }
+func isVersion(s string) bool { return versionPattern().MatchString(s) }
 
 func architectureFacts(b *image, about, source string) []Fact {
 	if b.arch.Name == "" {
@@ -200,13 +220,15 @@ func (t *Tree) exeConfig(p, about string) []Fact {
 			if !ok && e.attr("version") == "" {
 				continue
 			}
-			f = Framework{NETFramework, clr}
+			if f = (Framework{NETFramework, clr}); clr == "4.0" {
+				source = "exe-config-clr4"
+			}
 		}
 		if found[clr] {
 			continue
 		}
 		found[clr] = true
-		facts = append(facts, Fact{Key: "framework", Value: f.Name + " " + f.Version, source: source, about: about,
+		facts = append(facts, Fact{Key: "framework", Value: f.label(source), source: source, about: about,
 			Evidence: line(p, e, fmt.Sprintf("supportedRuntime version=%s sku=%s", e.attr("version"), e.attr("sku"))), item: f})
 	}
 	return facts

@@ -2,9 +2,12 @@ package detect_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -49,9 +52,14 @@ func TestUnreadableRootIsAnError(t *testing.T) {
 }
 
 func TestEmptyFolderIsUnknown(t *testing.T) {
-	r := look(t, fstest.MapFS{})
-	if r.App.Kind != detect.KindUnknown || len(r.Findings)+len(r.Facts)+len(r.Problems) != 0 {
-		t.Errorf("got %+v", r)
+	for _, app := range []fstest.MapFS{{}, {"bin": {Mode: fs.ModeDir}}} {
+		r := look(t, app)
+		if r.App.Kind != detect.KindUnknown || !slices.Equal(rules(r), []string{"WP1007"}) || len(r.Facts) != 1 || len(r.Problems) != 0 {
+			t.Errorf("got %+v", r)
+		}
+	}
+	if r := look(t, files("readme.txt", "x")); slices.Contains(rules(r), "WP1007") {
+		t.Error("a folder with a file was called empty")
 	}
 }
 
@@ -134,10 +142,10 @@ func TestLinksNeverLeaveTheFolder(t *testing.T) {
 	wantProblem(t, r, "web.config", "out of the app folder")
 	wantProblem(t, r, "up.config", "out of the app folder")
 	wantProblem(t, r, "away.config", "out of the app folder")
-	wantProblem(t, r, "loop", "leads to no file")
-	wantProblem(t, r, "broken.aspx", "leads to no file")
-	wantProblem(t, r, "chain.config", "leads to no file")
-	wantProblem(t, r, "folder", "link to a folder")
+	wantProblem(t, r, "loop", "leads into a loop")
+	wantProblem(t, r, "broken.aspx", `link to "nowhere.aspx", which is not there`)
+	wantProblem(t, r, "chain.config", "out of the app folder")
+	wantProblem(t, r, "folder", `link to the folder ".", in which it lies`)
 	if out := string(marshal(t, r)); strings.Contains(out, "Outside") {
 		t.Error("a file outside of the folder was read")
 	}
@@ -145,6 +153,137 @@ func TestLinksNeverLeaveTheFolder(t *testing.T) {
 		if p.Path == "home.aspx" {
 			t.Errorf("a link inside the folder was not followed: %v", p)
 		}
+	}
+}
+
+// An image holds what links lead to, so that is what is looked at.
+func TestLinksAreFollowedAsABuildDoes(t *testing.T) {
+	source := t.TempDir()
+	for _, name := range []string{"releases/2/web.config", "releases/2/inner/b/web.config"} {
+		p := filepath.Join(source, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(`<configuration><connectionStrings><add name="`+name+`" connectionString="server=db01"/></connectionStrings></configuration>`), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		links    map[string]string
+		read     string // a file that was read
+		problems []string
+	}{
+		"a folder":             {map[string]string{"current": "releases/2"}, "current/web.config", nil},
+		"a file below":         {map[string]string{"web.config": "releases/2/web.config"}, "web.config", nil},
+		"a link to a link":     {map[string]string{"web.config": "one", "one": "two", "two": "releases/2/web.config"}, "web.config", nil},
+		"through a link":       {map[string]string{"current": "latest", "latest": "releases/2", "web.config": "current/web.config"}, "web.config", nil},
+		"a folder below one":   {map[string]string{"other": "current/inner/../../2/inner", "current": "releases/2"}, "other/b/web.config", nil},
+		"in a linked folder":   {map[string]string{"current": "releases/2", "releases/2/again": "inner/b"}, "current/again/web.config", nil},
+		"with a backslash":     {map[string]string{"current": `releases\2`}, "current/web.config", nil},
+		"up, where it is left": {map[string]string{"current": "releases/2", "releases/2/up": "../2/inner"}, "current/up/b/web.config", nil},
+		"into its own folder":  {map[string]string{"releases/2/up": ".."}, "releases/2/web.config", []string{"releases/2/up"}},
+		"the same, seen twice": {map[string]string{"current": "releases/2", "releases/2/up": ".."}, "current/up/2/web.config", []string{"current/up/2/up", "releases/2/up"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "app")
+			if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
+				t.Fatal(err)
+			}
+			for link, target := range c.links {
+				if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			root, err := os.OpenRoot(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer root.Close()
+			for _, fsys := range []fs.FS{os.DirFS(dir), root.FS()} {
+				r := look(t, fsys)
+				if !slices.ContainsFunc(r.Facts, func(f detect.Fact) bool {
+					return f.Key == "connection-string" && slices.ContainsFunc(f.Evidence, func(e detect.Evidence) bool { return e.Path == c.read })
+				}) {
+					t.Errorf("%T: %s was not read: %v", fsys, c.read, r.Facts)
+				}
+				var problems []string
+				for _, p := range r.Problems {
+					problems = append(problems, p.Path)
+					if !strings.Contains(p.Message, "in which it lies") {
+						t.Errorf("%T: %v", fsys, p)
+					}
+				}
+				if !slices.Equal(problems, c.problems) {
+					t.Errorf("%T: problems %v, want %v", fsys, r.Problems, c.problems)
+				}
+			}
+		})
+	}
+}
+
+// Links to folders of links: 2^30 files, if nobody counted.
+func TestLinksThatMultiplyAreCut(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 30 {
+		sub := filepath.Join(dir, fmt.Sprintf("d%02d", i))
+		if err := os.Mkdir(sub, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range []string{"a", "b"} {
+			if err := os.Symlink(fmt.Sprintf("../d%02d", i+1), filepath.Join(sub, link)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "d30"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "d30", "index.html"), []byte("<html>"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cut := 0
+	for _, p := range look(t, os.DirFS(dir)).Problems {
+		if strings.Contains(p.Message, "with what links lead to") {
+			cut++
+		}
+	}
+	if cut != 1 {
+		t.Errorf("%d problems say that links multiply", cut)
+	}
+}
+
+// What a build refuses, detection says.
+func TestNamesThatNoImageCanHoldAreNamed(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: Windows makes no such files")
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"index.html", "a?b.txt", "aux/x.txt", `a\b.txt`, "caf\xe9.txt", "caf\xe9s/x.txt", "con.txt", "dot./x.txt", strings.Repeat("f", 250) + "/x.txt"} {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte("<html>"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := look(t, os.DirFS(dir))
+	for path, why := range map[string]string{
+		"a?b.txt": "character '?'", "aux": "device AUX", `a\b.txt`: "character", "caf\xe9.txt": "not UTF-8", "caf\xe9s": "not UTF-8", "con.txt": "device CON",
+		"dot.": "ends with a dot", strings.Repeat("f", 250): "245 are possible",
+	} {
+		wantProblem(t, r, path, why)
+	}
+	if len(r.Problems) != 8 || r.App.Kind != detect.KindStatic {
+		t.Errorf("%s, %d problems: %v", r.App.Kind, len(r.Problems), r.Problems)
+	}
+	many := files("index.html", "<html>")
+	for i := range 300 {
+		many[fmt.Sprintf("a?%d", i)] = &fstest.MapFile{}
+	}
+	r = look(t, many)
+	if len(r.Problems) != 101 || r.Problems[0].Path != "." || !strings.Contains(r.Problems[0].Message, "200 more names") {
+		t.Errorf("%d problems, the first is %v", len(r.Problems), r.Problems[0])
 	}
 }
 

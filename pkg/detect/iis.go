@@ -1,10 +1,8 @@
 package detect
 
 import (
-	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -297,8 +295,8 @@ func aspnetSection(p, section string, e *element) []Fact {
 
 // directive is the first <%@ ... %> of a page or service file.
 var (
-	directive = regexp.MustCompile(`(?s)<%@\s*([A-Za-z]*)\s*(.*?)%>`)
-	dirAttr   = regexp.MustCompile(`(?i)([a-z]+)\s*=\s*["']([^"']*)["']`)
+	directive = pattern(`(?s)<%@\s*([A-Za-z]*)\s*(.*?)%>`)
+	dirAttr   = pattern(`(?i)([a-z]+)\s*=\s*["']([^"']*)["']`)
 )
 
 // pageTypes says what a file that IIS hands to ASP.NET makes of a site.
@@ -324,15 +322,15 @@ func detectPages(t *Tree) []Fact {
 		}
 		p := f.path()
 		head := t.head(p, headBytes)
-		m := directive.FindSubmatchIndex(head)
+		m := directive().FindSubmatchIndex(head)
 		if m == nil {
-			facts = append(facts, Fact{Key: "sign", Value: fmt.Sprintf("%s has no directive", p),
-				Evidence: []Evidence{{Path: p, Line: 1, Detail: "no <%@ ... %> in the first bytes"}}})
+			facts = append(facts, signFact(p+" has no directive", "Look at the file: a page or service of ASP.NET begins with a directive.",
+				Evidence{Path: p, Line: 1, Detail: "no <%@ ... %> in the first bytes"}))
 			continue
 		}
 		counts[flavor]++
 		kind, attrs := string(head[m[2]:m[3]]), map[string]string{}
-		for _, a := range dirAttr.FindAllStringSubmatch(string(head[m[4]:m[5]]), -1) {
+		for _, a := range dirAttr().FindAllStringSubmatch(string(head[m[4]:m[5]]), -1) {
 			attrs[strings.ToLower(a[1])] = a[2]
 		}
 		ev := []Evidence{{Path: p, Line: lineAt(head, int64(m[0])), Detail: mask("directive " + kind)}}
@@ -342,11 +340,11 @@ func detectPages(t *Tree) []Fact {
 		facts = append(facts, Fact{Key: "flavor", Value: flavor, Evidence: ev})
 		behind := attrs["codebehind"]
 		if behind != "" && t.find(path.Join(f.dir.path, behind)) != "" && !t.hasDLLs("bin") {
-			facts = append(facts, Fact{Key: "sign", Value: "uncompiled " + p + " with its code in " + clean(behind), Evidence: ev, source: "source"})
+			facts = append(facts, signFact("uncompiled "+p+" with its code in "+clean(behind), sourceRemedy, ev...))
 			continue
 		}
 		if below {
-			facts = append(facts, Fact{Key: "sign", Value: "a site below the folder: " + f.dir.path, Evidence: ev})
+			facts = append(facts, siteBelow(f.dir.path, ev[0]))
 			continue
 		}
 		facts = append(facts, Fact{Key: "site", Value: flavor, Evidence: ev})

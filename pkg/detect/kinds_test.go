@@ -77,6 +77,75 @@ func TestKindOfWebFolders(t *testing.T) {
 	}
 }
 
+// Who gets "unknown" has to learn from the finding what was seen, and what to do.
+func TestUnknownNamesItsSignsAndWhatHelps(t *testing.T) {
+	const html = "<!DOCTYPE html><html></html>"
+	for name, c := range map[string]struct {
+		files        []string
+		seen, remedy string
+	}{
+		"PHP":                  {[]string{"index.html", html, "api/index.php", "<?php"}, "PHP: api/index.php", "winpack makes no images of it yet"},
+		"classic ASP":          {[]string{"default.asp", `<%@ Language="VBScript" %>`}, "classic ASP: default.asp", "winpack makes no images of it yet"},
+		"Node.js":              {[]string{"package.json", `{"main": "x.js"}`}, "a Node.js package: package.json", "winpack makes no images of it yet"},
+		"a broken package":     {[]string{"package.json", `{"main`}, "a Node.js package: package.json", "winpack makes no images of it yet"},
+		"an installer":         {[]string{"Setup.msi", "x"}, "an installer: Setup.msi", "Install it on a Windows machine"},
+		"a project":            {[]string{"Shop.csproj", "<Project/>", "Program.cs", "class P {}"}, "a source tree that has to be compiled first: Shop.csproj", "Build it first"},
+		"a page of a project":  {[]string{"web.config", "<configuration/>", "a.aspx", `<%@ Page CodeBehind="a.aspx.cs" Inherits="X" %>`, "a.aspx.cs", "class X{}"}, "uncompiled a.aspx", "Build it first"},
+		"a site below":         {[]string{"wwwroot/index.html", html, "readme.txt", "x"}, "a site below the folder: wwwroot", "Give winpack the folder wwwroot"},
+		"an ASP.NET site":      {[]string{"wwwroot/a.aspx", page, "wwwroot/web.config", "<configuration/>"}, "a site below the folder: wwwroot", "Give winpack the folder wwwroot"},
+		"no HTML":              {[]string{"index.html", "hello"}, "index.html holds no HTML", "Look at that page"},
+		"a page that is none":  {[]string{"a.aspx", "just text"}, "a.aspx has no directive", "Look at the file"},
+		"a program without it": {[]string{"App.runtimeconfig.json", "{}"}, "App.runtimeconfig.json has no App.dll beside it", "Copy all files"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := look(t, files(c.files...))
+			i := slices.IndexFunc(r.Findings, func(f detect.Finding) bool { return f.Rule == "WP1003" })
+			if r.App.Kind != detect.KindUnknown || i < 0 {
+				t.Fatalf("got %s %v", r.App.Kind, r.Findings)
+			}
+			if f := r.Findings[i]; !strings.Contains(f.Message, c.seen) || !strings.Contains(f.Remedy, c.remedy) || len(f.Evidence) == 0 {
+				t.Errorf("got %+v, want %q and %q", f, c.seen, c.remedy)
+			}
+		})
+	}
+	many := files("index.php", "<?php", "a.jar", "x", "conf/nginx.conf", "x", "host.json", "{}", "x.py", "x", "Setup.msi", "x")
+	findings := 0
+	for _, f := range look(t, many).Findings {
+		if f.Rule == "WP1003" {
+			findings++
+		}
+	}
+	if findings != 2 {
+		t.Errorf("%d findings for signs with two remedies", findings)
+	}
+}
+
+func TestPackageOfNPMIsNoAppOfNodeByItsNameAlone(t *testing.T) {
+	const carrier = `{"name": "@x/win32-x64", "version": "1.0.0", "os": ["win32"], "cpu": ["x64"], "license": "MIT"}` // as those of npm that carry a program
+	for name, c := range map[string]struct {
+		json string
+		more []string
+		kind detect.Kind
+	}{
+		"carries a program": {carrier, nil, detect.KindNativeConsole},
+		"empty":             {"{}", nil, detect.KindNativeConsole},
+		"starts a script":   {`{"scripts": {"start": "node x"}}`, nil, detect.KindUnknown},
+		"runs a script":     {`{"bin": {"x": "x.js"}}`, nil, detect.KindUnknown},
+		"has a main":        {`{"main": "x.js"}`, nil, detect.KindUnknown},
+		"needs packages":    {`{"dependencies": {"express": "4"}}`, nil, detect.KindUnknown},
+		"only builds":       {`{"scripts": {"build": "x"}, "devDependencies": {"x": "1"}, "dependencies": {}}`, nil, detect.KindNativeConsole},
+		"beside its server": {carrier, []string{"server.js", "x"}, detect.KindUnknown},
+		"with its packages": {carrier, []string{"node_modules/x/y.js", "x"}, detect.KindUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := look(t, with(t, files(append(c.more, "package.json", c.json)...), "esbuild.exe", "native-console/sum.exe"))
+			if r.App.Kind != c.kind {
+				t.Errorf("got %s, want %s: %v", r.App.Kind, c.kind, r.Findings)
+			}
+		})
+	}
+}
+
 func TestChoiceOfTheProgram(t *testing.T) {
 	for name, c := range map[string]struct {
 		files   fstest.MapFS
@@ -151,9 +220,10 @@ func TestSupportedRuntimeOfCLR4CountsBeforeCLR2(t *testing.T) {
 	for name, c := range map[string]struct{ startup, version, find, not, lost string }{
 		"CLR 2, then 4": {v2 + v4, "4.5", "WP1101", "WP1111", ".NETFramework 2.0"},
 		"CLR 4, then 2": {v4 + v2, "4.5", "WP1101", "WP1111", ".NETFramework 2.0"},
-		"CLR 2 alone":   {v2, "2.0", "WP1111", "WP1101", ".NETFramework 4.0"},
-		"no sku":        {v2 + `<supportedRuntime version="v4.0"/>`, "4.0", "WP1101", "WP1111", ".NETFramework 2.0"},
-		"broken sku":    {`<supportedRuntime version="v4.0" sku=".NETFramework,Version=v4.x"/>`, "4.0", "WP1101", "WP1111", ""},
+		"CLR 2 alone":   {v2, "2.0", "WP1111", "WP1101", ".NETFramework 4.x"},
+		"no sku":        {v2 + `<supportedRuntime version="v4.0"/>`, "", "WP1113", "WP1101", ".NETFramework 2.0"},
+		"broken sku":    {`<supportedRuntime version="v4.0" sku=".NETFramework,Version=v4.x"/>`, "", "WP1113", "WP1101", ""},
+		"sku of 4.0":    {`<supportedRuntime version="v4.0" sku=".NETFramework,Version=v4.0"/>`, "4.0", "WP1101", "WP1113", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := files("App.exe", clr2, "App.exe.config", "<configuration><startup>"+c.startup+"</startup></configuration>")
@@ -173,13 +243,43 @@ func TestBrokenTargetFrameworkIsNoVersion(t *testing.T) {
 	for _, broken := range []string{"v4.\xff.2", "v4.7.x", "v../.."} {
 		data := strings.ReplaceAll(string(program["App.exe"].Data), "v4.7.2", broken)
 		r := look(t, files("App.exe", data))
-		if r.App.Framework.Version != "4.0" {
-			t.Errorf("%q: got %q", broken, r.App.Framework.Version)
+		if r.App.Framework != (detect.Framework{Name: detect.NETFramework}) {
+			t.Errorf("%q: got %q", broken, r.App.Framework)
 		}
 	}
 	r := look(t, files("a.aspx", page, "web.config", `<configuration><system.web><compilation targetFramework="4.&#xfffd;.2"/><httpRuntime targetFramework="latest"/></system.web></configuration>`))
 	if r.App.Framework.Version != "" {
 		t.Errorf("web.config: got %q", r.App.Framework.Version)
+	}
+}
+
+// Nobody read a target where the assembly names none: no support can have ended.
+func TestTargetThatNobodyStatedIsNoVersion(t *testing.T) {
+	const plain = "static class P { static void Main() { } }"
+	for name, c := range map[string]struct{ source, version, rule string }{
+		"none": {plain, "", "WP1113"},
+		"4.0":  {`[assembly: System.Runtime.Versioning.TargetFramework(".NETFramework,Version=v4.0")] ` + plain, "4.0", "WP1101"},
+		"4.8":  {`[assembly: System.Runtime.Versioning.TargetFramework(".NETFramework,Version=v4.8")] ` + plain, "4.8", ""},
+	} {
+		r := look(t, csharp(t, [3]string{"App.exe", c.source, ""}))
+		if r.App.Framework != (detect.Framework{Name: detect.NETFramework, Version: c.version}) {
+			t.Errorf("%s: got %v", name, r.App.Framework)
+		}
+		for _, f := range r.Findings {
+			if f.Rule != c.rule || f.Rule == "WP1113" && f.Level != detect.LevelNote {
+				t.Errorf("%s: got %v", name, f)
+			}
+		}
+		if c.rule != "" && len(r.Findings) != 1 || len(r.Needs.Families) != 1 || len(r.Needs.Families[0].Evidence) == 0 {
+			t.Errorf("%s: findings %v, needs %v", name, r.Findings, r.Needs)
+		}
+	}
+	// Beside a page that is compiled for 3.5, an assembly for CLR 4 still decides.
+	library := csharp(t, [3]string{"Shop.dll", "public class P : System.Web.UI.Page { }", "-target:library -r:System.Web.dll"})
+	site := files("a.aspx", page, "bin/Shop.dll", string(library["Shop.dll"].Data),
+		"web.config", `<configuration><system.web><compilation><assemblies><add assembly="System.Core, Version=3.5.0.0"/></assemblies></compilation></system.web></configuration>`)
+	if r := look(t, site); r.App.Framework != (detect.Framework{Name: detect.NETFramework}) || r.Needs.IIS.AppPool.RuntimeVersion != "v4.0" {
+		t.Errorf("got %v, %+v", r.App.Framework, r.Needs.IIS)
 	}
 }
 

@@ -129,7 +129,8 @@ type dllRow struct {
 	Nano       string   `toml:"nano"` // yes, no, unknown
 	Core       string   `toml:"core"`
 	Forces     string   `toml:"forces"`
-	Subset     string   `toml:"subset"` // functions, missing, or empty
+	Subset     string   `toml:"subset"`  // functions, missing, or empty
+	DirectX    bool     `toml:"directx"` // an import means work on a graphics card
 	Remedy     string   `toml:"remedy"`
 	Source     []string `toml:"source"`
 	Confidence string   `toml:"confidence"`
@@ -155,6 +156,13 @@ type dllTable struct {
 		Confidence string   `toml:"confidence"`
 	} `toml:"apisets"`
 
+	// DirectX are assemblies that bring DirectX to .NET, by patterns of their names.
+	DirectX struct {
+		Assemblies []string `toml:"assemblies"`
+		Source     []string `toml:"source"`
+		Confidence string   `toml:"confidence"`
+	} `toml:"directx"`
+
 	byName map[string]*dllRow
 }
 
@@ -179,11 +187,10 @@ func parse[T any](name, text string) (*T, error) {
 	return v, nil
 }
 
-// load parses all tables, which takes as long as looking at a small app.
+// load parses the tables that nearly every app asks, which takes as long as looking
+// at a small one.
 func load() {
 	frameworkData()
-	iisData()
-	dllData()
 	precedenceData()
 	ruleData()
 }

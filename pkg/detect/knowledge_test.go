@@ -132,6 +132,22 @@ func rulesFacts() map[string]bool {
 	return keys
 }
 
+func TestEveryPatternCompiles(t *testing.T) {
+	count := 0
+	re := regexp.MustCompile("\\bpattern\\(`([^`]*)`\\)")
+	for _, src := range sourceFiles() {
+		for _, m := range re.FindAllStringSubmatch(src, -1) {
+			count++
+			if _, err := regexp.Compile(m[1]); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if count < 20 {
+		t.Errorf("only %d patterns were found", count)
+	}
+}
+
 func TestUnknownKeyInATableIsAnError(t *testing.T) {
 	if _, err := parse[ruleTable]("rules.toml", "[[rule]]\nid = \"WP1\"\nlevle = \"note\"\n"); err == nil || !strings.Contains(err.Error(), "levle") {
 		t.Errorf("got %v", err)

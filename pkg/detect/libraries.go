@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/winpack/winpack/pkg/detect/internal/pe"
 )
@@ -21,16 +22,20 @@ var shownByLibraries = slices.DeleteFunc(slices.Clone(windowCalls), func(c strin
 
 // assembly is one whose code can be read: a file, or a part of a bundle.
 type assembly struct {
-	path  string // for evidence
-	where string // in a bundle
+	path  string          // for evidence
+	entry *pe.BundleEntry // where it is a part of a bundle
 	code  func(func(*pe.CLR) error)
 }
 
 func (a assembly) evidence(s pe.Span, detail string) Evidence {
-	if a.where != "" {
-		return Evidence{Path: a.path, Detail: clean(a.where + ": " + detail)}
+	if a.entry == nil {
+		return at(a.path, s, detail)
 	}
-	return at(a.path, s, detail)
+	place := a.entry.Span // of what is compressed no place inside can be shown
+	if a.entry.Compressed == 0 && s.Length > 0 {
+		place = pe.Span{Offset: a.entry.Offset + s.Offset, Length: s.Length}
+	}
+	return at(a.path, place, a.entry.Path+" in the bundle: "+detail)
 }
 
 // codeOf is the assembly of a file.
@@ -48,7 +53,7 @@ func (t *Tree) codeOf(b *image) assembly {
 
 // codeIn is the assembly of an entry of a bundle.
 func (t *Tree) codeIn(b *image, e pe.BundleEntry) assembly {
-	return assembly{path: b.path, where: e.Path + " in the bundle", code: func(f func(*pe.CLR) error) {
+	return assembly{path: b.path, entry: &e, code: func(f func(*pe.CLR) error) {
 		t.withPE(b.path, func(file *pe.File) error {
 			in, err := file.OpenEntry(e)
 			if err != nil {
@@ -68,17 +73,26 @@ func (t *Tree) codeIn(b *image, e pe.BundleEntry) assembly {
 // what only stands there, and would show windows or run a service, is kept as
 // tr.maybe.
 func (t *Tree) readLibraries(entry *image, tr *traits) {
-	if len(tr.service) > 0 || len(tr.loop) > 0 {
-		return
-	}
-	tr.follow(t.codeOf(entry), t.libraries(entry))
+	tr.readAll(t.codeOf(entry), func() []assembly { return t.libraries(entry) })
 }
 
 // readBundled is readLibraries for an entry assembly in a bundle.
 func (t *Tree) readBundled(b *image, entry pe.BundleEntry, refs []pe.Assembly, tr *traits) {
-	if len(tr.service) > 0 || len(tr.loop) > 0 {
-		return
+	tr.readAll(t.codeIn(b, entry), func() []assembly { return t.bundled(b, entry, refs) })
+}
+
+func (tr *traits) readAll(entry assembly, libraries func() []assembly) {
+	libraries = sync.OnceValue(libraries)
+	if len(tr.service) == 0 && len(tr.loop) == 0 {
+		tr.follow(libraries())
 	}
+	if len(tr.service) > 0 && len(tr.foreground) == 0 {
+		tr.readFallback(entry, libraries)
+	}
+}
+
+// bundled is libraries for an entry assembly in a bundle.
+func (t *Tree) bundled(b *image, entry pe.BundleEntry, refs []pe.Assembly) []assembly {
 	entries := map[string]pe.BundleEntry{}
 	for _, e := range b.host.Bundle.Entries {
 		entries[strings.ToLower(e.Path)] = e
@@ -100,11 +114,11 @@ func (t *Tree) readBundled(b *image, entry pe.BundleEntry, refs []pe.Assembly, t
 			return err
 		})
 	}
-	tr.follow(t.codeIn(b, entry), out)
+	return out
 }
 
 // follow reads the libraries until no call leads further.
-func (tr *traits) follow(entry assembly, libraries []assembly) {
+func (tr *traits) follow(libraries []assembly) {
 	if len(libraries) == 0 {
 		return
 	}
@@ -126,38 +140,8 @@ func (tr *traits) follow(entry assembly, libraries []assembly) {
 			break
 		}
 	}
-	if len(tr.service) > 0 {
-		tr.readFallbacks(slices.Concat([]assembly{entry}, libraries), called)
-	}
 	if len(tr.service) > 0 || len(tr.window) > 0 {
 		tr.maybe = nil
-	}
-}
-
-// readFallbacks looks in the entry assembly and in the libraries that Main
-// reaches for a fall-back to a console.
-func (tr *traits) readFallbacks(assemblies []assembly, called map[string]bool) {
-	everywhere := func(member func(string) bool) (all []pe.Call, err error) {
-		for _, a := range assemblies {
-			a.code(func(clr *pe.CLR) error {
-				calls, err := clr.CallsFromMembers(member)
-				all = append(all, calls...)
-				return err
-			})
-		}
-		return all, nil
-	}
-	for i, a := range assemblies {
-		a.code(func(clr *pe.CLR) error {
-			calls, err := tr.calls, error(nil)
-			if i > 0 {
-				calls, err = clr.CallsFromMembers(func(name string) bool { return called[name] })
-			}
-			if err != nil {
-				return err
-			}
-			return tr.readFallback(calls, everywhere, a.evidence)
-		})
 	}
 }
 
@@ -221,7 +205,7 @@ func (tr *traits) readLibrary(lib assembly, called map[string]bool) {
 		}
 		standing, err := clr.CallsTo(slices.Concat(loopCalls, serviceRuns)...)
 		for _, c := range standing[:min(len(standing), 2)] {
-			if e := ev(c.Span, c.Caller+" calls "+c.Member); !slices.Contains(tr.maybe, e) && len(tr.maybe) < maxEvidence {
+			if e := ev(c.Span, c.Caller+" calls "+c.Member); !slices.Contains(tr.maybe, e) && len(tr.maybe) < MaxEvidence {
 				tr.maybe = append(tr.maybe, e)
 			}
 		}

@@ -59,7 +59,7 @@ func TestCodeInALibraryThatMainReachesCounts(t *testing.T) {
 		class Shown : IRun { public void Run() { Application.Run(new Main()); } }
 		public static class Factory { public static IRun Make() { return (IRun)System.Activator.CreateInstance(System.Type.GetType("U.Shown")); } } }`
 	const service = `using System.ServiceProcess; namespace U {
-		public class Svc : ServiceBase { public Svc() { ServiceName = "Deep"; } public void Work() { } }
+		public class Svc : ServiceBase { public Svc() { ServiceName = "Deep"; } public void Work() { new System.Threading.ManualResetEvent(false).WaitOne(); } }
 		public static class Host { public static void Go() { ServiceBase.Run(new Svc()); } } }`
 	const inner = `namespace M { public static class Middle { public static void Go() { U.Start.Go(); } } }`
 	main := func(body string) string { return "static class P { static void Main() { " + body + " } }" }
@@ -110,27 +110,63 @@ func TestCodeInALibraryThatMainReachesCounts(t *testing.T) {
 	})
 }
 
-func TestInstallingIsNoFallbackToAConsole(t *testing.T) {
+// Started by docker run -d or Kubernetes, a program has no console to read from
+// and no arguments: what then ends, or calls ServiceBase.Run, can't be an
+// entrypoint as it is.
+func TestOnlyAProgramThatWaitsWithoutAConsoleStaysInTheForeground(t *testing.T) {
 	const flags = "-r:System.ServiceProcess.dll -r:System.Configuration.Install.dll"
-	const svc = `class Svc : ServiceBase { public Svc() { ServiceName = "S"; } public void Start() { } }`
+	const svc = `class Svc : ServiceBase { public Svc() { ServiceName = "S"; } public void Go() { } public void StopIt() { }
+		public void Serve() { new ManualResetEvent(false).WaitOne(); } public void Listen() { new Thread(() => done.WaitOne()).Start(); }
+		ManualResetEvent done = new ManualResetEvent(false); }`
+	const library = `namespace U { public static class Loop { public static void Run() { while (true) System.Threading.Thread.Sleep(1000); } public static void Ask() { System.Console.ReadKey(true); } } }`
 	for name, c := range map[string]struct {
 		main       string
 		foreground bool
 	}{
-		"installs in Main":             {`if (Environment.UserInteractive) { Log("x"); ManagedInstallerClass.InstallHelper(a); return; } ServiceBase.Run(new Svc());`, false},
-		"installs in a method":         {`if (Environment.UserInteractive) { Setup(); return; } ServiceBase.Run(new Svc());`, false},
-		"runs the service in a method": {`if (Environment.UserInteractive) { Console.Write("no"); return; } Service();`, false},
-		"installs or starts":           {`if (Environment.UserInteractive) { if (a.Length > 0) Setup(); else new Svc().Start(); return; } ServiceBase.Run(new Svc());`, true},
-		"works in a method":            {`if (Environment.UserInteractive) { Log("x"); return; } ServiceBase.Run(new Svc());`, true},
+		"waits":                           {`if (Environment.UserInteractive) { s.Go(); new ManualResetEvent(false).WaitOne(); } else ServiceBase.Run(s);`, true},
+		"sleeps for ever":                 {`if (Environment.UserInteractive) { s.Go(); Thread.Sleep(Timeout.Infinite); return; } ServiceBase.Run(s);`, true},
+		"sleeps again and again":          {`if (!Environment.UserInteractive) { ServiceBase.Run(s); return; } s.Go(); while (true) Thread.Sleep(1000);`, true},
+		"waits in the service":            {`if (Environment.UserInteractive) s.Serve(); else ServiceBase.Run(s);`, true},
+		"waits in a library":              {`if (Environment.UserInteractive) { s.Go(); U.Loop.Run(); return; } ServiceBase.Run(s);`, true},
+		"by a variable":                   {`bool console = Environment.UserInteractive || a.Length > 0; if (console) s.Serve(); else ServiceBase.Run(s);`, true},
+		"installs, or works unasked":      {`if (Environment.UserInteractive) { if (a != null && a.Length > 0) Setup(); else s.Serve(); return; } ServiceBase.Run(s);`, true},
+		"by its arguments":                {`if (Environment.UserInteractive) { switch (a.Length) { case 1: Setup(); break; case 0: s.Serve(); break; } return; } ServiceBase.Run(s);`, true},
+		"reads a line":                    {`if (Environment.UserInteractive) { s.Go(); Console.ReadLine(); s.StopIt(); } else ServiceBase.Run(s);`, false},
+		"reads a key, then waits":         {`if (Environment.UserInteractive) { Console.ReadKey(true); s.Serve(); } else ServiceBase.Run(s);`, false},
+		"reads a key in a library":        {`if (Environment.UserInteractive) { s.Go(); U.Loop.Ask(); s.Serve(); return; } ServiceBase.Run(s);`, false},
+		"only with an argument":           {`if (Environment.UserInteractive && a.Length > 0) { s.Serve(); return; } ServiceBase.Run(s);`, false},
+		"only with one, in a variable":    {`bool console = Environment.UserInteractive && a.Length > 0; if (console) { s.Serve(); return; } ServiceBase.Run(s);`, false},
+		"only with a certain one":         {`if (Environment.UserInteractive) { if (a.Length == 1 && a[0] == "-c") s.Serve(); return; } ServiceBase.Run(s);`, false},
+		"waits for a moment":              {`if (Environment.UserInteractive) { s.Go(); Thread.Sleep(5000); return; } ServiceBase.Run(s);`, false},
+		"waits in a thread of its own":    {`if (Environment.UserInteractive) { s.Listen(); return; } ServiceBase.Run(s);`, false},
+		"writes a line":                   {`if (Environment.UserInteractive) { Log("x"); return; } ServiceBase.Run(s);`, false},
+		"installs in Main":                {`if (Environment.UserInteractive) { Log("x"); ManagedInstallerClass.InstallHelper(a); return; } ServiceBase.Run(s);`, false},
+		"installs in a method":            {`if (Environment.UserInteractive) { Setup(); return; } ServiceBase.Run(s);`, false},
+		"runs the service in a method":    {`if (Environment.UserInteractive) { Console.Write("no"); return; } Service();`, false},
+		"waits where it is a service":     {`if (!Environment.UserInteractive) { ServiceBase.Run(s); s.Serve(); }`, false},
+		"of a value that nobody can know": {`if (Environment.UserInteractive == a[0].Length > 3) { s.Serve(); return; } ServiceBase.Run(s);`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := look(t, csharp(t, [3]string{"App.exe", "using System; using System.ServiceProcess; using System.Configuration.Install; " + svc +
-				` static class P { static void Main(string[] a) { ` + c.main + ` }
+			var sources [][3]string
+			refs := flags
+			if strings.Contains(c.main, "U.") {
+				sources, refs = append(sources, [3]string{"U.dll", library, "-target:library"}), flags+" -r:U.dll"
+			}
+			r := look(t, csharp(t, append(sources, [3]string{"App.exe",
+				"using System; using System.Threading; using System.ServiceProcess; using System.Configuration.Install; " + svc +
+					` static class P { static void Main(string[] a) { Svc s = new Svc(); ` + c.main + ` }
 				static void Log(string s) { Console.Write(s); }
 				static void Service() { ServiceBase.Run(new Svc()); }
-				static void Setup() { new TransactedInstaller().Install(null); } }`, flags}))
+				static void Setup() { new TransactedInstaller().Install(null); } }`, refs})...))
 			if r.App.Kind != detect.KindNetFXService || r.App.Program.Service.Foreground != c.foreground {
 				t.Errorf("got %s %+v", r.App.Kind, r.App.Program)
+			}
+			if slices.Contains(rules(r), "WP1108") == c.foreground {
+				t.Errorf("got %v", rules(r))
+			}
+			said := slices.ContainsFunc(r.App.Program.Service.Evidence, func(e detect.Evidence) bool { return strings.Contains(e.Detail, "System.Console::Read") })
+			if said != strings.HasPrefix(name, "reads ") {
+				t.Errorf("evidence %v", r.App.Program.Service.Evidence)
 			}
 		})
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -173,9 +172,9 @@ func (r *resolution) choosePorts() {
 type variable struct{ name, value string }
 
 var (
-	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
-	secretWord   = regexp.MustCompile(`(?i)(^|_)(apikey|auth|credentials?|key|password|pword|passwd|secret|token)(_|$)`)
-	listenName   = regexp.MustCompile(`(?i)^((ASPNETCORE|DOTNET)_)?(URLS|HTTPS?_PORTS?|PORT|SERVER\.URLS)$|^(ASPNETCORE|DOTNET)_Kestrel__`)
+	variableName = pattern(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+	secretWord   = pattern(`(?i)(^|_)(apikey|auth|credentials?|key|password|pword|passwd|secret|token)(_|$)`)
+	listenName   = pattern(`(?i)^((ASPNETCORE|DOTNET)_)?(URLS|HTTPS?_PORTS?|PORT|SERVER\.URLS)$|^(ASPNETCORE|DOTNET)_Kestrel__`)
 )
 
 // environmentVariable says of one that web.config sets whether the image gets it.
@@ -183,15 +182,15 @@ var (
 func environmentVariable(name, value string, seen []Fact, ev []Evidence) Fact {
 	why := ""
 	switch {
-	case !variableName.MatchString(name) || control.MatchString(value):
+	case !variableName().MatchString(name) || control().MatchString(value):
 		why = "its name or value cannot stand in an image's configuration"
-	case slices.ContainsFunc(seen, func(f Fact) bool { return f.Key == "secret" }) || isSecretName(name) || secretWord.MatchString(name) || hasSecret(value):
+	case slices.ContainsFunc(seen, func(f Fact) bool { return f.Key == "secret" }) || isSecretName(name) || secretWord().MatchString(name) || hasSecret(value):
 		why = "it holds a secret, or has the name of one: give it to the container"
-	case listenName.MatchString(name):
+	case listenName().MatchString(name):
 		why = "the ASP.NET Core Module says where the program listens, and in a container the image does"
 	}
 	if why != "" {
-		return Fact{Key: "environment-dropped", Value: clean(name) + ": " + why, Evidence: ev}
+		return Fact{Key: "environment-dropped", Value: maskName(name) + ": " + why, Evidence: ev}
 	}
 	return Fact{Key: "environment", Value: name, Evidence: ev, item: variable{name, value}}
 }

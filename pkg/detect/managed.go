@@ -12,6 +12,7 @@ import (
 type traits struct {
 	service    []Evidence // extends ServiceBase, or calls its Run
 	foreground []Evidence // falls back to a console
+	held       []Evidence // falls back to a console that it reads from
 	window     []Evidence // uses a windowing framework
 	loop       []Evidence // runs a message loop
 	names      []serviceName
@@ -63,19 +64,9 @@ var (
 	windowFunctions = []string{"CreateWindowEx", "CreateWindow", "DialogBox", "CreateDialog"}
 )
 
-const userInteractive = "System.Environment::get_UserInteractive"
-
-// readTraits reads what an entry assembly does. p is the path for evidence,
-// where the file inside a bundle in it, or "".
-func readTraits(p, where string, clr *pe.CLR) (traits, error) {
+// readTraits reads what an entry assembly does; ev makes evidence of a place in it.
+func readTraits(ev func(pe.Span, string) Evidence, clr *pe.CLR) (traits, error) {
 	var tr traits
-	ev := func(s pe.Span, detail string) Evidence {
-		if where != "" {
-			detail = where + ": " + detail
-			s = pe.Span{}
-		}
-		return at(p, s, detail)
-	}
 	defs, err := clr.TypeDefs()
 	if err != nil {
 		return tr, err
@@ -147,7 +138,6 @@ func readTraits(p, where string, clr *pe.CLR) (traits, error) {
 	}
 	if len(tr.service) > 0 {
 		tr.readSeveral(tr.calls, ev)
-		return tr, tr.readFallback(tr.calls, clr.CallsFromMembers, ev)
 	}
 	return tr, nil
 }
@@ -198,57 +188,6 @@ func (tr *traits) readSeveral(calls []pe.Call, ev func(pe.Span, string) Evidence
 	}
 }
 
-// installers are types that install a service, which is what many programs do
-// when a person starts them.
-var installers = []string{
-	"System.Configuration.Install.ManagedInstallerClass", "System.Configuration.Install.TransactedInstaller",
-	"System.Configuration.Install.AssemblyInstaller",
-}
-
-func installs(calls []pe.Call) bool {
-	return slices.ContainsFunc(calls, func(c pe.Call) bool {
-		typ, _, _ := strings.Cut(c.Member, "::")
-		return slices.Contains(installers, typ)
-	})
-}
-
-// reach gives the calls that methods of the application reach, given their names.
-type reach func(member func(name string) bool) ([]pe.Call, error)
-
-// readFallback looks for a Main that asks Environment.UserInteractive and calls
-// something of its own besides what ends in ServiceBase.Run or installs the
-// service. Where it installs, only a method of the service itself counts.
-func (tr *traits) readFallback(calls []pe.Call, from reach, ev func(pe.Span, string) Evidence) error {
-	i := slices.IndexFunc(calls, func(c pe.Call) bool { return c.Member == userInteractive })
-	if i < 0 || len(tr.foreground) > 0 {
-		return nil
-	}
-	asked := calls[i]
-	setup := installs(calls)
-	looked := map[string]bool{}
-	for _, c := range calls {
-		typ, method, _ := strings.Cut(c.Member, "::")
-		_, mine := tr.types[typ]
-		if c.Caller != asked.Caller || !mine || method == ".ctor" || method == ".cctor" || looked[c.Member] || setup && !tr.isService(typ) {
-			continue
-		}
-		looked[c.Member] = true
-		if len(looked) > maxLibraries {
-			return nil
-		}
-		reached, err := from(func(name string) bool { return name == c.Member })
-		if err != nil {
-			return err
-		}
-		if installs(reached) || slices.ContainsFunc(reached, func(r pe.Call) bool { return slices.Contains(serviceRuns, r.Member) }) {
-			continue
-		}
-		tr.foreground = []Evidence{ev(asked.Span, asked.Caller+" asks Environment.UserInteractive"), ev(c.Span, "and calls "+c.Member)}
-		return nil
-	}
-	return nil
-}
-
 // kind is the kind of a managed program, with the evidence for it. family is
 // "netfx" or "dotnet".
 func (tr *traits) kind(family string, gui bool, self Evidence) (Kind, []Evidence) {
@@ -267,7 +206,7 @@ func (tr *traits) serviceOf() *Service {
 	if len(tr.service) == 0 {
 		return nil
 	}
-	s := &Service{Foreground: len(tr.foreground) > 0, Evidence: mergeEvidence(mergeEvidence(nil, tr.service), tr.foreground)}
+	s := &Service{Foreground: len(tr.foreground) > 0, Evidence: mergeEvidence(nil, slices.Concat(tr.service[:min(len(tr.service), 3)], tr.foreground, tr.held))}
 	best := -1
 	for _, n := range tr.names {
 		if len(tr.several) > 0 && n.source == "service-name-set" && n.by != tr.several[0] {

@@ -54,7 +54,7 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 	}
 	p := &Program{Path: b.path, Form: FormNative}
 	kind, ev := KindNativeConsole, []Evidence{self}
-	golang := t.isGo(b)
+	golang, mark := t.isGo(b)
 	switch {
 	case b.broken:
 		kind = KindUnknown
@@ -69,13 +69,13 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 		{Key: "kind", Value: string(kind), source: "native", about: b.path, Evidence: ev},
 	}
 	if b.broken {
-		facts = append(facts, Fact{Key: "sign", Value: b.path + " is a broken program", Evidence: []Evidence{self}})
+		facts = append(facts, brokenProgram(b.path, self))
 	}
 	if p.Service != nil {
 		facts = append(facts, Fact{Key: "service-start", Value: "needs a service manager", about: b.path, Evidence: dispatcher})
 	}
 	if golang != "" {
-		facts = append(facts, Fact{Key: "language", Value: "go", about: b.path, Evidence: []Evidence{at(b.path, pe.Span{}, golang)}})
+		facts = append(facts, Fact{Key: "language", Value: "go", about: b.path, Evidence: []Evidence{at(b.path, mark, golang)}})
 		if len(dispatcher) > 0 {
 			facts = append(facts, Fact{Key: "sign", Value: "imports the service dispatcher, as golang.org/x/sys links it into any Go program", about: b.path, Evidence: dispatcher})
 		}
@@ -92,30 +92,33 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 	return append(facts, t.imports(b, b.path)...)
 }
 
+func brokenProgram(p string, ev Evidence) Fact {
+	return signFact(p+" is a broken program", "Copy the file again from where it runs.", ev)
+}
+
 // isGo tells programs of the Go linker by what every one of them has: its own
 // section table (".symtab" last, no ".idata$" parts of a C linker) or the build
 // information at the start of its data.
-func (t *Tree) isGo(b *image) string {
-	why := ""
+func (t *Tree) isGo(b *image) (why string, mark pe.Span) {
+	const buildInfo = "\xff Go buildinf:"
 	t.withPE(b.path, func(f *pe.File) error {
 		for _, s := range f.Sections {
 			if s.Name == ".symtab" {
-				why = "section .symtab, which the Go linker writes"
+				why, mark = "section .symtab, which the Go linker writes", s.Header
+				return nil
 			}
-		}
-		if why != "" {
-			return nil
 		}
 		for _, s := range f.Sections {
 			if s.Name == ".data" || s.Name == ".go.buildinfo" {
-				if t.hasBytes(b.path, int64(s.Offset), min(int64(s.Size), 64<<10), "\xff Go buildinf:") {
-					why = "Go build information"
+				if i := t.index(b.path, int64(s.Offset), min(int64(s.Size), 64<<10), buildInfo); i >= 0 {
+					why, mark = "Go build information", pe.Span{Offset: int64(s.Offset) + i, Length: int64(len(buildInfo))}
+					return nil
 				}
 			}
 		}
 		return nil
 	})
-	return why
+	return why, mark
 }
 
 // helper names the reason why a native program is not the application: it is

@@ -87,6 +87,9 @@ func moduleName(s string) string {
 
 func dependencyFacts(ref, family, about string, ev Evidence) []Fact {
 	var facts []Fact
+	if matchesAny(dllData().DirectX.Assemblies, ref) {
+		facts = append(facts, directX(clean(ref), about, ev)...)
+	}
 	for _, d := range frameworkData().dependencies(ref) {
 		if d.Applies != "any" && d.Applies != family {
 			continue
@@ -175,6 +178,8 @@ func (t *Tree) library(dll string, functions []pe.Function, about string, ev Evi
 		return []Fact{f, {Key: "import-unknown", Value: dll, about: about, Evidence: []Evidence{ev}}}
 	}
 	switch {
+	case row.DirectX:
+		return directX(dll, about, ev)
 	case row.Forces == "redist", row.Forces == "app":
 		if t.anywhere(dll) {
 			return nil
@@ -199,6 +204,16 @@ func (t *Tree) library(dll string, functions []pe.Function, about string, ev Evi
 		return []Fact{need(FamilyServerCore, why)}
 	}
 	return nil
+}
+
+// directX says that a graphics card is used, which takes an image that has all of
+// DirectX (Microsoft Learn, "GPU Acceleration in Windows containers").
+func directX(what, about string, ev Evidence) []Fact {
+	return []Fact{
+		{Key: "import", Value: what, about: about, Evidence: []Evidence{ev}, item: FamilyNeed{
+			Family: FamilyServer, Why: what + " is DirectX, and only the Windows and Server images have it for a graphics card", Evidence: []Evidence{ev}}},
+		{Key: "directx", Value: what, about: about, Evidence: []Evidence{ev}},
+	}
 }
 
 // missingFunctions names functions that the DLL is not known to have on Nano Server.
@@ -228,13 +243,15 @@ func missingFunctions(d *dllTable, row *dllRow, dll string, functions []pe.Funct
 	return ""
 }
 
-func few(names []string) string {
+func few(names []string) string { return fewBy(names, ", ") }
+
+func fewBy(names []string, separator string) string {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	if len(names) > 3 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), len(names)-3)
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], separator), len(names)-3)
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(names, separator)
 }
 
 // anywhere says whether a file of that name lies anywhere in the folder.

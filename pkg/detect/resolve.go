@@ -26,6 +26,8 @@ type resolution struct {
 	facts []Fact
 	app   App
 	needs Needs
+	// framework is the value of the fact that app.Framework is from.
+	framework string
 }
 
 // resolve turns facts into what the application is and needs. It reads nothing
@@ -174,8 +176,9 @@ func (r *resolution) chooseKind(program *Program, ambiguous []*Fact) {
 		// An installer to download, or a program with its help: neither is proven.
 		why := string(KindUnknown) + ": a program with windows lies beside the pages of a site, and no page links to it"
 		r.each("kind", func(f *Fact) { f.OverruledBy = why })
-		r.derive("sign", "a program with windows: "+winner.about, "", winner.Evidence, nil)
-		r.derive("sign", "a site of files", "", r.kindEvidence("site-static"), nil)
+		remedy := signItem{"Give winpack a folder with one of the two: the pages, or the program."}
+		r.derive("sign", "a program with windows: "+winner.about, "", winner.Evidence, remedy)
+		r.derive("sign", "a site of files", "", r.kindEvidence("site-static"), remedy)
 		r.derive("kind", string(KindUnknown), "", winner.Evidence, nil)
 		return
 	}
@@ -305,12 +308,15 @@ func (r *resolution) chooseFramework() {
 	})
 	if best == nil {
 		if site { // of some version: nothing else runs system.web
-			r.app.Framework.Name = NETFramework
+			r.app.Framework.Name, r.framework = NETFramework, NETFramework
 			r.derive("framework", NETFramework, "", r.evidenceOf("kind", string(r.app.Kind)), r.app.Framework)
 		}
 		return
 	}
-	r.app.Framework = best.item.(Framework)
+	r.app.Framework, r.framework = best.item.(Framework), best.Value
+	if r.app.Framework.unstated(best.source) {
+		r.app.Framework.Version = ""
+	}
 	r.each("framework", func(f *Fact) {
 		if f.OverruledBy != "" || f.Value == best.Value {
 			return

@@ -7,7 +7,10 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/winpack/winpack/pkg/detect/winname"
 )
 
 // dir is a folder of the app. Of large apps it is most of what is kept, so a file
@@ -15,14 +18,28 @@ import (
 type dir struct {
 	path, key string   // "." for the app folder itself; key is path in lower case
 	files     []leaf   // sorted by key, then by name
-	exts      []string // of the files, in lower case; nil where there are more than maxExts
+	exts      []string // of the files, in lower case
+	anyExt    bool     // there are more than maxExts, which are not kept
 
 	// Until they were looked at.
 	below      []*dir
 	links, odd []string // names of links, and of what is neither file nor folder
-	err        error    // of reading it
-	unread     bool     // for it is too deep, or there are too many files
+	illegal    []illegal
+	err        error  // of reading it
+	unread     unread // it was not read
 }
+
+// unread is why a folder was not read.
+type unread int
+
+const (
+	wasRead unread = iota
+	tooDeep        // it lies below maxDepth others
+	tooMany        // maxEntries were seen before it
+)
+
+// illegal is a name that a Windows image cannot hold.
+type illegal struct{ name, why string }
 
 // leaf is a file in its folder. Its key is the name in lower case.
 type leaf struct{ name, key string }
@@ -38,10 +55,11 @@ func (f file) path() string { return f.dir.in(f.name) }
 func (f file) ext() string  { return path.Ext(f.base) }
 func (f file) top() bool    { return f.dir.path == "." }
 
-// in is the path of a name in the folder.
+// in is the path of a name in the folder. It may outlive the tree, and is no part of
+// the string that has all names.
 func (d *dir) in(name string) string {
 	if d.path == "." {
-		return name
+		return strings.Clone(name)
 	}
 	return d.path + "/" + name
 }
@@ -52,9 +70,9 @@ const maxExts = 16
 
 func (d *dir) add(name string) {
 	f := leaf{name, strings.ToLower(name)}
-	if ext := path.Ext(f.key); (d.exts != nil || len(d.files) == 0) && !slices.Contains(d.exts, ext) {
+	if ext := path.Ext(f.key); !d.anyExt && !slices.Contains(d.exts, ext) {
 		if d.exts = append(d.exts, ext); len(d.exts) > maxExts {
-			d.exts = nil
+			d.exts, d.anyExt = nil, true
 		}
 	}
 	d.files = append(d.files, f)
@@ -62,7 +80,7 @@ func (d *dir) add(name string) {
 
 // has says whether there may be files of one of the extensions.
 func (d *dir) has(exts []string) bool {
-	return d.exts == nil || slices.ContainsFunc(d.exts, func(ext string) bool { return slices.Contains(exts, ext) })
+	return d.anyExt || slices.ContainsFunc(d.exts, func(ext string) bool { return slices.Contains(exts, ext) })
 }
 
 func (d *dir) sort() {
@@ -80,64 +98,160 @@ func split(p string) (dir, base string) {
 	return ".", p
 }
 
-// scan reads all folders on all cores, down to maxDepth and until more than twice
-// maxFiles entries were seen.
-func scan(fsys fs.FS, root []fs.DirEntry) *dir {
-	var seen atomic.Int64
-	var readers crew
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	var read func(d *dir, entries []fs.DirEntry, depth int)
-	read = func(d *dir, entries []fs.DirEntry, depth int) {
-		full := seen.Add(int64(len(entries))) > 2*maxFiles || depth >= maxDepth
-		d.fill(entries)
+// scan reads all folders down to maxDepth: those that come before the limit of
+// entries is reached, each before those below it and by name.
+func scan(fsys fs.FS, limit int64) *dir {
+	if top := scanAll(fsys, limit); top != nil {
+		return top
+	}
+	top := newDir(".")
+	seen := int64(0)
+	var read func(d *dir, depth int)
+	read = func(d *dir, depth int) {
+		seen += d.read(fsys)
 		for _, sub := range d.below {
-			if sub.unread = full; full {
-				continue
-			}
-			visit := func() {
-				var entries []fs.DirEntry
-				entries, sub.err = fs.ReadDir(fsys, sub.path)
-				read(sub, entries, depth+1)
-			}
-			select {
-			case slots <- struct{}{}:
-				readers.Go(func() {
-					defer func() { <-slots }()
-					visit()
-				})
+			switch {
+			case depth >= maxDepth:
+				sub.unread = tooDeep
+			case seen > limit:
+				sub.unread = tooMany
 			default:
-				visit()
+				read(sub, depth+1)
 			}
 		}
 	}
-	top := &dir{path: ".", key: "."}
-	read(top, root, 0)
-	readers.Wait()
+	read(top, 0)
 	return top
 }
 
-// fill sorts the entries of a folder by what they are.
-func (d *dir) fill(entries []fs.DirEntry) {
-	files := 0
-	for _, e := range entries {
-		if e.Type().IsRegular() {
-			files++
+// scanAll is scan on all cores, in no order; nil where there are more entries than
+// the limit, since it may not be chance which of them are seen.
+func scanAll(fsys fs.FS, limit int64) *dir {
+	top := newDir(".")
+	s := scanner{fsys: fsys, limit: limit, todo: []depthOf{{top, 0}}}
+	s.more.L = &s.mu
+	var readers crew
+	// Workers that take one folder after the other: a goroutine for each folder spent
+	// more time on being woken than on reading.
+	for range runtime.GOMAXPROCS(0) {
+		readers.Go(s.work)
+	}
+	readers.Wait()
+	if s.seen > limit {
+		return nil
+	}
+	return top
+}
+
+// scanner is what workers share.
+type scanner struct {
+	fsys  fs.FS
+	limit int64
+
+	mu   sync.Mutex
+	more sync.Cond // todo has grown, or nobody is reading any more
+	todo []depthOf
+	busy int   // workers that read a folder
+	seen int64 // entries
+}
+
+// depthOf is a folder and how many others it lies below.
+type depthOf struct {
+	dir   *dir
+	depth int
+}
+
+func (s *scanner) work() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		for len(s.todo) == 0 && s.busy > 0 {
+			s.more.Wait()
+		}
+		if len(s.todo) == 0 || s.seen > s.limit {
+			s.more.Broadcast()
+			return
+		}
+		next := s.todo[len(s.todo)-1]
+		s.todo = s.todo[:len(s.todo)-1]
+		entries := s.read(next.dir)
+		s.seen += entries // not in one: others add to it meanwhile
+		for _, sub := range next.dir.below {
+			if next.depth >= maxDepth {
+				sub.unread = tooDeep
+			} else {
+				s.todo = append(s.todo, depthOf{sub, next.depth + 1})
+			}
+		}
+		if len(next.dir.below) > 1 {
+			s.more.Broadcast()
 		}
 	}
-	d.files = make([]leaf, 0, files)
-	for _, e := range entries {
-		name := e.Name()
-		switch mode := e.Type(); {
-		case mode.IsRegular():
-			d.add(name)
-		case mode.IsDir():
-			p := d.in(name)
-			d.below = append(d.below, &dir{path: p, key: strings.ToLower(p)})
-		case mode&fs.ModeSymlink != 0:
-			d.links = append(d.links, name)
-		default:
-			d.odd = append(d.odd, name)
+}
+
+// read lets the others go on while it reads. Should it panic, they do not wait for it.
+func (s *scanner) read(d *dir) (entries int64) {
+	s.busy++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		if s.busy--; s.busy == 0 {
+			s.more.Broadcast()
 		}
+	}()
+	return d.read(s.fsys)
+}
+
+func newDir(p string) *dir { return &dir{path: p, key: strings.ToLower(p)} }
+
+// read lists the folder, and says how many entries it has. The names of files, which
+// may be hundreds of thousands, lie in one string.
+func (d *dir) read(fsys fs.FS) (entries int64) {
+	var names strings.Builder
+	var ends []int
+	d.err = ListDir(fsys, d.path, func(e fs.DirEntry) error {
+		entries++
+		if d.take(e) {
+			names.WriteString(e.Name())
+			ends = append(ends, names.Len())
+		}
+		return nil
+	})
+	d.files = make([]leaf, 0, len(ends))
+	start, text := 0, names.String()
+	for _, end := range ends {
+		d.add(text[start:end])
+		start = end
 	}
 	d.sort()
+	slices.SortFunc(d.below, func(a, b *dir) int { return strings.Compare(a.path, b.path) })
+	slices.Sort(d.links)
+	slices.Sort(d.odd)
+	slices.SortFunc(d.illegal, func(a, b illegal) int { return strings.Compare(a.name, b.name) })
+	return entries
+}
+
+// take adds an entry by what it is, and says whether it is a file, which it leaves
+// to the caller.
+func (d *dir) take(e fs.DirEntry) (file bool) {
+	name, mode := e.Name(), e.Type()
+	if !winname.Plain(name) {
+		if err := winname.Check(name, mode.IsDir()); err != nil {
+			d.illegal = append(d.illegal, illegal{name, err.Error()})
+		}
+		if !utf8.ValidString(name) { // no path of a file system here
+			return false
+		}
+	}
+	switch {
+	case mode.IsRegular():
+		return true
+	case mode.IsDir():
+		d.below = append(d.below, newDir(d.in(name)))
+	case mode&fs.ModeSymlink != 0:
+		d.links = append(d.links, name)
+	default:
+		d.odd = append(d.odd, name)
+	}
+	return false
 }

@@ -1,18 +1,17 @@
 package detect
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
 var (
-	secretName = regexp.MustCompile(`(?i)(passw|passphrase|\bpwd|pwd$|secret|api[-_.:]?key|access[-_.:]?key|account[-_.:]?key|auth[-_.:]?key|security[-_.:]?key|jwt[-_.:]?key|shared[-_]?access|private[-_.:]?key|encryption[-_.:]?key|signing[-_.:]?key|(^|[-_.:])token$|(^|[-_.:])(pass|pw)$|accesstoken|authtoken|bearer|credential|connection[-_]?string)`)
+	secretName = pattern(`(?i)(passw|passphrase|\bpwd|pwd$|secret|api[-_.:]?key|access[-_.:]?key|account[-_.:]?key|auth[-_.:]?key|security[-_.:]?key|jwt[-_.:]?key|shared[-_]?access|private[-_.:]?key|encryption[-_.:]?key|signing[-_.:]?key|(^|[-_.:])token$|(^|[-_.:])(pass|pw)$|accesstoken|authtoken|bearer|credential|connection[-_]?string)`)
 	// camelPass is the end of MailPass and SmtpPass, and not that of Compass.
-	camelPass = regexp.MustCompile(`[a-z0-9]Pass$`)
+	camelPass = pattern(`[a-z0-9]Pass$`)
 	// notSecret are words by which a setting only speaks about secrets.
-	notSecret = regexp.MustCompile(`(?i)(length|policy|regex|expression|required|enabled?|format|minimum|maximum|attempts|expir|timeout|days|hours|minutes|publickeytoken|bypass|(url|uri|path|page|header|issuer|audience|name|file)s?$)`)
+	notSecret = pattern(`(?i)(length|policy|regex|expression|required|enabled?|format|minimum|maximum|attempts|expir|timeout|days|hours|minutes|publickeytoken|bypass|(url|uri|path|page|header|issuer|audience|name|file)s?$)`)
 )
 
 // isSecretName says whether a setting of that name holds a secret, as far as
@@ -20,7 +19,7 @@ var (
 // to change them) do not.
 func isSecretName(name string) bool {
 	low := strings.ToLower(name)
-	return slices.ContainsFunc(stems, func(s string) bool { return strings.Contains(low, s) }) && (secretName.MatchString(name) || camelPass.MatchString(name)) && !notSecret.MatchString(name[strings.LastIndexAny(name, ":.")+1:])
+	return slices.ContainsFunc(stems, func(s string) bool { return strings.Contains(low, s) }) && (secretName().MatchString(name) || camelPass().MatchString(name)) && !notSecret().MatchString(name[strings.LastIndexAny(name, ":.")+1:])
 }
 
 // stems: one of them is in every name that secretName takes, and quickly found
@@ -28,27 +27,27 @@ func isSecretName(name string) bool {
 var stems = []string{"pass", "pw", "secret", "key", "token", "bearer", "cred", "connection", "shared"}
 
 // placeholder values stand where a deployment puts the secret in.
-var placeholder = regexp.MustCompile(`(?i)^\s*$|^\s*(\$\{.*\}|\$\(.*\)|#\{.*\}#?|__.*__|%.*%|\{\{.*\}\}|<.*>|\*+|x{3,}|changeme|todo|your[-_ ].*|.*placeholder.*|@microsoft\.keyvault\(.*\))\s*$`)
+var placeholder = pattern(`(?i)^\s*$|^\s*(\$\{.*\}|\$\(.*\)|#\{.*\}#?|__.*__|%.*%|\{\{.*\}\}|<.*>|\*+|x{3,}|changeme|todo|your[-_ ].*|.*placeholder.*|@microsoft\.keyvault\(.*\))\s*$`)
 
 // boolish values are switches, not secrets.
-var boolish = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|none|clear|hashed|encrypted|\d{1,3})$`)
+var boolish = pattern(`(?i)^(true|false|yes|no|on|off|none|clear|hashed|encrypted|\d{1,3})$`)
 
 var (
 	// urlUser is a user in a URL; urlPassword one with a password that holds a
 	// slash, as no URL may and people write all the same.
-	urlUser     = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/@]+@`)
-	urlPassword = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/@:]*:([^\s@]*)@`)
-	urlPort     = regexp.MustCompile(`^\d{1,5}(/|$)`)
-	anyURLUser  = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s"'<>]*@`)
+	urlUser     = pattern(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/@]+@`)
+	urlPassword = pattern(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/@:]*:([^\s@]*)@`)
+	urlPort     = pattern(`^\d{1,5}(/|$)`)
+	anyURLUser  = pattern(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s"'<>]*@`)
 	// keyed is "password=x" and "Token: x".
-	keyed = regexp.MustCompile(`(?i)([\w .:-]*(?:passw\w*|passphrase|\bpass|pwd|secret|token|key|credential|sig)\s*[=:]\s*)("[^"]*"|'[^']*'|[^;,&\s]+)`)
+	keyed = pattern(`(?i)([\w .:-]*(?:passw\w*|passphrase|\bpass|pwd|secret|token|key|credential|sig)\s*[=:]\s*)("[^"]*"|'[^']*'|[^;,&\s]+)`)
 	// option is "--password x" and "/Token x"; the second group is its name.
-	option = regexp.MustCompile(`((?:^|[\s"'])(?:--?|/)([A-Za-z][\w.:-]*)["']?\s+)("[^"]*"?|'[^']*'?|[^\s"']+)`)
+	option = pattern(`((?:^|[\s"'])(?:--?|/)([A-Za-z][\w.:-]*)["']?\s+)("[^"]*"?|'[^']*'?|[^\s"']+)`)
 	// netUse is the password that follows the user in "net use \\nas\x /user:bob pw".
-	netUse = regexp.MustCompile(`(?i)((?:^|\s)/u(?:ser)?:\S+\s+)(\S+)`)
+	netUse = pattern(`(?i)((?:^|\s)/u(?:ser)?:\S+\s+)(\S+)`)
 	// spoken is "password x", which says something in a value, not in a sentence.
-	spoken  = regexp.MustCompile(`(?i)(\b(?:passw\w*|passphrase|pwd|token|secret)\s+)("[^"]*"?|'[^']*'?|\S+)`)
-	control = regexp.MustCompile(`[\x00-\x1f\x7f-\x9f\x{202a}-\x{202e}\x{2066}-\x{2069}]`)
+	spoken  = pattern(`(?i)(\b(?:passw\w*|passphrase|pwd|token|secret)\s+)("[^"]*"?|'[^']*'?|\S+)`)
+	control = pattern(`[\x00-\x1f\x7f-\x9f\x{202a}-\x{202e}\x{2066}-\x{2069}]`)
 )
 
 const hidden = "***"
@@ -57,27 +56,36 @@ const hidden = "***"
 // control characters "?", and long text is cut.
 func mask(s string) string {
 	if strings.Contains(s, "://") {
-		s = anyURLUser.ReplaceAllString(s, "${1}"+hidden+"@")
+		s = anyURLUser().ReplaceAllString(s, "${1}"+hidden+"@")
 	}
 	if strings.ContainsAny(s, "=:") {
 		s, _ = hideKeyed(s)
 	}
 	if strings.ContainsAny(s, "-/") {
 		s, _ = hideOptions(s)
-		s = netUse.ReplaceAllString(s, "${1}"+hidden)
+		s = netUse().ReplaceAllString(s, "${1}"+hidden)
 	}
 	return clean(s)
 }
 
 // maskValue is mask for a value as it stands in a configuration file, where
 // "password x" is no sentence.
-func maskValue(s string) string { return spoken.ReplaceAllString(mask(s), "${1}"+hidden) }
+func maskValue(s string) string { return spoken().ReplaceAllString(mask(s), "${1}"+hidden) }
+
+// maskName is clean for the name of a setting, in which nothing follows "=": in
+// "Jwt:Token:Issuer" the colons only divide it.
+func maskName(s string) string {
+	if name, _, ok := strings.Cut(s, "="); ok {
+		s = name + "=" + hidden
+	}
+	return clean(s)
+}
 
 // hideKeyed hides what a key with the name of a secret is set to.
 func hideKeyed(s string) (masked string, found bool) {
-	masked = keyed.ReplaceAllStringFunc(s, func(part string) string {
-		m := keyed.FindStringSubmatch(part)
-		if m == nil || notSecret.MatchString(strings.TrimRight(lastWord.FindString(m[1]), " \t=:")) {
+	masked = keyed().ReplaceAllStringFunc(s, func(part string) string {
+		m := keyed().FindStringSubmatch(part)
+		if m == nil || notSecret().MatchString(strings.TrimRight(lastWord().FindString(m[1]), " \t=:")) {
 			return part
 		}
 		found = true
@@ -87,13 +95,13 @@ func hideKeyed(s string) (masked string, found bool) {
 }
 
 // lastWord is the key itself, where words stand before it.
-var lastWord = regexp.MustCompile(`[\w.-]+\s*[=:]\s*$`)
+var lastWord = pattern(`[\w.-]+\s*[=:]\s*$`)
 
 // hideOptions hides what follows an option with the name of a secret.
 func hideOptions(s string) (masked string, found bool) {
 	var b strings.Builder
 	for {
-		m := option.FindStringSubmatchIndex(s)
+		m := option().FindStringSubmatchIndex(s)
 		if m == nil {
 			break
 		}
@@ -116,11 +124,11 @@ func hasURLSecret(s string) bool {
 	if !strings.Contains(s, "://") {
 		return false
 	}
-	if urlUser.MatchString(s) {
+	if urlUser().MatchString(s) {
 		return true
 	}
-	for _, m := range urlPassword.FindAllStringSubmatch(s, -1) {
-		if !urlPort.MatchString(m[1]) {
+	for _, m := range urlPassword().FindAllStringSubmatch(s, -1) {
+		if !urlPort().MatchString(m[1]) {
 			return true
 		}
 	}
@@ -131,12 +139,12 @@ func hasURLSecret(s string) bool {
 func hasSecret(s string) bool {
 	_, key := hideKeyed(s)
 	_, opt := hideOptions(s)
-	return key || opt || hasURLSecret(s) || netUse.MatchString(s)
+	return key || opt || hasURLSecret(s) || netUse().MatchString(s)
 }
 
 // pair is "name=value" inside of a value: in a query, a connection string of
 // another driver, a command line.
-var pair = regexp.MustCompile(`(?:^|[;,&?\s"'/-])([A-Za-z][\w.-]*)\s*=\s*("[^"]*"|'[^']*'|[^;,&\s"']+)`)
+var pair = pattern(`(?:^|[;,&?\s"'/-])([A-Za-z][\w.-]*)\s*=\s*("[^"]*"|'[^']*'|[^;,&\s"']+)`)
 
 // secretInside names what in a value holds a secret: the name of a pair or
 // option, or where it stands; empty for none.
@@ -144,19 +152,19 @@ func secretInside(value string) string {
 	if hasURLSecret(value) {
 		return "in its URL"
 	}
-	for _, m := range pair.FindAllStringSubmatch(value, -1) {
-		if v := strings.Trim(m[2], `"'`); isSecretName(m[1]) && !placeholder.MatchString(v) && !boolish.MatchString(v) {
+	for _, m := range pair().FindAllStringSubmatch(value, -1) {
+		if v := strings.Trim(m[2], `"'`); isSecretName(m[1]) && !placeholder().MatchString(v) && !boolish().MatchString(v) {
 			return clean(m[1]) + " in its value"
 		}
 	}
-	if _, found := hideOptions(value); found || netUse.MatchString(value) {
+	if _, found := hideOptions(value); found || netUse().MatchString(value) {
 		return "in its command line"
 	}
 	return ""
 }
 
 func clean(s string) string {
-	s = control.ReplaceAllString(strings.ToValidUTF8(s, "?"), "?")
+	s = control().ReplaceAllString(strings.ToValidUTF8(s, "?"), "?")
 	if len(s) > 200 {
 		cut := 200
 		for !utf8.RuneStart(s[cut]) {

@@ -79,6 +79,29 @@ func TestSecretsAreFoundAndNeverPrinted(t *testing.T) {
 	}
 }
 
+func TestServerOfAConnectionIsToldWithoutItsUser(t *testing.T) {
+	for server, want := range map[string]string{
+		"user:pw@127.0.0.1/db": "Main: server ***@127.0.0.1/db",
+		"admin@localhost:5432": "Main: server ***@localhost:5432",
+		"127.0.0.1,1433":       "Main: server 127.0.0.1,1433",
+		`.\SQL2019`:            `Main: server .\SQL2019`,
+		"[::1]:5432":           "", // not taken apart
+		"db01:5432":            "",
+		"10.0.0.1/localhost":   "",
+	} {
+		r := look(t, files("Default.aspx", page, "web.config", `<configuration><connectionStrings><add name="Main" connectionString="Server=`+server+`"/></connectionStrings></configuration>`))
+		got := ""
+		for _, f := range r.Facts {
+			if f.Key == "local-server" {
+				got = f.Value
+			}
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", server, got, want)
+		}
+	}
+}
+
 func TestSettingsThatOnlyLookLikeSecretsAreLeftAlone(t *testing.T) {
 	r := look(t, files("Default.aspx", page, "web.config", `<configuration>
   <connectionStrings><add name="Token" connectionString="Server=s;Password=#{DbPassword}#"/></connectionStrings>
@@ -164,6 +187,12 @@ func TestSecretsInValuesAreFoundAndNeverPrinted(t *testing.T) {
 		"slash in a URL's user":        {web: `<connectionStrings><add name="Q" connectionString="Data Source=amqp://user:a/PLANTED@host"/></connectionStrings>`, want: "connection string Q, in its URL"},
 		"at sign in a password":        {web: `<connectionStrings><add name="Q" connectionString="Data Source=amqp://user:p@PLANTED@host"/></connectionStrings>`, want: "connection string Q, in its URL"},
 		"Oracle":                       {web: `<connectionStrings><add name="O" connectionString="Server=scott/PLANTED@ora"/></connectionStrings>`, want: "connection string O, in its server"},
+		"user before a local server":   {web: `<connectionStrings><add name="L" connectionString="Data Source=user:PLANTED@127.0.0.1/db;Integrated Security=SSPI"/></connectionStrings>`, want: "connection string L, in its server"},
+		"at sign before a server":      {web: `<connectionStrings><add name="L" connectionString="Server=tcp:user:p@PLANTED@db01,1433"/></connectionStrings>`, want: "connection string L, in its server"},
+		"name of a connection string":  {web: `<connectionStrings><add name="x password=PLANTED" connectionString="Server=(localdb)\x;Password=PLANTED;Integrated Security=true"/></connectionStrings>`},
+		"spoken in such a name":        {web: `<connectionStrings><add name="password PLANTED" connectionString="Server=.;Password=PLANTED"/></connectionStrings>`},
+		"such a name in JSON":          {json: `{"ConnectionStrings": {"pwd=PLANTED": "Server=localhost:5432;Password=x"}}`},
+		"name of a setting":            {web: `<appSettings><add key="Password=PLANTED" value="D:\x"/></appSettings>`},
 		"error page":                   {web: `<system.webServer><httpErrors defaultPath="/e.aspx?password=PLANTED"/></system.webServer>`},
 		"Redis setting":                {json: `{"Cache": "redis:6379,password=PLANTED,ssl=true"}`, want: "Cache (password in its value)"},
 		"Redis connection":             {json: `{"ConnectionStrings": {"Redis": "redis:6379,password=PLANTED"}}`, want: "connection string Redis, password"},

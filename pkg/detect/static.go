@@ -1,9 +1,11 @@
 package detect
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
+	"path"
 	"slices"
 	"strings"
 )
@@ -13,9 +15,9 @@ import (
 var otherStacks = []struct {
 	exts, names []string
 	what        string
-	deep        bool // counts below the root too
+	deep        bool   // counts below the root too
+	remedy      string // empty for that of any other stack
 }{
-	{names: []string{"package.json"}, what: "a Node.js package"},
 	{exts: []string{".php"}, what: "PHP", deep: true},
 	{exts: []string{".asp", ".asa"}, what: "classic ASP", deep: true},
 	{exts: []string{".py"}, what: "Python"},
@@ -30,8 +32,10 @@ var otherStacks = []struct {
 	{exts: []string{".pl", ".cgi"}, what: "CGI scripts"},
 	{exts: []string{".dtsx", ".ispac"}, what: "SQL Server Integration Services"},
 	{names: []string{"host.json"}, what: "Azure Functions"},
-	{exts: []string{".appref-ms", ".application"}, what: "a ClickOnce deployment"},
-	{exts: []string{".msi", ".msix", ".appx"}, what: installer},
+	{exts: []string{".appref-ms", ".application"}, what: "a ClickOnce deployment",
+		remedy: "Give winpack the program itself: the folder below Application Files, without the ending .deploy of its files."},
+	{exts: []string{".msi", ".msix", ".appx"}, what: installer,
+		remedy: "Install it on a Windows machine and give winpack the folder that it fills; what it writes elsewhere, as into the registry, does not come along."},
 }
 
 const installer = "an installer"
@@ -45,6 +49,9 @@ var indexNames = []string{"index.html", "index.htm", "default.htm", "default.htm
 // detectStatic finds sites that are files only, and signs of what is no kind of
 // its own yet.
 func detectStatic(t *Tree) []Fact {
+	if t.empty() {
+		return []Fact{{Key: "empty", Value: "no file", Evidence: []Evidence{{Path: ".", Detail: "the folder holds no file"}}}}
+	}
 	facts := t.signs()
 	index := ""
 	for _, n := range indexNames {
@@ -54,11 +61,11 @@ func detectStatic(t *Tree) []Fact {
 		}
 	}
 	if index == "" {
-		return facts
+		return append(facts, t.sitesBelow()...)
 	}
-	head := strings.ToLower(string(t.head(index, headBytes)))
-	if !strings.Contains(head, "<html") && !strings.Contains(head, "<!doctype html") && !strings.Contains(head, "<body") && !strings.Contains(head, "<head") {
-		return append(facts, Fact{Key: "sign", Value: index + " holds no HTML", Evidence: []Evidence{{Path: index, Line: 1, Detail: "neither <html> nor <!doctype html> in the first bytes"}}})
+	if !t.isHTML(index) {
+		return append(facts, signFact(index+" holds no HTML", "Look at that page: a site of files needs a start page of HTML.",
+			Evidence{Path: index, Line: 1, Detail: "neither <html> nor <!doctype html> in the first bytes"}))
 	}
 	for _, f := range facts {
 		if f.source != "" {
@@ -69,6 +76,39 @@ func detectStatic(t *Tree) []Fact {
 	return append(facts, Fact{Key: "kind", Value: string(KindStatic), source: "site-static",
 		Evidence: []Evidence{{Path: index, Line: 1, Detail: "an HTML page that a web server shows first, and no code for a server"}}})
 }
+
+// isHTML says whether a page starts as HTML does.
+func (t *Tree) isHTML(p string) bool {
+	head := strings.ToLower(string(t.head(p, headBytes)))
+	return slices.ContainsFunc([]string{"<html", "<!doctype html", "<body", "<head"}, func(tag string) bool { return strings.Contains(head, tag) })
+}
+
+// sitesBelow are signs of sites of files in the folders below, where nothing else
+// is there that would start.
+func (t *Tree) sitesBelow() []Fact {
+	if t.programDepth() < maxDepth || t.siteRoot() {
+		return nil
+	}
+	var facts []Fact
+	for _, d := range t.dirs {
+		if len(facts) == maxSites {
+			break
+		}
+		if t.depth(d.path) != 1 {
+			continue
+		}
+		for _, n := range indexNames {
+			if p := t.find(path.Join(d.path, n)); p != "" && t.isHTML(p) {
+				facts = append(facts, siteBelow(d.path, Evidence{Path: p, Line: 1, Detail: "an HTML page that a web server shows first"}))
+				break
+			}
+		}
+	}
+	return facts
+}
+
+// maxSites bounds how many sites below the folder are named.
+const maxSites = 8
 
 // Bounds of the pages in which links are looked for.
 const (
@@ -105,7 +145,7 @@ func (t *Tree) links() map[string]Evidence {
 		}
 		pages++
 		text := t.head(f.name, pageBytes)
-		for _, m := range link.FindAllSubmatchIndex(text, -1) {
+		for _, m := range link().FindAllSubmatchIndex(text, -1) {
 			target, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(string(text[m[2]:m[3]]), "/"), "./"), "?")
 			if unescaped, err := url.PathUnescape(target); err == nil {
 				target = unescaped
@@ -119,13 +159,13 @@ func (t *Tree) links() map[string]Evidence {
 	return found
 }
 
-var link = regexp.MustCompile(`(?i)\bhref\s*=\s*["']?([^"'\s>]+)`)
+var link = pattern(`(?i)\bhref\s*=\s*["']?([^"'\s>]+)`)
 
 // serverScripts are names that a Node.js server has, and scripts of a page too.
 var serverScripts = []string{"server.js", "app.js", "index.js", "server.mjs"}
 
 // nodeServer is what only a script that runs a server in Node.js holds.
-var nodeServer = regexp.MustCompile(`(?:\brequire\(\s*|\bfrom\s+|\bimport\s+)["'](?:node:)?(?:https?|http2|net|express|koa|fastify|restify|connect|hono|@hapi/hapi|@nestjs/core|next)["']`)
+var nodeServer = pattern(`(?:\brequire\(\s*|\bfrom\s+|\bimport\s+)["'](?:node:)?(?:https?|http2|net|express|koa|fastify|restify|connect|hono|@hapi/hapi|@nestjs/core|next)["']`)
 
 // scripts are those at the root that run a server, or may: where no page is
 // there that would load them, a name is a sign.
@@ -135,7 +175,7 @@ func (t *Tree) scripts() (p, why string) {
 		p := t.find(n)
 		switch {
 		case p == "":
-		case nodeServer.Match(t.head(p, pageBytes)):
+		case nodeServer().Match(t.head(p, pageBytes)):
 			return p, "a server in JavaScript"
 		case !page:
 			return p, "JavaScript that may be a server"
@@ -144,17 +184,51 @@ func (t *Tree) scripts() (p, why string) {
 	return "", ""
 }
 
+// nodePackage says whether a package.json, in lower case and at the root, is that
+// of something which Node.js runs. Packages of npm that only carry a file, like a
+// program, name none.
+func (t *Tree) nodePackage(p string) bool {
+	root := t.readJSON(p, "what the package holds is unknown")
+	for _, key := range []string{"main", "bin", "exports", "dependencies"} {
+		if n := root.get(key); n != nil && (n.text != "" || len(n.values) > 0) {
+			return true
+		}
+	}
+	return root == nil || root.get("scripts", "start") != nil || t.find("node.exe") != "" || t.hasDir("node_modules") ||
+		slices.ContainsFunc(serverScripts, func(n string) bool { return t.find(n) != "" })
+}
+
+// signFact is a thing that was seen of what has no kind of its own, and what to do
+// about it where nothing else says what the application is.
+func signFact(value, remedy string, ev ...Evidence) Fact {
+	return Fact{Key: "sign", Value: value, Evidence: ev, item: signItem{remedy}}
+}
+
+type signItem struct{ remedy string }
+
+func siteBelow(dir string, ev Evidence) Fact {
+	return signFact("a site below the folder: "+dir, fmt.Sprintf("Give winpack the folder %s in place of the one above it.", clean(dir)), ev)
+}
+
+const (
+	otherStackRemedy = "winpack makes no images of it yet: name a base image that has what runs it with --base, and the command that starts it as entrypoint in winpack.toml."
+	sourceRemedy     = "Build it first (dotnet publish; msbuild /p:DeployOnBuild=true for a web project), and give winpack the folder with the result."
+)
+
 // signs lists what else was seen. A source of "other-stack" or "source-tree"
 // keeps the folder from being called by a weaker kind.
 func (t *Tree) signs() []Fact {
 	var facts []Fact
-	sign := func(p, what, source string) {
-		ev := []Evidence{{Path: p, Line: 1, Detail: "a sign of " + what}}
-		facts = append(facts, Fact{Key: "sign", Value: what + ": " + p, source: source, Evidence: ev})
-		facts = append(facts, Fact{Key: "kind", Value: string(KindUnknown), source: source, Evidence: ev})
+	sign := func(p, what, source, remedy string) {
+		f := signFact(what+": "+p, remedy, Evidence{Path: p, Line: 1, Detail: "a sign of " + what})
+		f.source = source
+		facts = append(facts, f, Fact{Key: "kind", Value: string(KindUnknown), source: source, Evidence: f.Evidence})
 	}
 	if p, what := t.scripts(); p != "" {
-		sign(p, what, "other-stack")
+		sign(p, what, "other-stack", otherStackRemedy)
+	}
+	if p := t.find("package.json"); p != "" && t.nodePackage(p) {
+		sign(p, "a Node.js package", "other-stack", otherStackRemedy)
 	}
 	byExt := map[string]int{}
 	for i, row := range otherStacks {
@@ -163,7 +237,7 @@ func (t *Tree) signs() []Fact {
 		}
 		for _, n := range row.names {
 			if p := t.find(n); p != "" {
-				sign(p, row.what, "other-stack")
+				sign(p, row.what, "other-stack", cmp.Or(row.remedy, otherStackRemedy))
 				break
 			}
 		}
@@ -188,7 +262,7 @@ func (t *Tree) signs() []Fact {
 				}
 			}
 			seen[i] = true
-			sign(f.path(), otherStacks[i].what, "other-stack")
+			sign(f.path(), otherStacks[i].what, "other-stack", cmp.Or(otherStacks[i].remedy, otherStackRemedy))
 		}
 		if ext == ".asp" && !asp { // beside ASP.NET, which decides the kind
 			asp = true
@@ -198,15 +272,20 @@ func (t *Tree) signs() []Fact {
 	}
 	built := t.hasDLLs("bin") || t.programDepth() == 0
 	if source != "" && !built {
-		sign(source, "a source tree that has to be compiled first", "source-tree")
+		sign(source, "a source tree that has to be compiled first", "source-tree", sourceRemedy)
+	}
+	stack := func(value string, ev []Evidence) Fact {
+		f := signFact(value, otherStackRemedy, ev...)
+		f.source = "other-stack"
+		return f
 	}
 	for _, p := range t.webConfigs()[:min(1, len(t.webConfigs()))] {
 		sections(t.readXML(p, webConfigUnknown), func(section string, e *element) {
 			if section == "system.webServer/httpPlatform" || section == "system.webServer/iisnode" {
-				facts = append(facts, Fact{Key: "sign", Value: section + " in " + p, source: "other-stack", Evidence: line(p, e, section)})
+				facts = append(facts, stack(section+" in "+p, line(p, e, section)))
 			}
 			if section == "system.webServer/handlers/add" && (strings.EqualFold(e.attr("modules"), "iisnode") || strings.EqualFold(e.attr("modules"), "FastCgiModule")) {
-				facts = append(facts, Fact{Key: "sign", Value: "handler through " + clean(e.attr("modules")), source: "other-stack", Evidence: line(p, e, "handler "+e.attr("name"))})
+				facts = append(facts, stack("handler through "+clean(e.attr("modules")), line(p, e, "handler "+e.attr("name"))))
 			}
 		})
 	}

@@ -5,10 +5,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"path"
+	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 )
+
+// pattern is a regular expression that is compiled when it is first used: most apps
+// use a few, and compiling all was a part of the start of every process.
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 // decodeText removes a byte order mark and turns UTF-16 into UTF-8. UTF-16
 // without a mark is told by the zero byte in its first character, as XML 1.0

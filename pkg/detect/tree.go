@@ -17,9 +17,10 @@ import (
 // Bounds of what is read of one folder. An application beyond them is reported
 // as a Problem; what lies within them is still looked at.
 const (
-	maxDepth = 64
-	maxFiles = 500_000
-	maxText  = 8 << 20
+	maxDepth   = 64
+	maxFiles   = 500_000
+	maxEntries = 2 * maxFiles // files and folders
+	maxText    = 8 << 20
 )
 
 // Tree is the folder as detectors see it: an index of its files, made once, that
@@ -39,6 +40,7 @@ type Tree struct {
 	json     map[string]*node
 	binaries []*image // sorted by path
 	byName   map[string]*image
+	highest  int // see programDepth
 }
 
 // newTree indexes the folder. The error is that of reading its root.
@@ -48,33 +50,38 @@ func newTree(fsys fs.FS, name string) (*Tree, error) {
 		byKey: map[string][]*dir{}, open: map[string]string{},
 		xml: map[string]*element{}, json: map[string]*node{},
 	}
-	root, err := fs.ReadDir(fsys, ".")
-	if err != nil {
-		return nil, fmt.Errorf("reading the app folder: %w", err)
+	top := scan(fsys, maxEntries)
+	if top.err != nil {
+		return nil, fmt.Errorf("reading the app folder: %w", top.err)
 	}
-	t.collect(scan(fsys, root))
+	t.collect(top)
 	t.resolveLinks()
+	t.nameIllegal()
 	for _, d := range t.dirs {
 		t.twice(d)
+		d.below, d.illegal = nil, nil
 	}
 	return t, nil
 }
 
 // collect takes what scan found, up to maxFiles files.
 func (t *Tree) collect(top *dir) {
-	files, full := 0, false
+	files, full, cut := 0, false, false
 	var take func(d *dir)
 	take = func(d *dir) {
 		t.dirs = append(t.dirs, d)
 		t.byKey[d.key] = append(t.byKey[d.key], d)
 		switch {
-		case d.unread:
-			t.problem(d.path, fmt.Sprintf("deeper than %d folders or beyond %d files: what lies below was not looked at", maxDepth, maxFiles))
+		case d.unread == tooDeep:
+			t.problem(d.path, fmt.Sprintf("deeper than %d folders: what lies below was not looked at", maxDepth))
+		case d.unread == tooMany && !cut: // which all later ones are too
+			cut = true
+			t.problem(d.path, fmt.Sprintf("more than %d files and folders come before: this folder and later ones were not looked at", maxEntries))
 		case d.err != nil:
 			t.problem(d.path, "the folder could not be read: "+reason(d.err)+"; what it holds is unknown")
 		}
 		for _, name := range d.odd {
-			t.problem(d.in(name), "is neither a file nor a folder, so it was not read")
+			t.problem(d.in(name), "is neither a file nor a folder, so it was not read: take it out of the folder")
 		}
 		if more := files + len(d.files) - maxFiles; more > 0 {
 			if !full {
@@ -87,46 +94,35 @@ func (t *Tree) collect(top *dir) {
 		for _, sub := range d.below {
 			take(sub)
 		}
-		d.below, d.odd = nil, nil
+		d.odd = nil
 	}
 	take(top)
 }
 
-// resolveLinks keeps links to files that were indexed, and names the others.
-// Opening such a target passes no link, so it cannot leave the folder.
-func (t *Tree) resolveLinks() {
-	type link struct {
-		dir  *dir
-		name string
+// list indexes a folder and those below it.
+func (t *Tree) list(d *dir) {
+	t.dirs = append(t.dirs, d)
+	t.byKey[d.key] = append(t.byKey[d.key], d)
+	for _, sub := range d.below {
+		t.list(sub)
 	}
-	var kept []link
+}
+
+// maxIllegal bounds how many names are told that an image cannot hold.
+const maxIllegal = 100
+
+// nameIllegal names what a Windows image cannot hold, which a build refuses.
+func (t *Tree) nameIllegal() {
+	count := 0
 	for _, d := range t.dirs {
-		for _, name := range d.links {
-			l := d.in(name)
-			target, err := fs.ReadLink(t.fsys, l)
-			if err != nil {
-				t.problem(l, "the link could not be read: "+reason(err)+"; where it leads is unknown")
-				continue
-			}
-			target = strings.ReplaceAll(target, `\`, "/")
-			to := path.Join(d.path, target)
-			switch {
-			case path.IsAbs(target) || (len(target) > 1 && target[1] == ':') || !fs.ValidPath(to):
-				t.problem(l, "is a link out of the app folder: it was not followed, and what the application finds there is unknown")
-			case t.holds(to):
-				t.open[l] = to
-				kept = append(kept, link{d, name})
-			case t.hasDir(to):
-				t.problem(l, "is a link to a folder: it was not followed; copy the folder in its place")
-			default:
-				t.problem(l, "is a link that leads to no file of the app folder (broken, or in a loop): it was not followed")
+		for _, name := range d.illegal {
+			if count++; count <= maxIllegal {
+				t.problem(d.in(name.name), "cannot be in a Windows image: "+name.why+"; rename it or take it out of the folder")
 			}
 		}
-		d.links = nil
 	}
-	for _, l := range kept { // only now: a link to a link is none to a file
-		l.dir.add(l.name)
-		l.dir.sort()
+	if count > maxIllegal {
+		t.problem(".", fmt.Sprintf("%d more names cannot be in a Windows image: rename them or take them out of the folder", count-maxIllegal))
 	}
 }
 
@@ -180,17 +176,6 @@ func (t *Tree) find(p string) string {
 		}
 	}
 	return ""
-}
-
-// holds says whether there is a file that is spelled so.
-func (t *Tree) holds(p string) bool {
-	dir, base := split(p)
-	for _, d := range t.byKey[strings.ToLower(dir)] {
-		if d.path == dir && slices.ContainsFunc(d.files, func(f leaf) bool { return f.name == base }) {
-			return true
-		}
-	}
-	return false
 }
 
 func (t *Tree) hasDir(p string) bool { return t.byKey[strings.ToLower(path.Clean(p))] != nil }
@@ -280,20 +265,26 @@ func (t *Tree) head(p string, n int64) []byte {
 	return data
 }
 
-// hasBytes says whether n bytes of a file from offset on hold what.
-func (t *Tree) hasBytes(p string, offset, n int64, what string) bool {
+// index is where what stands in n bytes of a file, counted from offset on; -1 where
+// it does not.
+func (t *Tree) index(p string, offset, n int64, what string) int64 {
 	f, _, err := t.openFile(p)
 	if err != nil {
-		return false
+		return -1
 	}
 	defer f.Close()
 	r, ok := f.(io.ReaderAt)
 	if !ok {
-		return false
+		return -1
 	}
 	buf := make([]byte, n)
 	got, _ := r.ReadAt(buf, offset)
-	return strings.Contains(string(buf[:got]), what)
+	return int64(strings.Index(string(buf[:got]), what))
+}
+
+// empty says that the folder holds no file, and that nothing of it is unknown.
+func (t *Tree) empty() bool {
+	return len(t.problems) == 0 && !slices.ContainsFunc(t.dirs, func(d *dir) bool { return len(d.files) > 0 })
 }
 
 // depth is the number of folders above what lies in dir.
@@ -304,8 +295,12 @@ func (t *Tree) depth(dir string) int {
 	return 1 + strings.Count(dir, "/")
 }
 
-// programDepth is the depth of the highest folder that holds a program.
-func (t *Tree) programDepth() int {
+// programDepth is the depth of the highest folder that holds a program, maxDepth
+// where none does.
+func (t *Tree) programDepth() int { return t.highest }
+
+// findPrograms notes what programDepth tells.
+func (t *Tree) findPrograms() {
 	best := maxDepth
 	for _, b := range t.binaries {
 		program := !b.isDLL && (b.native() && t.helper(b) == "" || !b.native() && b.clr.EntryPoint != 0)
@@ -316,5 +311,5 @@ func (t *Tree) programDepth() int {
 			best = min(best, t.depth(b.dir))
 		}
 	}
-	return best
+	t.highest = best
 }

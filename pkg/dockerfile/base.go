@@ -170,21 +170,21 @@ func wants(rep detect.Report, os string) (want, error) {
 	}
 	switch app.Kind {
 	case detect.KindASPNET:
-		w.roles, w.what = []string{roleNetFXIIS, roleNetFXWCF}, "ASP.NET on .NET Framework "+w.version
+		w.roles, w.what = []string{roleNetFXIIS, roleNetFXWCF}, "ASP.NET on .NET Framework "+cmp.Or(w.version, "4.x")
 		w.clr2 = isCLR2(rep)
 	case detect.KindWCF:
-		w.roles, w.what = []string{roleNetFXWCF}, "WCF on .NET Framework "+w.version
+		w.roles, w.what = []string{roleNetFXWCF}, "WCF on .NET Framework "+cmp.Or(w.version, "4.x")
 		w.clr2 = isCLR2(rep)
 	case detect.KindStatic:
 		w.roles, w.what, w.version = []string{roleIIS, roleNetFXIIS, roleNetFXWCF}, "IIS", ""
 	case detect.KindNetFXConsole, detect.KindNetFXService, detect.KindNetFXDesktop: // the last where a user accepts that
-		w.roles, w.what = []string{roleNetFX}, ".NET Framework "+w.version
+		w.roles, w.what = []string{roleNetFX}, ".NET Framework "+cmp.Or(w.version, "4.x")
 		w.clr2 = isCLR2(rep)
 	case detect.KindASPNETCore, detect.KindDotNetConsole, detect.KindDotNetService, detect.KindDotNetDesktop:
 		if app.Framework.Name != detect.NETFramework { // ASP.NET Core up to 2.2 runs on it too
 			return w.dotnet(rep)
 		}
-		w.roles, w.what = []string{roleNetFX}, "ASP.NET Core on .NET Framework "+w.version
+		w.roles, w.what = []string{roleNetFX}, "ASP.NET Core on .NET Framework "+cmp.Or(w.version, "4.x")
 	case detect.KindNativeConsole, detect.KindNativeService, detect.KindNativeDesktop:
 		w.roles, w.what = []string{roleOS}, "plain Windows"
 	default:
@@ -206,7 +206,7 @@ func wants(rep detect.Report, os string) (want, error) {
 const anotherRelease = "choose another release with --os"
 
 func armError(os string) error {
-	return &NoImageError{OS: []string{os}, What: "an arm64 program", Ways: []string{"build the app for x64 or AnyCPU", "name an arm64 image with --base"}}
+	return &NoImageError{OS: []string{os}, What: "an arm64 program", Ways: []string{"build the app for x64 or AnyCPU (images are made for windows/amd64, with --base too)"}}
 }
 
 // isCLR2 says whether the app runs on .NET Framework 2.0 to 3.5.

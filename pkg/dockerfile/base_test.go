@@ -64,13 +64,72 @@ func TestBaseOfEveryKindAndRelease(t *testing.T) {
 	}
 }
 
+// Of a base with images for both, the one for amd64 is taken, where nothing starts.
+func TestARM64ProgramHasNoImageWithAGivenBaseEither(t *testing.T) {
+	for _, base := range []string{"", "mcr.microsoft.com/windows/nanoserver:ltsc2025", "registry.example.com/arm:1"} {
+		rep := static()
+		rep.App.Kind, rep.App.Architecture = detect.KindNativeConsole, detect.ARM64
+		_, err := New(rep, catalog(t), Options{Base: base})
+		if e, ok := errors.AsType[*NoImageError](err); !ok || strings.Contains(err.Error(), "name an") || len(e.Ways) != 1 {
+			t.Errorf("--base %q: %v", base, err)
+		}
+	}
+}
+
 func TestDefaultReleaseWithoutImageIsLeftOutAloud(t *testing.T) {
 	p := plan(t, dotnet("11.0", detect.KindDotNetConsole), Options{})
 	if len(p.Bases) != 1 || len(p.Omitted) != 1 || p.Omitted[0].OS != "ltsc2022" || !hasRule(p, RuleNoImage) {
 		t.Fatalf("bases %v, omitted %v, findings %v", p.Bases, p.Omitted, p.Findings)
 	}
+	if text := string(render(t, p).Content["Dockerfile"]); !strings.Contains(text, "\n# ltsc2022 is left out: no image of") {
+		t.Errorf("the Dockerfile does not say it:\n%s", text)
+	}
 	if _, err := New(dotnet("11.0", detect.KindDotNetConsole), catalog(t), Options{OS: DefaultOS(), OSAsked: true}); err == nil {
 		t.Fatal("a release that was asked for is left out")
+	}
+}
+
+// What is said of a base that is not taken after all would be a lie.
+func TestNoReasonsForABaseThatIsNotChosen(t *testing.T) {
+	p, err := New(dotnet("11.0", detect.KindASPNETCore), catalog(t), Options{OS: []string{"ltsc2022", "ltsc2025"}, OSAsked: true})
+	if !isType[*NoImageError](err) || len(p.Bases)+len(p.Why)+len(p.Rejected) > 0 {
+		t.Errorf("%v, bases %v, why %q, rejected %v", err, p.Bases, p.Why, p.Rejected)
+	}
+}
+
+func TestReleaseWithoutNanoServerSaysWhyTheImageIsLarger(t *testing.T) {
+	const none = "no Nano Server image is published for ltsc2016"
+	p := plan(t, native(), Options{OS: []string{"ltsc2016"}})
+	if !slices.Contains(p.Why, "servercore: "+none) || !slices.Contains(p.Rejected, Rejected{Reference: "mcr.microsoft.com/windows/nanoserver", Why: none}) {
+		t.Errorf("why %q, rejected %v", p.Why, p.Rejected)
+	}
+	p = plan(t, native(), Options{OS: []string{"ltsc2022", "ltsc2016"}})
+	if !slices.Contains(p.Why, "servercore on ltsc2016: "+none) || len(p.Rejected) != 0 {
+		t.Errorf("why %q, rejected %v", p.Why, p.Rejected)
+	}
+	p = plan(t, with(native(), func(r *detect.Report) {
+		r.Needs.Families = []detect.FamilyNeed{{Family: detect.FamilyServerCore, Why: "it needs x.dll"}}
+	}), Options{OS: []string{"ltsc2016"}})
+	if !slices.Contains(p.Why, "servercore: it needs x.dll") {
+		t.Errorf("why %q", p.Why)
+	}
+}
+
+func TestFindingsAreSentences(t *testing.T) {
+	for given, want := range map[string]string{"the app runs": "The app runs.", ".NET ended.": ".NET ended.", "winpack could not": "winpack could not.", "": ""} {
+		if got := sentence(given); got != want {
+			t.Errorf("%q: got %q, want %q", given, got, want)
+		}
+	}
+	for name, rep := range reports() {
+		for _, opt := range []Options{{}, {Base: "mcr.microsoft.com/windows/nanoserver:ltsc2022"}, {Base: "registry.example.com/x:1"}} {
+			p, _ := New(rep, catalog(t), opt)
+			for _, f := range p.Findings {
+				if sentence(f.Message) != f.Message || sentence(f.Remedy) != f.Remedy {
+					t.Errorf("%s: %q, %q", name, f.Message, f.Remedy)
+				}
+			}
+		}
 	}
 }
 
@@ -105,6 +164,21 @@ func TestPlainServerCoreIsRejectedWithWhatItSaves(t *testing.T) {
 	p = plan(t, netfx("4.8.1"), Options{OS: []string{"ltsc2022"}})
 	if !slices.ContainsFunc(p.Rejected, func(r Rejected) bool { return strings.Contains(r.Why, "is 4.8, the app needs 4.8.1") }) {
 		t.Fatalf("an in-box version that is too old is not told: %+v", p.Rejected)
+	}
+}
+
+func TestMissingLibrariesAreNotCalledNothing(t *testing.T) {
+	for name, rep := range map[string]detect.Report{"native": native(), "self-contained": selfContained()} {
+		if why := strings.Join(plan(t, rep, Options{}).Why, "\n"); !strings.Contains(why, "nothing but Windows") && !strings.Contains(why, "plain Windows is enough") {
+			t.Errorf("%s: %s", name, why)
+		}
+		for _, key := range []string{"import-unknown", "import-redist", "import-app", "import-feature"} {
+			rep.Facts = []detect.Fact{{Key: key, Value: "foo.dll"}}
+			why := strings.Join(plan(t, rep, Options{}).Why, "\n")
+			if strings.Contains(why, "nothing but Windows") || strings.Contains(why, "is enough") || !strings.Contains(why, "the DLLs that it lacks") {
+				t.Errorf("%s with %s: %s", name, key, why)
+			}
+		}
 	}
 }
 
@@ -173,6 +247,41 @@ func TestGivenBase(t *testing.T) {
 	p = plan(t, netfx("4.8"), Options{Base: "mcr.microsoft.com/windows/nanoserver:ltsc2022"})
 	if !hasRule(p, RuleBaseUnfit) {
 		t.Fatal(".NET Framework on Nano Server passes silently")
+	}
+}
+
+// An image that starts nothing is what nobody wants, and an empty one less.
+func TestUnknownAppOnAGivenBaseSaysWhatStartsIt(t *testing.T) {
+	unknown := detect.Report{App: detect.App{Name: "x", Kind: detect.KindUnknown}}
+	for base, want := range map[string]detect.Level{
+		"registry.example.com/own:1":                                          detect.LevelNote,
+		"mcr.microsoft.com/windows/servercore:ltsc2022":                       detect.LevelWarning,
+		"mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022": detect.LevelWarning,
+	} {
+		for name, c := range map[string]struct {
+			settings Settings
+			said     bool
+		}{
+			"nothing":    {Settings{}, true},
+			"entrypoint": {Settings{Entrypoint: []string{`C:\app\x.exe`}}, false},
+			"cmd":        {Settings{Cmd: []string{`C:\app\x.exe`}}, false},
+		} {
+			p := plan(t, unknown, Options{Base: base, Settings: c.settings})
+			i := slices.IndexFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == RuleNoStart })
+			if i >= 0 != c.said || c.said && p.Findings[i].Level != want {
+				t.Errorf("%s, %s given: %+v", base, name, p.Findings)
+			}
+		}
+	}
+	if p := plan(t, native(), Options{Base: "registry.example.com/own:1"}); slices.ContainsFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == RuleNoStart }) {
+		t.Errorf("a program that starts is said not to: %+v", p.Findings)
+	}
+	unknown.Facts = []detect.Fact{{Key: "empty"}}
+	if _, err := New(unknown, catalog(t), Options{Base: "registry.example.com/own:1"}); err == nil || !strings.Contains(err.Error(), "holds no file") {
+		t.Errorf("an empty folder: %v", err)
+	}
+	if _, err := New(unknown, catalog(t), Options{Base: "registry.example.com/own:1", Settings: Settings{Files: []Extra{{From: "a", To: `C:\a`}}}}); err != nil {
+		t.Errorf("an empty folder with files from elsewhere: %v", err)
 	}
 }
 

@@ -255,13 +255,16 @@ func findTable(text, table string, n int) int {
 var (
 	idPattern   = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
 	repoPattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9.:-]*(/[a-z0-9._-]+)+$`)
-	tagPattern  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	tagPattern  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`) // of at most maxTag characters
 	dismPattern = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 	filePattern = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 	urlPattern  = regexp.MustCompile(`^https://[A-Za-z0-9./_?=:%-]+$`)
 	// sourceDate is the day in parentheses that a source ends with.
 	sourceDate = regexp.MustCompile(`\((\d{4}-\d\d-\d\d)\)`)
 )
+
+// maxTag is the length of a tag that registries take.
+const maxTag = 128
 
 // check says what is wrong with the first bad row: its table, its place in it.
 func (c Catalog) check() (table string, n int, err error) {
@@ -333,7 +336,7 @@ func (r ImageRow) check() error {
 		return fmt.Errorf("image %q needs tags and source", r.ID)
 	}
 	for os, tag := range r.Tags {
-		if !tagPattern.MatchString(tag) {
+		if len(tag) > maxTag || !tagPattern.MatchString(tag) {
 			return fmt.Errorf("image %q: tag %q of %s is no tag", r.ID, tag, os)
 		}
 	}

@@ -38,8 +38,8 @@ func ignoreName(s string) string {
 	return string(out)
 }
 
-// ignoreFile is the allow-list; names are those of the files that go into DIR.
-func ignoreFile(l layout, opt RenderOptions, p Plan, hasScript bool, names []string) []byte {
+// ignoreFile is the allow-list.
+func ignoreFile(l layout, opt RenderOptions, p Plan, hasScript bool) []byte {
 	var w writer
 	w.line("# An allow-list of what the Dockerfile copies: a COPY that is added by hand needs a line here.")
 	prefix := ""
@@ -47,7 +47,7 @@ func ignoreFile(l layout, opt RenderOptions, p Plan, hasScript bool, names []str
 		w.line("*")
 		for _, name := range slices.Sorted(slices.Values(opt.TopLevel)) {
 			bare := strings.TrimSuffix(name, "/")
-			if !slices.Contains(notShipped(), strings.ToLower(bare)) && !ownFile(bare) {
+			if !slices.Contains(notShipped(), strings.ToLower(bare)) && !slices.Contains(l.own, bare) {
 				w.line("!%s", ignoreName(bare))
 			}
 		}
@@ -78,7 +78,7 @@ func ignoreFile(l layout, opt RenderOptions, p Plan, hasScript bool, names []str
 		}
 	}
 	if l.dirInApp {
-		for _, name := range append(slices.Clone(names), recordFile) {
+		for _, name := range l.own {
 			if name != scriptFile { // copied, but not with the app
 				own = append(own, path.Join(l.dir, name))
 			}
@@ -115,6 +115,7 @@ type layout struct {
 	context  string
 	app, dir string // "." for the context itself
 	dirInApp bool
+	own      []string // names of the files that go into DIR
 	trees    map[string]string
 }
 
@@ -190,21 +191,11 @@ func (l layout) command(opt RenderOptions, name string) string {
 		if strings.HasPrefix(p, "-") {
 			p = "." + string(filepath.Separator) + p
 		}
-		return shellQuote(p)
+		return Quote(p, opt.Windows)
 	}
 	verb := "docker buildx build"
 	if l.dir == "." {
 		verb = "docker build"
 	}
 	return fmt.Sprintf("%s --platform windows/amd64 -f %s %s", verb, show(filepath.Join(opt.Dir, name)), show(l.context))
-}
-
-func shellQuote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:,+=@%", r)
-	}
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -14,10 +14,17 @@ func (p *planner) explain(c choice, all []choice) {
 	w, img, os := c.want, c.img, c.os
 	switch img.Role {
 	case roleOS:
-		if p.rep.App.Kind == detect.KindNativeConsole || p.rep.App.Kind == detect.KindNativeService {
+		switch native := p.rep.App.Kind == detect.KindNativeConsole || p.rep.App.Kind == detect.KindNativeService; {
+		case native && p.lacksLibraries():
+			p.why("the program is native: a plain Windows image is as near as any, and the findings name the DLLs that it lacks")
+		case native:
 			p.why("the program is native and needs nothing but Windows")
-		} else {
-			p.why("the app brings its own .NET (self-contained): plain Windows is enough")
+		default:
+			if p.lacksLibraries() {
+				p.why("the app brings its own .NET (self-contained): a plain Windows image is as near as any, and the findings name the DLLs that it lacks")
+			} else {
+				p.why("the app brings its own .NET (self-contained): plain Windows is enough")
+			}
 			p.reject(p.similar(roleDotNet, want{version: p.rep.App.Framework.Version}, os, img.Family), "the app brings its own .NET")
 		}
 	case roleIIS:
@@ -29,6 +36,13 @@ func (p *planner) explain(c choice, all []choice) {
 		p.explainDotNet(w, img, os)
 	}
 	p.explainFamily(c, all[0].os)
+}
+
+// lacksLibraries says whether the app needs a DLL that is neither in its folder nor
+// known to be in any image.
+func (p *planner) lacksLibraries() bool {
+	missing := []string{"import-app", "import-redist", "import-feature", "import-step", "import-host", "import-error", "import-unknown"}
+	return slices.ContainsFunc(p.rep.Facts, func(f detect.Fact) bool { return f.OverruledBy == "" && slices.Contains(missing, f.Key) })
 }
 
 func (p *planner) explainNetFX(c choice, all []choice) {
@@ -185,6 +199,12 @@ func (p *planner) explainFamily(c choice, first string) {
 	if len(w.commands) > 0 {
 		reasons = append(reasons, "the start script of a service needs "+strings.Join(w.commands, ", ")+", which Nano Server lacks or is not known to have")
 	}
+	if nano := p.unpublished(img, os); nano != nil && smaller == nil && len(reasons) == 0 {
+		reasons = append(reasons, "no Nano Server image is published for "+os)
+		if len(p.plan.Bases) == 1 {
+			p.plan.Rejected = append(p.plan.Rejected, Rejected{Reference: nano.Repository, Why: reasons[0]})
+		}
+	}
 	if len(reasons) > 0 {
 		if os == first {
 			p.said = reasons
@@ -211,6 +231,17 @@ func (p *planner) similar(role string, w want, os, family string) *ImageRow {
 				}
 			}
 			return &img
+		}
+	}
+	return nil
+}
+
+// unpublished is the image of Nano Server that would take the place of img, and that
+// other releases have.
+func (p *planner) unpublished(img ImageRow, os string) *ImageRow {
+	for _, row := range p.cat.Images {
+		if row.Role == img.Role && row.Version == img.Version && row.Family == detect.FamilyNanoServer && row.Status != statusEOL && row.Tags[os] == "" {
+			return &row
 		}
 	}
 	return nil

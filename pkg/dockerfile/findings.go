@@ -4,7 +4,10 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 
@@ -26,6 +29,7 @@ const (
 	RuleDotNetForward = "WP3007" // the app runs on a later minor version of its .NET
 	RuleBaseTrusted   = "WP3008" // the image of --base is taken to have what the app needs
 	RuleServiceStop   = "WP3009" // a stop of the container may not reach the service
+	RuleNoStart       = "WP3010" // nothing is known to start the app
 )
 
 // Rules lists the rules of the planner by ID. Their Level is the worst that a
@@ -63,10 +67,27 @@ func (p *planner) findAt(rule string, level detect.Level, message, remedy string
 	if len(seen) == 0 {
 		seen = p.subject()
 	}
+	message, remedy = sentence(message), sentence(remedy)
 	f := detect.Finding{Rule: rule, Level: level, Message: message, Remedy: remedy, Evidence: seen}
 	if !slices.ContainsFunc(p.plan.Findings, func(o detect.Finding) bool { return o.Rule == rule && o.Message == message }) {
 		p.plan.Findings = append(p.plan.Findings, f)
 	}
+}
+
+// sentence gives text a capital and a full stop, as the findings of detection have
+// them. The name of this program stays in lower case.
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	if strings.HasPrefix(s, "winpack ") {
+		return s
+	}
+	first, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + s[size:]
 }
 
 // subject is where the app says what it is: the place that findings about its

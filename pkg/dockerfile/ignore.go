@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/moby/patternmatcher"
+
+	"github.com/winpack/winpack/pkg/detect"
 )
 
 // IgnoreFS is a folder without what patterns of .dockerignore name. As for BuildKit,
@@ -130,6 +132,17 @@ func (f *ignoreFS) ReadDir(name string) ([]fs.DirEntry, error) {
 		return out
 	})
 	return entries, failed
+}
+
+// ListDir implements detect.Lister.
+func (f *ignoreFS) ListDir(name string, visit func(fs.DirEntry) error) error {
+	return detect.ListDir(f.fsys, name, func(e fs.DirEntry) error {
+		out, err := f.gone(path.Join(name, e.Name()), e.IsDir())
+		if err != nil || out {
+			return err
+		}
+		return visit(e)
+	})
 }
 
 func (f *ignoreFS) Stat(name string) (fs.FileInfo, error) {

@@ -12,12 +12,12 @@ import (
 // New decides how an application becomes an image: base, steps, configuration.
 // It is pure. The error is a *BlockedError, *UnknownKindError, *NoImageError,
 // *UnknownReleaseError or *UsageError; the plan beside it then holds what was
-// found until then (kind, findings, rejected images), and no step.
+// found until then (kind, findings), no step, and nothing of a base.
 func New(rep detect.Report, cat Catalog, opt Options) (Plan, error) {
 	p := &planner{rep: rep, cat: cat, opt: opt}
 	p.plan = Plan{Name: rep.App.Name, Kind: rep.App.Kind, Bases: []Base{}, Why: []string{}, Rejected: []Rejected{}, Steps: []Step{}, Builder: BuilderNeeds{Reasons: []string{}}}
 	if err := p.decide(); err != nil {
-		p.plan.Steps, p.plan.Bases = []Step{}, []Base{}
+		p.plan.Steps, p.plan.Bases, p.plan.Why, p.plan.Rejected = []Step{}, []Base{}, []string{}, []Rejected{}
 		return p.plan, err
 	}
 	return p.plan, nil
@@ -45,6 +45,9 @@ func (p *planner) decide() error {
 	}
 	if err := p.blocked(); err != nil {
 		return err
+	}
+	if len(p.opt.Files) == 0 && slices.ContainsFunc(p.rep.Facts, func(f detect.Fact) bool { return f.Key == "empty" }) {
+		return &UnknownKindError{Empty: true}
 	}
 	if p.opt.Base != "" {
 		err = p.givenBase(oses)
@@ -145,6 +148,9 @@ func (p *planner) givenBase(oses []string) error {
 	ref := p.opt.Base
 	if strings.ContainsAny(ref, " \t\r\n\"'`$\\") && !strings.HasPrefix(ref, "oci:") || strings.ContainsAny(ref, "\r\n") {
 		return &UsageError{fmt.Sprintf("base image %q is no image reference", ref)}
+	}
+	if p.rep.App.Architecture == detect.ARM64 {
+		return armError(strings.Join(oses, ", ")) // of an index the amd64 image would be taken
 	}
 	p.why("the base image was given")
 	if r, ok := p.cat.RetiredReference(ref); ok {

@@ -52,9 +52,14 @@ func (e *BlockedError) Error() string {
 }
 
 // UnknownKindError says that the kind is unknown and what to give.
-type UnknownKindError struct{}
+type UnknownKindError struct {
+	Empty bool // the app folder holds no file
+}
 
 func (e *UnknownKindError) Error() string {
+	if e.Empty {
+		return "the app folder holds no file, and --base REF would not help: name the folder that holds the built application"
+	}
 	return "what the app is could not be told: name a base image with --base REF, and where that does not start it by itself an entrypoint in winpack.toml"
 }
 

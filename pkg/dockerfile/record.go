@@ -37,18 +37,27 @@ type Record struct {
 const RecordFile = recordFile
 
 // OwnFiles are the names of the files that a record lists, and its own, sorted.
-// What is no record has none, and a name that winpack never writes is none.
-func OwnFiles(record []byte) []string {
+// What is no record has none, and a name that winpack never writes is none. An app
+// may have a start.cmd too: that is winpack's only as it was written, or with an edit
+// that leaves winpack's first lines. read reads a file beside the record.
+func OwnFiles(record []byte, read func(name string) ([]byte, error)) []string {
 	var r Record
 	if json.Unmarshal(record, &r) != nil || r.Schema != recordSchema {
 		return nil
 	}
 	names := []string{recordFile}
-	for name := range r.Files {
+	for name, sum := range r.Files {
 		// The record may be anybody's: it claims nothing that winpack does not write.
-		if ownFile(name) && name != recordFile {
-			names = append(names, name)
+		if !ownFile(name) || name == recordFile {
+			continue
 		}
+		if name == scriptFile {
+			data, err := read(name)
+			if err != nil || Sum(data) != sum && !bytes.Contains(data[:min(len(data), 256)], []byte(scriptMark)) {
+				continue
+			}
+		}
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	return names

@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -245,14 +246,40 @@ func TestFilesOfAnotherAppAreNotOverwritten(t *testing.T) {
 	}
 }
 
+// A start.cmd that came with the app is no file of winpack's, whatever a record says.
+func TestRecordClaimsTheStartScriptThatWinpackWrote(t *testing.T) {
+	dir, f := written(t)
+	script := f.Content[scriptFile]
+	for what, test := range map[string]struct {
+		data []byte
+		own  bool
+	}{
+		"as it was written":    {script, true},
+		"with LF":              {bytes.ReplaceAll(script, []byte("\r\n"), []byte("\n")), true},
+		"edited":               {append(slices.Clone(script), "rem mine\r\n"...), true},
+		"the app's":            {[]byte("@echo off\r\nshop.exe\r\n"), false},
+		"empty":                {nil, false},
+		"of the app, and long": {append(bytes.Repeat([]byte("rem\r\n"), 100), scriptMark...), false},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, scriptFile), test.data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		own := OwnFiles(f.Content[recordFile], func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) })
+		if slices.Contains(own, scriptFile) != test.own || !slices.Contains(own, "Dockerfile") {
+			t.Errorf("%s: the record claims %q", what, own)
+		}
+	}
+}
+
 // A record in an app's folder is input like any other file there.
 func TestRecordClaimsNothingOutsideItsFolder(t *testing.T) {
-	got := OwnFiles([]byte(`{"schema":"winpack/record/v1","files":{"start.cmd":"","index.html":"","Web.config":"","start.cmd.bak":"","../x":"","a/b":"","a\\\\b":"",".":"","..":"","":"","/etc":"","Dockerfile":""}}`))
-	if want := []string{recordFile, "Dockerfile", scriptFile}; !slices.Equal(got, want) {
+	none := func(string) ([]byte, error) { return nil, fs.ErrNotExist }
+	got := OwnFiles([]byte(`{"schema":"winpack/record/v1","files":{"start.cmd":"","index.html":"","Web.config":"","start.cmd.bak":"","../x":"","a/b":"","a\\\\b":"",".":"","..":"","":"","/etc":"","Dockerfile":""}}`), none)
+	if want := []string{recordFile, "Dockerfile"}; !slices.Equal(got, want) {
 		t.Errorf("claims %q, want %q", got, want)
 	}
 	for _, no := range []string{"", "{}", `{"schema":"winpack/record/v2","files":{"a":""}}`, `[]`} {
-		if got := OwnFiles([]byte(no)); len(got) != 0 {
+		if got := OwnFiles([]byte(no), none); len(got) != 0 {
 			t.Errorf("%q claims %q", no, got)
 		}
 	}

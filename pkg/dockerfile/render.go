@@ -22,14 +22,16 @@ type RenderOptions struct {
 	Dir string // the folder that the files are for
 	// Cwd is where the printed commands will be typed; empty keeps paths absolute.
 	Cwd string
+	// Windows says that they will be typed on Windows.
+	Windows bool
 	// TopLevel are the names in the app folder, folders with a slash at the end.
 	// They are needed where Dir is App, and used only then: there the ignore file
 	// allows each by its name.
 	TopLevel []string
 	// Trees are the folders that steps name by Step.Tree, absolute.
 	Trees map[string]string
-	// Written are files in the app folder that winpack wrote before, slash-separated
-	// and relative to it: they are no part of the app.
+	// Written are files in the app folder that winpack wrote before, or that configure
+	// it, slash-separated and relative to it: they are no part of the app.
 	Written []string
 }
 
@@ -75,27 +77,32 @@ func Render(plan Plan, opt RenderOptions) (Files, error) {
 	if len(variants) > 1 {
 		f.Reasons = []string{"the releases need different RUN steps"}
 	}
-	var ignores []string
-	for _, v := range variants {
-		name := "Dockerfile"
+	var names, ignores []string
+	for i, v := range variants {
+		names = append(names, "Dockerfile")
 		if len(variants) > 1 {
-			name += "." + v.Bases[0].OS
+			names[i] += "." + v.Bases[0].OS
 		}
-		text, err := dockerfile(v, layout, opt, hasScript)
-		if err != nil {
-			return Files{}, err
-		}
-		f.Content[name] = text
-		ignore := name + ".dockerignore"
+		ignore := names[i] + ".dockerignore"
 		if layout.dir == "." {
+			if slices.Contains(opt.TopLevel, ignore) {
+				return Files{}, &UsageError{fmt.Sprintf("BuildKit would read the app's %q in place of the .dockerignore that winpack writes: choose another folder with -o", ignore)}
+			}
 			ignore = ".dockerignore"
 		}
 		ignores = append(ignores, ignore)
-		f.Content[ignore] = nil // filled in once all names are known
-		f.Commands = append(f.Commands, layout.command(opt, name))
+		f.Content[names[i]], f.Content[ignore] = nil, nil // filled in once all names are known
+		f.Commands = append(f.Commands, layout.command(opt, names[i]))
 	}
-	for _, ignore := range ignores {
-		f.Content[ignore] = ignoreFile(layout, opt, plan, hasScript, sortedKeys(f.Content))
+	layout.own = append(sortedKeys(f.Content), recordFile)
+	if hasScript && layout.dir == "." && slices.Contains(opt.TopLevel, scriptFile) {
+		return Files{}, &UsageError{fmt.Sprintf("%q is a file of the app, and winpack's start script would take its place: choose another folder with -o", scriptFile)}
+	}
+	for i, v := range variants {
+		if f.Content[names[i]], err = dockerfile(v, layout, opt, hasScript); err != nil {
+			return Files{}, err
+		}
+		f.Content[ignores[i]] = ignoreFile(layout, opt, plan, hasScript)
 	}
 	record, err := newRecord(opt, layout.context, f.Content)
 	if err != nil {
@@ -163,6 +170,9 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 		for _, b := range p.Bases[1:] {
 			w.line("#   %s", b.pinned())
 		}
+	}
+	for _, o := range p.Omitted {
+		w.comment(o.OS + " is left out: " + o.Why)
 	}
 	w.line("ARG BASE=%s", p.Bases[0].pinned())
 	w.line("FROM ${BASE}")
@@ -313,7 +323,7 @@ func copyLines(w *writer, s Step, l layout, opt RenderOptions, hasScript bool) e
 	files := []string{}
 	for _, name := range slices.Sorted(slices.Values(opt.TopLevel)) {
 		bare := strings.TrimSuffix(name, "/")
-		if slices.Contains(notShipped(), strings.ToLower(bare)) || ownFile(bare) {
+		if slices.Contains(notShipped(), strings.ToLower(bare)) || slices.Contains(l.own, bare) {
 			continue
 		}
 		source, err := copySource(bare)

@@ -164,7 +164,7 @@ func TestIgnoreFileLetsExactlyTheAppAndTheHelpersThrough(t *testing.T) {
 }
 
 func TestFilesInsideTheAppFolderStayOutOfTheImage(t *testing.T) {
-	top := []string{"Web.config", "bin/", "winpack.toml", ".git/", "Dockerfile", ".dockerignore", "start.cmd", ".winpack.json", "My Pages/"}
+	top := []string{"Web.config", "bin/", "winpack.toml", ".git/", "Dockerfile", ".dockerignore", ".winpack.json", "My Pages/"}
 	f, err := Render(plan(t, reports()["aspnet-writes"], Options{}), RenderOptions{App: "/src/shop", Dir: "/src/shop", Cwd: "/src/shop", TopLevel: top})
 	if err != nil {
 		t.Fatal(err)
@@ -184,6 +184,31 @@ func TestFilesInsideTheAppFolderStayOutOfTheImage(t *testing.T) {
 	}
 	if want := "docker build --platform windows/amd64 -f Dockerfile ."; f.Commands[0] != want {
 		t.Errorf("command %q, want %q", f.Commands[0], want)
+	}
+}
+
+// A name that winpack gives to files of its own may be one of the app's, where
+// this plan writes none of that name.
+func TestFilesOfTheAppThatAreNamedLikeOursGoIntoTheImage(t *testing.T) {
+	top := []string{"tool.exe", "start.cmd", "Dockerfile.ltsc2019", "Dockerfile.ltsc2022.dockerignore"}
+	opt := RenderOptions{App: "/src/tool", Dir: "/src/tool", Cwd: "/src/tool", TopLevel: top}
+	f, err := Render(plan(t, reports()["native"], Options{}), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := passes(t, f.Content[".dockerignore"], append(top, "Dockerfile", ".dockerignore", ".winpack.json")...); !slices.Equal(got, top) {
+		t.Errorf("passes %v, want %v", got, top)
+	}
+	if f, err = Render(plan(t, reports()["aspnet-writes"], Options{}), RenderOptions{App: "/src/shop", Dir: "/src/shop", TopLevel: []string{"Web.config", "Dockerfile.ltsc2019"}}); err != nil {
+		t.Fatal(err)
+	}
+	if text := string(f.Content["Dockerfile"]); !strings.Contains(text, `COPY ["Dockerfile.ltsc2019", "Web.config", "C:/inetpub/wwwroot/"]`) {
+		t.Errorf("the app's Dockerfile.ltsc2019 is not copied:\n%s", text)
+	}
+	for _, name := range []string{"start.cmd", "Dockerfile.dockerignore"} {
+		if _, err := Render(plan(t, reports()["aspnet-writes"], Options{}), RenderOptions{App: "/src/shop", Dir: "/src/shop", TopLevel: []string{"Web.config", name}}); !isType[*UsageError](err) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s of the app: %v, want a refusal", name, err)
+		}
 	}
 }
 
@@ -296,8 +321,28 @@ func TestCommandLineIsQuoted(t *testing.T) {
 	if want := "docker buildx build --platform windows/amd64 -f ../src/o/Dockerfile ../src"; f.Commands[0] != want {
 		t.Errorf("%q, want %q", f.Commands[0], want)
 	}
-	if got := shellQuote("it's $x"); got != `'it'\''s $x'` {
-		t.Errorf("quoted %s", got)
+	f, err = Render(plan(t, static(), Options{}), RenderOptions{App: "/src/site", Dir: "/src/my site", Cwd: "/src", Windows: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `docker buildx build --platform windows/amd64 -f "my site/Dockerfile" .`; f.Commands[0] != want {
+		t.Errorf("%q, want %q", f.Commands[0], want)
+	}
+	for s, want := range map[string][2]string{ // for a POSIX shell, for cmd.exe
+		`site`:         {`site`, `site`},
+		``:             {`''`, `""`},
+		`it's $x`:      {`'it'\''s $x'`, `"it's $x"`},
+		`a\Dockerfile`: {`'a\Dockerfile'`, `a\Dockerfile`},
+		`C:\my site\`:  {`'C:\my site\'`, `"C:\my site\\"`},
+		`a&b`:          {`'a&b'`, `"a&b"`},
+		`50%`:          {`50%`, `"50%"`},
+		`x=1,y`:        {`x=1,y`, `"x=1,y"`},
+		`~\site`:       {`'~\site'`, `~\site`},
+		"caf\u00e9":    {"'caf\u00e9'", "\"caf\u00e9\""},
+	} {
+		if got := [2]string{Quote(s, false), Quote(s, true)}; got != want {
+			t.Errorf("%s: quoted %s and %s, want %s and %s", s, got[0], got[1], want[0], want[1])
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ const (
 	scriptDir  = `C:\winpack`
 	scriptPath = `C:\winpack\start.cmd`
 	scriptFile = "start.cmd"
+	scriptMark = "rem Written by winpack:" // in its first lines
 )
 
 func scriptEntrypoint() []string {
@@ -54,7 +55,7 @@ func (p Plan) StartScript(grants bool) (name string, content []byte, ok bool) {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
 	line("@echo off")
-	line("rem Written by winpack: prepares the container, then runs the app.")
+	line(scriptMark + " prepares the container, then runs the app.")
 	line("setlocal EnableExtensions DisableDelayedExpansion")
 	if grants {
 		line("rem Windows layers that a Dockerfile makes have no access lists of their own.")

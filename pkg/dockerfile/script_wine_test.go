@@ -74,6 +74,12 @@ func (b *bench) run(t *testing.T, p Plan, args ...string) (code int, stderr stri
 	} else if err != nil {
 		t.Fatal(err)
 	}
+	return code, out.String(), readCalls(t, log)
+}
+
+// readCalls reads what stand-ins noted: name and arguments of each call.
+func readCalls(t *testing.T, log string) (calls [][]string) {
+	t.Helper()
 	data, _ := os.ReadFile(log)
 	for line := range strings.Lines(string(data)) {
 		var call []string
@@ -90,7 +96,7 @@ func (b *bench) run(t *testing.T, p Plan, args ...string) (code int, stderr stri
 		}
 		calls = append(calls, call)
 	}
-	return code, out.String(), calls
+	return calls
 }
 
 func (b *bench) grantPlan(entrypoint ...string) Plan {
@@ -100,6 +106,29 @@ func (b *bench) grantPlan(entrypoint ...string) Plan {
 			{Kind: StepGrant, To: wine.Path(b.dir) + `\App Data & 100%`, Trustee: iisUsers},
 			{Kind: StepStart, Why: "because", Commands: []string{appcmd + ` unlock config -section:system.webServer/asp`}},
 		},
+	}
+}
+
+// What Quote makes for Windows is one argument again behind cmd.exe.
+func TestQuotedForWindowsIsOneArgument(t *testing.T) {
+	b := newBench(t)
+	var want []string
+	line := "@" + Quote(b.path("app.exe"), true)
+	for _, arg := range []string{`a\b`, `my site`, `C:\my site\`, `C:\my site\\`, `a&b|c>d`, `(x)^y!z`, `it's`, `x,y;z=1`, ``} {
+		want, line = append(want, arg), line+" "+Quote(arg, true)
+	}
+	if err := os.WriteFile(filepath.Join(b.dir, "line.cmd"), []byte(line+"\r\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	log := filepath.Join(b.dir, "log")
+	cmd := wine.Command(t, "cmd.exe", "/d", "/c", b.path("line.cmd"))
+	cmd.Env = append(cmd.Env, "STUB_LOG="+wine.Path(log))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	calls := readCalls(t, log)
+	if len(calls) != 1 || !slices.Equal(calls[0][1:], want) {
+		t.Errorf("%s\ngives %q, want %q", line, calls, want)
 	}
 }
 

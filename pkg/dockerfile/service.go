@@ -3,22 +3,32 @@ package dockerfile
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/winpack/winpack/pkg/detect"
 )
 
-var serviceNamePattern = regexp.MustCompile(`^[A-Za-z0-9._$@#()+ -]{1,256}$`)
+// maxServiceName is the longest name that the service manager takes.
+const maxServiceName = 256
+
+// isServiceName says whether a name can stand in a start script as it is. A pattern
+// that counts to 256 took longer to compile, in every process, than all else here.
+func isServiceName(name string) bool {
+	return name != "" && len(name) <= maxServiceName && strings.Trim(name, nameCharacters+"@#()+") == ""
+}
+
+// nameCharacters are those of names of services and accounts.
+const nameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._$ -"
 
 // service sets the start script of a program that only runs under the service manager.
 func (p *planner) service(command []string) {
 	name := p.rep.App.Program.Service.Name
 	if strings.TrimSpace(name) == "" {
 		name = safeServiceName(p.rep.App.Name)
-		p.find(RuleServiceName, detect.LevelNote, "the binary does not give the name of its service: it is registered as "+name, "none needed unless the program looks its own service up by name")
-	} else if !serviceNamePattern.MatchString(name) || strings.TrimSpace(name) != name {
+		p.find(RuleServiceName, detect.LevelNote, "winpack could not read the name of the service from the binary: it is registered as "+name+".",
+			"Nothing to do, unless the program looks its own service up by name: a process with one service runs under any.")
+	} else if !isServiceName(name) || strings.TrimSpace(name) != name {
 		safe := safeServiceName(name)
 		p.find(RuleServiceName, detect.LevelWarning, fmt.Sprintf("the service name %q cannot stand in a start script: the service is registered as %s", name, safe), "give the service a name of letters, digits, dots, dashes and blanks")
 		name = safe
@@ -32,7 +42,7 @@ func (p *planner) service(command []string) {
 
 func safeServiceName(s string) string {
 	out := strings.Map(func(r rune) rune {
-		if r < 0x80 && serviceNamePattern.MatchString(string(r)) && r != ' ' {
+		if r < 0x80 && isServiceName(string(r)) && r != ' ' {
 			return r
 		}
 		return '-'
@@ -67,7 +77,7 @@ func serviceScript(s ServiceStart) string {
 	var b strings.Builder
 	line := func(text string) { b.WriteString(text + "\r\n") }
 	line(`rem A container that is started again has the service already.`)
-	line(sc + ` query "` + s.Name + `" >nul 2>&1`) // of serviceNamePattern: no %, quote, or other syntax
+	line(sc + ` query "` + s.Name + `" >nul 2>&1`) // by isServiceName: no %, quote, or other syntax
 	line(`if not errorlevel 1 goto :registered`)
 	step(&b, fmt.Sprintf(`%s create "%s" binPath= "%s" start= demand`, sc, s.Name, batchValue(inner)), "register the service "+s.Name+": sc create", false)
 	line(`:registered`)

@@ -57,10 +57,7 @@ type Extra struct {
 	To string
 }
 
-var (
-	envName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.()-]*$`)
-	windowsUser = regexp.MustCompile(`^[A-Za-z0-9 _.$-]{1,255}(\\[A-Za-z0-9 _.$-]{1,104})?$`)
-)
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.()-]*$`)
 
 // Check says what is wrong with settings, naming them as winpack.toml does. The key
 // is the one of the first that is wrong: "env.NAME", "files.to", ...; element
@@ -84,7 +81,7 @@ func (s Settings) Check() (key string, element int, err error) {
 			return bad("workdir", 0, "workdir %v", err)
 		}
 	}
-	if s.User != "" && !windowsUser.MatchString(s.User) {
+	if s.User != "" && !isWindowsUser(s.User) {
 		return bad("user", 0, `user %q is no Windows account like ContainerUser or NT AUTHORITY\NETWORK SERVICE`, s.User)
 	}
 	for _, p := range s.Ports {
@@ -135,6 +132,19 @@ func (s Settings) Check() (key string, element int, err error) {
 		}
 	}
 	return "", 0, nil
+}
+
+// isWindowsUser says whether an account is written as Windows takes it, USER or
+// DOMAIN\USER, in characters that mean nothing else anywhere.
+func isWindowsUser(account string) bool {
+	domain, user, qualified := strings.Cut(account, `\`)
+	if !qualified {
+		domain, user = "domain", account
+	}
+	name := func(s string, limit int) bool {
+		return s != "" && len(s) <= limit && strings.Trim(s, nameCharacters) == ""
+	}
+	return name(domain, 255) && name(user, 255) && (!qualified || len(user) <= 104)
 }
 
 // check refuses what a Dockerfile could not say.

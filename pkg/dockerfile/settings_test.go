@@ -113,6 +113,24 @@ func TestSettingsThatCannotStandAreRefused(t *testing.T) {
 			t.Errorf("%s: the mistake is at %q, %v", want, key, err)
 		}
 	}
+	for _, dir := range []string{"con/x", "a./b", `logs\aux.txt`, strings.Repeat("n", 300)} {
+		if key, _, err := (Settings{Write: []string{dir}}).Check(); key != "write" || err == nil {
+			t.Errorf("write %q: no mistake, but at %q, %v", dir, key, err)
+		}
+	}
+}
+
+func TestNamesOfAccountsAndServices(t *testing.T) {
+	long := strings.Repeat("n", 300)
+	for name, want := range map[string][2]bool{ // an account, a service
+		"ContainerUser": {true, true}, `NT AUTHORITY\NETWORK SERVICE`: {true, false}, "svc$": {true, true}, "Order (2) #1+@x": {false, true},
+		"": {false, false}, `\x`: {false, false}, `x\`: {false, false}, `a\b\c`: {false, false}, `a"b`: {false, false}, "é": {false, false}, "a%b": {false, false}, "a\nb": {false, false},
+		long[:255]: {true, true}, long[:256]: {false, true}, long[:257]: {false, false}, `d\` + long[:104]: {true, false}, `d\` + long[:105]: {false, false},
+	} {
+		if got := [2]bool{isWindowsUser(name), isServiceName(name)}; got != want {
+			t.Errorf("%q: %v, want %v", name, got, want)
+		}
+	}
 }
 
 // configOf is the image configuration that BuildKit makes of a Dockerfile.

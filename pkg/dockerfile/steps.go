@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/winpack/winpack/pkg/detect"
+	"github.com/winpack/winpack/pkg/detect/winname"
 )
 
 const (
@@ -47,6 +48,7 @@ func (p *planner) steps() error {
 	if err := p.set(); err != nil {
 		return err
 	}
+	p.started()
 	if p.plan.Config.Entrypoint == nil {
 		p.plan.Config.Entrypoint = []string{}
 	}
@@ -193,6 +195,9 @@ func windowsPath(root, rel string) (string, error) {
 	for _, r := range clean {
 		bad = bad || r < ' ' || r == 0x7f || strings.ContainsRune(`<>:"|?*\`, r) || r == 0xfffd
 	}
+	if err := winname.Check(clean, false); err != nil && !bad {
+		return "", &UsageError{fmt.Sprintf("path %q cannot be in a Windows image: %v: rename it", rel, err)}
+	}
 	if bad {
 		return "", &UsageError{fmt.Sprintf("path %q cannot be in a Windows image: rename it", rel)}
 	}
@@ -247,6 +252,21 @@ func (p *planner) programSteps() error {
 		maps.Copy(c.Env, prog.Env)
 	}
 	return nil
+}
+
+// started warns where nothing is known to start the app: of an unknown kind only
+// the base could.
+func (p *planner) started() {
+	c := p.plan.Config
+	if p.rep.App.Kind != detect.KindUnknown || len(c.Entrypoint) > 0 || len(c.Cmd) > 0 {
+		return
+	}
+	remedy := `Set entrypoint in winpack.toml, like entrypoint = ["C:\\app\\server.exe"], or name a base that starts what lies in ` + appDir + "."
+	if p.rows[0] == nil {
+		p.find(RuleNoStart, detect.LevelNote, "Only the given base can start the app, and what that runs is not known.", remedy)
+		return
+	}
+	p.find(RuleNoStart, detect.LevelWarning, "Nothing starts the app: the container runs what the base image runs by itself.", remedy)
 }
 
 // userOf is the account that a program runs as.

@@ -216,3 +216,12 @@ func TestGivenBaseWithoutWhatTheStartScriptNeedsIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// A name may stand in the binary all the same: native code is not followed.
+func TestServiceNameThatCouldNotBeReadIsNotDenied(t *testing.T) {
+	p := plan(t, with(netfxService(""), func(r *detect.Report) { r.App.Name = "pump" }), Options{})
+	i := slices.IndexFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == RuleServiceName })
+	if i < 0 || p.Findings[i].Message != "winpack could not read the name of the service from the binary: it is registered as pump." || p.Service.Name != "pump" {
+		t.Errorf("service %+v, findings %+v", p.Service, p.Findings)
+	}
+}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -38,7 +37,6 @@ type Build struct {
 	Isolation    string
 	IIDFile      string
 	MetadataFile string
-	Version      string
 	Progress     func(build.Event)
 	// Unused is said where a Dockerfile is built that settings do not reach.
 	Unused string
@@ -61,6 +59,13 @@ func (res *Result) checkBuild(job Job, planned bool) error {
 		if err := build.CheckPlatforms(res.Plan.Bases, job.Build.Platforms); err != nil {
 			return Usagef("--%w", err)
 		}
+		releases := len(res.Plan.Bases)
+		if n := len(job.Build.Platforms); n > 0 {
+			releases = min(releases, n)
+		}
+		if err := build.CheckAnnotations(job.Build.Annotations, releases); err != nil {
+			return Usagef("--annotation: %w", err)
+		}
 	}
 	for _, o := range job.Build.Outputs {
 		if err := o.Check(); err != nil {
@@ -80,8 +85,8 @@ func (res *Result) checkBuild(job Job, planned bool) error {
 		if file == "" {
 			continue
 		}
-		if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
-			return Usagef("%s %q: there is no folder %q: make it first", flag, file, filepath.Dir(file))
+		if err := build.CheckFile(file); err != nil {
+			return Usagef("%s %q: %w", flag, file, err)
 		}
 	}
 	if !planned {
@@ -133,7 +138,7 @@ func (job Job) request(plan dockerfile.Plan) build.Request {
 	return build.Request{
 		Plan: plan, References: b.References, Push: b.Push, Outputs: b.Outputs,
 		Labels: b.Labels, Annotations: b.Annotations, Platforms: b.Platforms, Optional: len(job.OS) == 0, Epoch: b.Epoch,
-		DryRun: b.DryRun, NoCache: b.NoCache, Pull: b.Pull, Isolation: b.Isolation, Version: b.Version, Progress: b.Progress,
+		DryRun: b.DryRun, NoCache: b.NoCache, Pull: b.Pull, Isolation: b.Isolation, Progress: b.Progress,
 	}
 }
 
@@ -180,6 +185,14 @@ func (res *Result) buildBy(ctx context.Context, job Job, builder chosen, req bui
 	if err := job.checked(builder, req); err != nil {
 		return err
 	}
+	for _, file := range []string{b.IIDFile, b.MetadataFile} {
+		if file == "" {
+			continue
+		}
+		if err := build.TryFile(file); err != nil { // rather than after the push
+			return err
+		}
+	}
 	if b.Progress != nil {
 		b.Progress(build.Event{Stage: "builder", Name: builder.name, Message: builder.name + ": " + builder.why})
 	}
@@ -202,17 +215,17 @@ func (res *Result) buildBy(ctx context.Context, job Job, builder chosen, req bui
 	image.Omitted = append(res.omitted, image.Omitted...)
 	res.Image = &Image{image, builder.name, time.Since(start)}
 	if b.IIDFile != "" {
-		if err := WriteFile(b.IIDFile, []byte(image.Digest)); err != nil {
-			return fmt.Errorf("writing --iidfile: %w", err)
+		if err := build.WriteFile(ctx, b.IIDFile, []byte(image.Digest)); err != nil {
+			return err
 		}
 	}
 	if b.MetadataFile != "" {
 		data, err := res.Image.metadata()
 		if err == nil {
-			err = WriteFile(b.MetadataFile, data)
+			err = build.WriteFile(ctx, b.MetadataFile, data)
 		}
 		if err != nil {
-			return fmt.Errorf("writing --metadata-file: %w", err)
+			return err
 		}
 	}
 	return nil
@@ -291,21 +304,4 @@ func (i Image) Seconds() map[string]float64 {
 		d[phase] = took.Seconds()
 	}
 	return d
-}
-
-// WriteFile writes a file whole or not at all.
-func WriteFile(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	err = errors.Join(err, file.Chmod(0o644), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		os.Remove(file.Name())
-	}
-	return err
 }

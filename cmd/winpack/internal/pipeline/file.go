@@ -194,7 +194,8 @@ func openDockerfile(ctx context.Context, job Job, path, app string) (d *Dockerfi
 	if tree.topConn, err = top.SyscallConn(); err != nil {
 		return nil, nil, readError(d.ContextDir, err)
 	}
-	if tree.outputs, err = job.Build.outputsIn(resolve(d.ContextDir)); err != nil {
+	// The configuration of an app may be copied; what this build writes can't be.
+	if tree.own, err = (Job{Build: job.Build}).ownIn(resolve(d.ContextDir)); err != nil {
 		return nil, nil, err
 	}
 	if err := d.ignore(ctxFS{ctx, tree}); err != nil {

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"unicode"
 
+	"github.com/winpack/winpack/pkg/build"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -88,18 +89,17 @@ func appName(dir string) string {
 	return mapped
 }
 
-// maxRecord bounds the record of written files, in bytes.
+// maxRecord bounds the record of written files, and each of them, in bytes.
 const maxRecord = 1 << 20
 
 // appFS is the app folder without winpack's own files: its configuration, what
-// `winpack dockerfile -o` wrote into the folder or below, and what this build
-// writes there.
+// `winpack dockerfile -o` wrote into the folder or below, and what this job names.
 type appFS struct {
 	fs.FS   // of root
 	root    *os.Root
 	topConn syscall.RawConn // of the folder itself, opened through root
 	written *records
-	outputs []string // slash-separated, relative to the folder
+	own     []string // further files that are none of the app, slash-separated, relative to the folder
 }
 
 // records are the files that winpack wrote, by their folder, each of which is
@@ -126,15 +126,24 @@ func (r *records) read(dir string) []string {
 	if r.root == nil {
 		return []string{dockerfile.RecordFile} // what winpack wrote beside it may be what is copied
 	}
-	name := filepath.Join(filepath.FromSlash(dir), dockerfile.RecordFile)
-	if info, err := r.root.Lstat(name); err != nil || !info.Mode().IsRegular() || info.Size() > maxRecord {
-		return nil
-	}
-	data, err := r.root.ReadFile(name)
+	data, err := r.file(dir, dockerfile.RecordFile)
 	if err != nil {
 		return nil
 	}
-	return dockerfile.OwnFiles(data)
+	return dockerfile.OwnFiles(data, func(name string) ([]byte, error) { return r.file(dir, name) })
+}
+
+// file reads a file of winpack's, which is small.
+func (r *records) file(dir, base string) ([]byte, error) {
+	name := filepath.Join(filepath.FromSlash(dir), base)
+	info, err := r.root.Lstat(name)
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxRecord) {
+		err = errors.New("no file of winpack's")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.root.ReadFile(name)
 }
 
 // paths are all files of records in folders that were read, sorted.
@@ -158,15 +167,15 @@ func (a appFS) isOwn(name string) bool {
 // owned says which names in a folder are winpack's own.
 func (a appFS) owned(dir string) func(base string) bool {
 	recorded := a.written.in(dir)
-	var outputs []string
+	var others []string
 	above := dir + "/"
 	if dir == "." {
 		above = ""
 	}
-	for _, out := range a.outputs {
+	for _, out := range a.own {
 		switch rest, below := strings.CutPrefix(out, above); {
 		case below && !strings.Contains(rest, "/"):
-			outputs = append(outputs, rest)
+			others = append(others, rest)
 		case strings.HasPrefix(above, out+"/"):
 			return func(string) bool { return true }
 		}
@@ -175,8 +184,7 @@ func (a appFS) owned(dir string) func(base string) bool {
 		if _, own := slices.BinarySearch(recorded, base); own || dir == "." && base == ConfigName {
 			return true
 		}
-		// Until it is whole a file has a name like .NAME.123 beside its own.
-		return slices.ContainsFunc(outputs, func(out string) bool { return base == out || strings.HasPrefix(base, "."+out+".") })
+		return slices.ContainsFunc(others, func(out string) bool { return base == out || build.IsTemporary(base, out) })
 	}
 }
 
@@ -218,28 +226,57 @@ func (a appFS) ReadLink(name string) (string, error) {
 	return fs.ReadLink(a.FS, name)
 }
 
-func (a appFS) ReadDir(name string) ([]fs.DirEntry, error) {
+func (a appFS) ReadDir(name string) (entries []fs.DirEntry, err error) {
+	err = a.ListDir(name, func(e fs.DirEntry) error {
+		entries = append(entries, e)
+		return nil
+	})
+	slices.SortFunc(entries, func(x, y fs.DirEntry) int { return strings.Compare(x.Name(), y.Name()) })
+	return entries, err
+}
+
+// listChunk is how many entries of a folder are held at a time.
+const listChunk = 1024
+
+// ListDir implements detect.Lister.
+func (a appFS) ListDir(name string, visit func(fs.DirEntry) error) error {
 	if !fs.ValidPath(name) {
-		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
+		return &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
 	}
 	dir, err := a.open(name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer dir.Close()
-	entries, err := dir.ReadDir(-1)
-	slices.SortFunc(entries, func(x, y fs.DirEntry) int { return strings.Compare(x.Name(), y.Name()) })
-	if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == dockerfile.RecordFile }) {
-		a.written.none(name)
+	var own func(string) bool
+	entries, err := dir.ReadDir(listChunk)
+	for len(entries) > 0 {
+		var next []fs.DirEntry
+		if err == nil {
+			next, err = dir.ReadDir(listChunk)
+		}
+		if own == nil { // where these are all, they tell whether there is a record
+			if len(next) == 0 && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == dockerfile.RecordFile }) {
+				a.written.none(name)
+			}
+			own = a.owned(name)
+		}
+		wrapped := make([]rootEntry, len(entries)) // in one piece: there are many
+		for i, e := range entries {
+			if own(e.Name()) {
+				continue
+			}
+			wrapped[i] = rootEntry{e, a.root, name}
+			if err := visit(&wrapped[i]); err != nil {
+				return err
+			}
+		}
+		entries = next
 	}
-	own := a.owned(name)
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return own(e.Name()) })
-	wrapped := make([]rootEntry, len(entries)) // in one piece: there are many
-	for i, e := range entries {
-		wrapped[i] = rootEntry{e, a.root, name}
-		entries[i] = &wrapped[i]
+	if err == io.EOF {
+		err = nil
 	}
-	return entries, err
+	return err
 }
 
 // rootEntry asks for its state through the root.
@@ -253,13 +290,17 @@ func (e *rootEntry) Info() (fs.FileInfo, error) {
 	return e.root.Lstat(filepath.FromSlash(path.Join(e.dir, e.Name())))
 }
 
-// outputsIn lists what a build writes into the app folder, relative to it.
-func (b *Build) outputsIn(app string) ([]string, error) {
-	var inside []string
-	files := append([]string{b.IIDFile, b.MetadataFile}, b.NotApp...)
-	for _, o := range b.Outputs {
-		files = append(files, o.Dest)
+// ownIn lists the files of a job that are no part of the app: its configuration and
+// what it builds, as far as they lie in the app folder, relative to it.
+func (job Job) ownIn(app string) ([]string, error) {
+	files := slices.Clone(job.Own)
+	if b := job.Build; b != nil {
+		files = append(append(files, b.IIDFile, b.MetadataFile), b.NotApp...)
+		for _, o := range b.Outputs {
+			files = append(files, o.Dest)
+		}
 	}
+	var inside []string
 	for _, file := range files {
 		if file == "" {
 			continue
@@ -268,13 +309,16 @@ func (b *Build) outputsIn(app string) ([]string, error) {
 		if err != nil {
 			return nil, Usagef("%q: %w", file, err)
 		}
-		rel, err := filepath.Rel(app, resolve(absolute))
-		switch {
-		case err != nil || !filepath.IsLocal(rel):
-		case rel == ".":
-			return nil, Usagef("-o would replace APP with the image: name another place than %q", file)
-		default:
-			inside = append(inside, filepath.ToSlash(rel))
+		// A link, and what it leads to.
+		for _, path := range []string{filepath.Join(resolve(filepath.Dir(absolute)), filepath.Base(absolute)), resolve(absolute)} {
+			rel, err := filepath.Rel(app, path)
+			switch {
+			case err != nil || !filepath.IsLocal(rel):
+			case rel == ".":
+				return nil, Usagef("-o would replace APP with the image: name another place than %q", file)
+			case !slices.Contains(inside, filepath.ToSlash(rel)):
+				inside = append(inside, filepath.ToSlash(rel))
+			}
 		}
 	}
 	return inside, nil

@@ -24,9 +24,10 @@ type Job struct {
 	Settings    dockerfile.Settings
 	Trees       map[string]string // absolute folders that Settings.Files name by their Tree
 	Accept      []Accept
-	CatalogFile string // name of further catalog rows, for errors
-	CatalogData []byte // the rows
-	FailOn      string // "error", "warning", or "never" (empty too)
+	CatalogFile string   // name of further catalog rows, for errors
+	CatalogData []byte   // the rows
+	Own         []string // files of the configuration, which are no part of the app wherever they lie
+	FailOn      string   // "error", "warning", or "never" (empty too)
 
 	Mirrors  map[string]string // HOST to MIRROR
 	Insecure []string          // hosts that are spoken to over plain http
@@ -91,13 +92,11 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if app.topConn, err = top.SyscallConn(); err != nil {
 		return readError(job.App, err)
 	}
-	if job.Build != nil {
-		if app.outputs, err = job.Build.outputsIn(resolve(absolute)); err != nil {
-			return err
-		}
+	if app.own, err = job.ownIn(resolve(absolute)); err != nil {
+		return err
 	}
 	go dockerfile.LoadCatalog() // parses meanwhile what makePlan asks for
-	left, err := dockerfile.IgnoreFS(app, job.Settings.Ignore)
+	left, err := dockerfile.IgnoreFS(app.look(top), job.Settings.Ignore)
 	if err != nil {
 		return &UsageError{err}
 	}
@@ -151,7 +150,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if err := res.verdict(planErr, job); err != nil {
 		return err
 	}
-	if job.Write != nil && planErr == nil {
+	if job.Write != nil && planErr == nil && edited.path == "" { // else nothing was planned
 		if err := res.write(ctx, job, absolute, app, left, found); err != nil {
 			return err
 		}
@@ -299,6 +298,14 @@ func (c ctxFS) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	return fs.ReadDir(c.FS, name)
+}
+
+// ListDir implements detect.Lister.
+func (c ctxFS) ListDir(name string, visit func(fs.DirEntry) error) error {
+	if err := c.ctx.Err(); err != nil {
+		return err
+	}
+	return detect.ListDir(c.FS, name, visit)
 }
 
 func (c ctxFS) Stat(name string) (fs.FileInfo, error)  { return fs.Stat(c.FS, name) }

@@ -80,25 +80,3 @@ func TestAppNameIsMadeSafe(t *testing.T) {
 		}
 	}
 }
-
-func TestAFileIsWrittenWholeOrNotAtAll(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "id")
-	if err := WriteFile(path, []byte("sha256:0")); err != nil {
-		t.Fatal(err)
-	}
-	if data, err := os.ReadFile(path); err != nil || string(data) != "sha256:0" {
-		t.Errorf("got %q, %v", data, err)
-	}
-	folder := filepath.Join(dir, "folder")
-	if err := os.MkdirAll(filepath.Join(folder, "x"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := WriteFile(folder, []byte("x")); err == nil {
-		t.Error("a folder was replaced by a file")
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 2 {
-		t.Errorf("something is left beside the files: %v, %v", entries, err)
-	}
-}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -35,6 +36,9 @@ type Written struct {
 	Names  []string // of the files in Dir, sorted
 	Stale  []string // with Check: files that differ from what would be written, or are missing
 	Edited []string // with Check: files that were edited by hand
+	// Omitted are releases that the registry lacks, which Pin asks; those that the
+	// catalog lacks are findings.
+	Omitted []dockerfile.Omitted
 }
 
 // Dockerfiles are the names of the Dockerfiles, one or one for each release.
@@ -50,7 +54,7 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 		return err
 	}
 	options := dockerfile.RenderOptions{App: resolve(absolute), Dir: resolve(dir)}
-	options.Written = app.written.paths()
+	options.Written, options.Windows = append(app.written.paths(), app.own...), runtime.GOOS == "windows"
 	options.Trees = map[string]string{}
 	for name, dir := range job.Trees {
 		options.Trees[name] = resolve(dir)
@@ -65,8 +69,10 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 	if cwd, err := os.Getwd(); err == nil {
 		options.Cwd = resolve(cwd)
 	}
+	var omitted []dockerfile.Omitted
 	if job.Write.Pin {
-		bases, omitted, err := build.Resolve(ctx, job.registry(), res.Plan.Bases, len(job.OS) == 0)
+		var bases []dockerfile.Base
+		bases, omitted, err = build.Resolve(ctx, job.registry(), res.Plan.Bases, len(job.OS) == 0)
 		if err != nil {
 			return err
 		}
@@ -82,7 +88,7 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	res.Written = &Written{Files: files, Dir: options.Dir, Names: slices.Sorted(maps.Keys(files.Content))}
+	res.Written = &Written{Files: files, Dir: options.Dir, Names: slices.Sorted(maps.Keys(files.Content)), Omitted: omitted}
 	switch {
 	case job.Write.Render:
 		return nil
@@ -109,6 +115,13 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 		return fmt.Errorf("writing the Dockerfile: %w", err)
 	}
 	return nil
+}
+
+// DefaultDir is where the Dockerfile of the app in a folder goes: <name>.winpack
+// beside it.
+func DefaultDir(app string) (string, error) {
+	absolute, err := filepath.Abs(app)
+	return defaultDir(absolute), err
 }
 
 // defaultDir is where the Dockerfile of an app goes: <name>.winpack beside it.

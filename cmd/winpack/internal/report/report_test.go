@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -190,6 +191,65 @@ func TestFindingLinesStayAsProblemMatchersReadThem(t *testing.T) {
 	}
 }
 
+func TestFindingWithSeveralPlacesSaysHowManyMore(t *testing.T) {
+	at := func(places ...string) detect.Finding {
+		f := detect.Finding{Rule: "WP1206", Level: detect.LevelNote, Message: "m"}
+		for i, p := range places {
+			path, line, _ := strings.Cut(p, ":")
+			n, _ := strconv.Atoi(line)
+			f.Evidence = append(f.Evidence, detect.Evidence{Path: path, Line: n, Offset: int64(i)})
+		}
+		return f
+	}
+	for want, f := range map[string]detect.Finding{
+		"a:1: note WP1206: m":                                 at("a:1"),
+		"a:1: note WP1206: m (and 1 more place)":              at("a:1", "b:1"),
+		"a:2: note WP1206: m (and 2 more places)":             at("a:2", "a:3", "b:2", "a:2"),
+		"a.exe:1: note WP1206: m":                             at("a.exe", "a.exe"), // bytes of one file
+		"a:1: note WP1206: m (and at least 4 more places)":    at("a:1", "a:2", "a:3", "a:4", "a:5"),
+		"a.exe:1: note WP1206: m (and at least 1 more place)": at("a.exe", "a.exe", "b.dll", "a.exe", "a.exe"),
+	} {
+		if got := FindingLine(f); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestTextIsWrappedToTheTerminal(t *testing.T) {
+	r := full()
+	r.Base.Why = []string{strings.Repeat("because ", 40)}
+	r.Findings[0].Message, r.Findings[0].Remedy = strings.TrimSpace(strings.Repeat("message ", 40)), strings.TrimSpace(strings.Repeat("remedy ", 40))
+	for _, width := range []int{40, 80, 120} {
+		var b bytes.Buffer
+		if err := r.Text(&b, View{Width: width, Verbose: true}); err != nil {
+			t.Fatal(err)
+		}
+		filled := 0
+		for line := range strings.Lines(b.String()) {
+			n := len([]rune(strings.TrimSuffix(line, "\n")))
+			if n > width && (strings.Contains(line, "because because") || strings.Contains(line, "remedy remedy")) {
+				t.Errorf("%d columns on a terminal of %d: %s", n, width, line)
+			}
+			if strings.Contains(line, "because because") && n > width-9 {
+				filled++
+			}
+		}
+		if filled < 2 {
+			t.Errorf("a terminal of %d is not used:\n%s", width, b.String())
+		}
+		if !strings.Contains(b.String(), ": "+r.Findings[0].Message+"\n") {
+			t.Errorf("the line that problem matchers read is wrapped:\n%s", b.String())
+		}
+	}
+	var plain bytes.Buffer
+	if err := r.Text(&plain, View{}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(plain.String(), "    do: "+r.Findings[0].Remedy+"\n") {
+		t.Errorf("a remedy is wrapped where nobody reads it on a terminal:\n%s", plain.String())
+	}
+}
+
 func TestManyProblemsAreCountedAndNotHidden(t *testing.T) {
 	r := full()
 	for range 20 {
@@ -237,6 +297,19 @@ func TestTextSaysWhatIsDoneToTheImage(t *testing.T) {
 	}
 	if strings.Contains(text, "supported until") || strings.Contains(text, "errorlevel") {
 		t.Errorf("too much is said:\n%s", b.String())
+	}
+}
+
+func TestFindingsThatTellWhatWasSeenArePointedAt(t *testing.T) {
+	for rule, want := range map[string]bool{"WP1003": true, "WP1002": true, "WP1301": false} {
+		found := detect.Report{App: detect.App{Name: "x", Kind: detect.KindUnknown}, Findings: []detect.Finding{{Rule: rule, Level: detect.LevelNote, Message: "m"}}}
+		var b bytes.Buffer
+		if err := New(found, dockerfile.Plan{}, "").Text(&b, View{}); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), "stands above") != want {
+			t.Errorf("%s:\n%s", rule, b.String())
+		}
 	}
 }
 

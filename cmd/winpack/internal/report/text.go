@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -16,8 +18,15 @@ type View struct {
 	Color   bool
 	Quiet   bool // findings and problems alone
 	Verbose bool // facts too
+	// Width is that of the terminal, 0 where there is none: the summary is wrapped
+	// then as for one of 100 columns, and a finding's remedy not at all.
+	Width int
 	// App is APP as the user gave it, for the commands to try next.
 	App string
+	// Flags are those of the user by which the report is what it is: the commands to
+	// try next get them too.
+	Flags   []string
+	Windows bool // the commands are for cmd.exe
 }
 
 // Text writes the report for people. It is a view of the JSON: it says nothing
@@ -74,12 +83,17 @@ const (
 func (p *printer) row(label, text string) {
 	pad := strings.Repeat(" ", max(1, labelWidth-2-len(label)))
 	p.b.WriteString("  " + p.paint(dim, label) + pad)
-	column := labelWidth
-	for i, word := range strings.Fields(Safe(text)) {
+	p.wrap(Safe(text), labelWidth, cmp.Or(p.Width, lineWidth))
+}
+
+// wrap prints text from a column on, its further lines from the same one.
+func (p *printer) wrap(text string, indent, width int) {
+	column := indent
+	for i, word := range strings.Fields(text) {
 		n := utf8.RuneCountInString(word)
-		if i > 0 && column+1+n > lineWidth {
-			p.b.WriteString("\n" + strings.Repeat(" ", labelWidth))
-			column = labelWidth
+		if i > 0 && column+1+n > width {
+			p.b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
 		} else if i > 0 {
 			p.b.WriteByte(' ')
 			column++
@@ -88,6 +102,18 @@ func (p *printer) row(label, text string) {
 		column += n
 	}
 	p.b.WriteByte('\n')
+}
+
+// below prints what belongs to a finding under it. It is wrapped on a terminal only:
+// other readers take lines.
+func (p *printer) below(label, text string) {
+	const indent = "    "
+	p.b.WriteString(indent + p.paint(dim, label) + " ")
+	if p.Width == 0 {
+		p.line("%s", text)
+	} else {
+		p.wrap(text, len(indent)+len(label)+1, p.Width)
+	}
 }
 
 func (p *printer) rows(label string, texts []string) {
@@ -226,7 +252,8 @@ func describe(a App) string {
 
 // FindingLine is the one line of a finding that problem matchers read:
 // path:line: level WPnnnn: message. A finding in a binary says line 1; the
-// offset is in the JSON. One that the user accepts is a note, with his reason.
+// offset is in the JSON. Of further places it says how many there are. One that the
+// user accepts is a note, with his reason.
 func FindingLine(f detect.Finding) string {
 	at := place(f)
 	path := at.Path
@@ -237,7 +264,27 @@ func FindingLine(f detect.Finding) string {
 	if f.Accepted != "" {
 		level, message = detect.LevelNote, "accepted ("+f.Accepted+"): "+message
 	}
-	return fmt.Sprintf("%s:%d: %s %s: %s", Safe(path), max(at.Line, 1), Safe(string(level)), Safe(f.Rule), OneLine(message))
+	return fmt.Sprintf("%s:%d: %s %s: %s%s", Safe(path), max(at.Line, 1), Safe(string(level)), Safe(f.Rule), OneLine(message), morePlaces(f.Evidence))
+}
+
+// morePlaces counts the lines and files that a finding speaks of beside the first.
+func morePlaces(list []detect.Evidence) string {
+	seen := map[string]bool{}
+	for _, e := range list {
+		seen[fmt.Sprintf("%d %s", max(e.Line, 1), e.Path)] = true
+	}
+	least := ""
+	if len(list) >= detect.MaxEvidence { // it may have been cut
+		least = "at least "
+	}
+	switch n := len(seen) - 1; {
+	case n < 1:
+		return ""
+	case n == 1:
+		return " (and " + least + "1 more place)"
+	default:
+		return fmt.Sprintf(" (and %s%d more places)", least, n)
+	}
 }
 
 // ProblemLine is the one line of a problem, in the form of FindingLine but for
@@ -282,7 +329,7 @@ func (p *printer) eachFinding(findings []detect.Finding) {
 			continue
 		}
 		if f.Remedy != "" {
-			p.line("    %s %s", p.paint(dim, "do:"), OneLine(f.Remedy))
+			p.below("do:", OneLine(f.Remedy))
 		}
 		if p.Verbose {
 			p.evidence(f.Evidence)
@@ -292,7 +339,7 @@ func (p *printer) eachFinding(findings []detect.Finding) {
 
 func (p *printer) evidence(list []detect.Evidence) {
 	for _, e := range list {
-		p.line("    %s %s: %s", p.paint(dim, "seen:"), Where(e), OneLine(e.Detail))
+		p.below("seen:", Where(e)+": "+OneLine(e.Detail))
 	}
 }
 
@@ -331,9 +378,16 @@ func (p *printer) next(r Report) {
 	}
 	app := ""
 	if p.App != "" && p.App != "." {
-		app = " " + shellWord(Safe(p.App))
+		app = " " + dockerfile.Quote(Safe(p.App), p.Windows)
+	}
+	local := false
+	for _, word := range p.Flags {
+		local = local || strings.HasPrefix(word, "oci:")
+		app += " " + dockerfile.Quote(Safe(word), p.Windows)
 	}
 	switch {
+	case r.App.Kind == detect.KindUnknown && slices.ContainsFunc(r.Findings, tellsWhatWasSeen):
+		p.line("winpack can't tell what this is: what was seen, and what helps, stands above.")
 	case r.App.Kind == detect.KindUnknown:
 		p.line("winpack can't tell what this is. Check that the folder holds the built application (what would be")
 		p.line("copied to the server, not its source).")
@@ -344,13 +398,23 @@ func (p *printer) next(r Report) {
 		p.line("No base image fits: the reason stands at why.")
 	default:
 		p.line("%s", p.paint(green, "Next:"))
-		p.line("  winpack dockerfile%s", app)
+		switch {
+		case !local:
+			p.line("  winpack dockerfile%s", app)
+		case r.Needs.WindowsBuilder:
+			p.line("  push the base image to a registry: a Dockerfile can't name a folder")
+		}
 		if r.Needs.WindowsBuilder {
 			p.line("  then build that Dockerfile on Windows")
 		} else {
 			p.line("  winpack build%s -t REGISTRY/%s:TAG --push", app, repositoryName(r.App.Name))
 		}
 	}
+}
+
+// tellsWhatWasSeen says whether a finding is about what an unknown app may be.
+func tellsWhatWasSeen(f detect.Finding) bool {
+	return slices.Contains([]string{"WP1002", "WP1003", "WP1007"}, f.Rule)
 }
 
 func ruleList(findings []detect.Finding) string {
@@ -377,16 +441,4 @@ func repositoryName(name string) string {
 		return "app"
 	}
 	return name
-}
-
-// shellWord quotes a word for a POSIX shell or PowerShell where it needs it.
-func shellWord(s string) string {
-	plain := func(r rune) bool {
-		return r == '/' || r == '\\' || r == '.' || r == '_' || r == '-' || r == ':' || r == '~' ||
-			r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -7,9 +7,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/winpack/winpack/pkg/build/internal/sddl"
@@ -67,7 +70,7 @@ func (c *copier) entry(e Entry) error {
 	if c.at == len(c.marks) || c.marks[c.at].path != c.pathMark(e) {
 		return fmt.Errorf("files were added or removed near %q while the app was read: build again when nothing writes to it", cmp.Or(e.Source, e.Path))
 	}
-	was := c.marks[c.at].state
+	was := &c.marks[c.at]
 	c.at++
 	if !e.Folder && e.Source != "" {
 		return c.file(e, was)
@@ -131,21 +134,21 @@ func changed(name string) error {
 
 // file writes a file as it was when New saw it and is when it was read, or fails by
 // its name.
-func (c *copier) file(e Entry, was uint32) error {
+func (c *copier) file(e Entry, was *mark) error {
 	f, err := cmp.Or(e.FS, c.opts.FS).Open(e.Source)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("reading %q: it was there and is gone: build again when nothing writes to it", e.Source)
 		}
-		return fmt.Errorf("reading %q: %w", e.Source, cause(err))
+		return ReadError(e.Source, err)
 	}
 	defer f.Close()
 	state := func() (fs.FileInfo, error) {
 		info, err := f.Stat()
 		if err != nil {
-			return nil, fmt.Errorf("reading %q: %w", e.Source, cause(err))
+			return nil, ReadError(e.Source, err)
 		}
-		if !info.Mode().IsRegular() || c.stateMark(info) != was {
+		if !info.Mode().IsRegular() || c.stateMark(info) != was.state {
 			return nil, changed(e.Source)
 		}
 		return info, nil
@@ -157,6 +160,7 @@ func (c *copier) file(e Entry, was uint32) error {
 	if err := c.header(e, info.Size(), c.FileTime(info.ModTime())); err != nil {
 		return err
 	}
+	sum := uint32(0)
 	for left := info.Size(); left > 0; {
 		if err := c.ctx.Err(); err != nil {
 			return err
@@ -167,24 +171,37 @@ func (c *copier) file(e Entry, was uint32) error {
 				return fmt.Errorf("writing %q: %w", e.Source, err)
 			}
 			left -= int64(n)
+			sum = crc32.Update(sum, castagnoli(), c.buf[:n])
 			c.progress(int64(n))
 		}
 		if err == io.EOF && left > 0 {
 			return changed(e.Source)
 		}
 		if err != nil && err != io.EOF {
-			return fmt.Errorf("reading %q: %w", e.Source, cause(err))
+			return ReadError(e.Source, err)
 		}
 	}
-	_, err = state()
-	return err
+	if _, err = state(); err != nil {
+		return err
+	}
+	// Size and time may be those of before. Of two readings the second one tells.
+	if sum = max(sum, 1); !atomic.CompareAndSwapUint32(&was.content, 0, sum) && atomic.LoadUint32(&was.content) != sum {
+		return fmt.Errorf("%q changed between two readings: build again when nothing writes to it", e.Source)
+	}
+	return nil
 }
 
-// cause takes the path off an error that is about to be named by its path below
-// the app folder.
-func cause(err error) error {
+// castagnoli is the polynomial that processors have an instruction for.
+var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
+
+// ReadError is an error of reading what has this path below the app folder, and what
+// to do about it.
+func ReadError(name string, err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		return p.Err
+		err = p.Err
 	}
-	return err
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("reading %q: %w: run winpack as a user that may read it, or take it out of the folder", name, err)
+	}
+	return fmt.Errorf("reading %q: %w", name, err)
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,11 @@ import (
 
 	"github.com/winpack/winpack/pkg/build/internal/sddl"
 )
+
+// Format numbers the bytes of layers: the same entries with the same content give the
+// same layer, compressed and not, as long as it stays. Whoever changes a byte raises
+// it; a test holds both together.
+const Format = 1
 
 // Entry is one file or folder of a layer.
 type Entry struct {
@@ -65,7 +71,7 @@ type Options struct {
 // end once, DiffID until then or until Hash. Two reads give the same bytes or an
 // error. It is safe for use from several goroutines.
 //
-// It keeps eight bytes for each entry, so that an app of any size can be written.
+// It keeps twelve bytes for each entry, so that an app of any size can be written.
 type Layer struct {
 	walk   Walk
 	opts   Options
@@ -81,7 +87,10 @@ type Layer struct {
 }
 
 // mark is what is remembered of an entry, to see whether it has changed.
-type mark struct{ path, state uint32 }
+type mark struct {
+	path, state uint32
+	content     uint32 // checksum of a file that was read, 0 until then; atomic
+}
 
 // FallbackTime is the time of a layer without sourced files or epoch, and of
 // files whose file system knows no times.
@@ -99,7 +108,7 @@ func New(ctx context.Context, walk Walk, opts Options) (*Layer, error) {
 		return nil, fmt.Errorf("media type %q is no gzip layer", opts.MediaType)
 	}
 	l := &Layer{walk: walk, opts: opts, seed: maphash.MakeSeed()}
-	var names order
+	names := order{seed: l.seed}
 	found := false
 	err := walk(func(e Entry) error {
 		if err := ctx.Err(); err != nil {
@@ -116,7 +125,7 @@ func New(ctx context.Context, walk Walk, opts Options) (*Layer, error) {
 		default:
 			info, err := fs.Lstat(cmp.Or(e.FS, opts.FS), e.Source)
 			if err != nil {
-				return fmt.Errorf("reading %q: %w", e.Source, cause(err))
+				return ReadError(e.Source, err)
 			}
 			if !info.Mode().IsRegular() {
 				return changed(e.Source)
@@ -134,6 +143,9 @@ func New(ctx context.Context, walk Walk, opts Options) (*Layer, error) {
 		l.marks = append(l.marks, m)
 		return nil
 	})
+	if err == nil && names.end() {
+		err = names.find(ctx, walk)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -161,16 +173,19 @@ func (l *Layer) stateMark(info fs.FileInfo) uint32 {
 	return uint32(maphash.Comparable(l.seed, [2]int64{info.Size(), info.ModTime().UnixNano()}))
 }
 
-// order checks the entries of a walk, one after the other.
+// order checks the entries of a walk, one after the other. Of the names in a folder it
+// keeps hashes alone: where two are equal, find looks for the names in another walk.
 type order struct {
+	seed   maphash.Seed
 	levels []level
+	equal  map[string]map[uint64]bool // by folder: hashes that were there twice
 }
 
 // level is a folder that the walk is in, the first one being C:\.
 type level struct {
 	path  string
 	last  string
-	names map[string]string // what was there, by folded name: what errors call it
+	names []uint64 // hashes of the folded names
 }
 
 func (o *order) next(e Entry) error {
@@ -181,33 +196,81 @@ func (o *order) next(e Entry) error {
 		return err
 	}
 	if o.levels == nil {
-		o.levels = []level{{names: map[string]string{}}}
+		o.levels = []level{{}}
 	}
-	slash := strings.LastIndexByte(e.Path, '/')
-	above, base := e.Path[:max(slash, 0)], e.Path[slash+1:]
+	above, base := split(e.Path)
 	for len(o.levels) > 1 && o.levels[len(o.levels)-1].path != above {
-		o.levels = o.levels[:len(o.levels)-1]
+		o.leave()
 	}
 	at := &o.levels[len(o.levels)-1]
 	if at.path != above {
 		return fmt.Errorf("%q lies in no folder of the layer", e.Path)
 	}
-	shown := cmp.Or(e.Source, e.Path)
-	key := Fold(base)
-	if other, ok := at.names[key]; ok {
-		if base == at.last {
-			return fmt.Errorf("%q is there twice", shown)
-		}
-		return fmt.Errorf("%q and %q are one name on Windows, which does not tell case apart: rename one or take it out of the folder", other, shown)
+	if len(at.names) > 0 && base == at.last {
+		return fmt.Errorf("%q is there twice", cmp.Or(e.Source, e.Path))
 	}
 	if base < at.last {
 		return fmt.Errorf("%q comes after %q", e.Path, at.last)
 	}
-	at.names[key], at.last = shown, base
+	at.names, at.last = append(at.names, FoldHash(o.seed, base)), base
 	if e.Folder {
-		o.levels = append(o.levels, level{path: e.Path, names: map[string]string{}})
+		o.levels = append(o.levels, level{path: e.Path})
 	}
 	return nil
+}
+
+func split(path string) (above, base string) {
+	slash := strings.LastIndexByte(path, '/')
+	return path[:max(slash, 0)], path[slash+1:]
+}
+
+// leave notes which hashes the last folder has twice.
+func (o *order) leave() {
+	last := len(o.levels) - 1
+	at := o.levels[last]
+	o.levels = o.levels[:last]
+	slices.Sort(at.names)
+	for i := 1; i < len(at.names); i++ {
+		if at.names[i] != at.names[i-1] {
+			continue
+		}
+		if o.equal == nil {
+			o.equal = map[string]map[uint64]bool{}
+		}
+		if o.equal[at.path] == nil {
+			o.equal[at.path] = map[uint64]bool{}
+		}
+		o.equal[at.path][at.names[i]] = true
+	}
+}
+
+// end says whether names may be equal.
+func (o *order) end() bool {
+	for len(o.levels) > 0 {
+		o.leave()
+	}
+	return len(o.equal) > 0
+}
+
+// find names the first two that are one on Windows.
+func (o *order) find(ctx context.Context, walk Walk) error {
+	type first struct{ folded, shown string }
+	seen := map[string][]first{} // by folder and hash
+	return walk(func(e Entry) error {
+		above, base := split(e.Path)
+		hash := FoldHash(o.seed, base)
+		if !o.equal[above][hash] {
+			return ctx.Err()
+		}
+		key, shown := fmt.Sprint(above, "\x00", hash), cmp.Or(e.Source, e.Path)
+		for _, other := range seen[key] {
+			if other.folded == Fold(base) {
+				return fmt.Errorf("%q and %q are one name on Windows, which does not tell case apart: rename one or take it out of the folder", other.shown, shown)
+			}
+		}
+		seen[key] = append(seen[key], first{Fold(base), shown})
+		return nil
+	})
 }
 
 // The FILETIMEs that go-winio makes come from time.Time.UnixNano, which is

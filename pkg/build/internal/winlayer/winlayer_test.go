@@ -40,6 +40,9 @@ func read(t testing.TB, l *Layer) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, p := range layercheck.CheckLayer(bytes.NewReader(plain(t, b))) {
+		t.Error(p)
+	}
 	return b
 }
 

@@ -18,7 +18,9 @@ type Bundle struct {
 	Entries       []BundleEntry
 	RuntimeConfig []byte // embedded NAME.runtimeconfig.json, nil for none
 	DepsJSON      []byte // embedded NAME.deps.json, nil for none
-	Span                 // of the manifest's fixed header
+	// Where those two stand.
+	RuntimeConfigSpan, DepsSpan Span
+	Span                        // of the manifest's fixed header
 }
 
 // Types of bundle entries (bundle/file_type.h).
@@ -175,6 +177,7 @@ func (f *File) readBundle(at int64) (*Bundle, error) {
 			}
 		}
 	}
+	b.RuntimeConfigSpan, b.DepsSpan = config, deps
 	err := c.err
 	for _, part := range []struct {
 		span  Span

@@ -61,9 +61,12 @@ type metadata struct {
 	strings Span
 	blobs   Span
 	us      Span
-	left    int64 // bytes of names that may still be made
-	tables  [tableCount]table
+	left    int64              // bytes of names that may still be made
+	tables  *[tableCount]table // out of the pages of src
 }
+
+// noTables is a layout that has nothing.
+var noTables [tableCount]table
 
 const (
 	maxStreams = 16
@@ -115,7 +118,7 @@ func (f *File) readCLI() (*CLR, error) {
 		// "RTR\0" (ReadyToRun format) and "NGE\0" of NGen.
 		c.ReadyToRun, c.NGen = sig == 0x00525452, sig == 0x0045474e
 	}
-	c.md.src, c.md.left = f.src, maxNames
+	c.md.src, c.md.left, c.md.tables = f.src, maxNames, &noTables
 	return c, nil
 }
 
@@ -136,7 +139,7 @@ func (f *File) CLR() (*CLR, error) {
 		if f.mdErr = c.readRoot(); f.mdErr == nil {
 			f.mdErr = c.readIdentity()
 		} else {
-			c.md.tables = [tableCount]table{} // nothing of a half-read layout may be used
+			c.md.tables = &noTables // nothing of a half-read layout may be used
 		}
 	}
 	return c, f.mdErr
@@ -186,7 +189,7 @@ func (c *CLR) readRoot() error {
 		if err != nil {
 			return err
 		}
-		name, err := src.cstring(at+8, 32)
+		name, err := src.cbytes(at+8, 32)
 		if err != nil {
 			return err
 		}
@@ -194,7 +197,7 @@ func (c *CLR) readRoot() error {
 		if s.Offset+s.Length > src.size {
 			return broken(at, "the metadata stream %q ends at 0x%x, beyond the end of the file at 0x%x", name, s.Offset+s.Length, src.size)
 		}
-		switch name {
+		switch string(name) {
 		case "#~", "#-":
 			tables = s
 		case "#Strings":
@@ -209,6 +212,7 @@ func (c *CLR) readRoot() error {
 	if tables.Length == 0 {
 		return broken(root, "no metadata tables")
 	}
+	c.md.tables = c.md.src.from.takeTables()
 	return c.md.readTables(tables)
 }
 

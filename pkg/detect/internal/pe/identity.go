@@ -1,7 +1,5 @@
 package pe
 
-import "fmt"
-
 // readIdentity reads the assembly's name and the attributes that say what it
 // was compiled for.
 func (c *CLR) readIdentity() error {
@@ -12,7 +10,7 @@ func (c *CLR) readIdentity() error {
 	if err != nil {
 		return err
 	}
-	c.Version = fmt.Sprintf("%d.%d.%d.%d", r.col(1), r.col(2), r.col(3), r.col(4))
+	c.Version = dotted(r.col(1), r.col(2), r.col(3), r.col(4))
 	if c.Name, err = c.md.str(r.col(7)); err != nil {
 		return err
 	}
@@ -40,7 +38,7 @@ func (c *CLR) readIdentity() error {
 		if !ok || tab != tMemberRef || c.otherType(n, "Target") {
 			continue
 		}
-		name, err := c.memberName(token(tab, n))
+		name, err := c.readMemberName(token(tab, n)) // asked for once: no use in keeping it
 		if err != nil {
 			return err
 		}

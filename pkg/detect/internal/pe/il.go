@@ -29,9 +29,10 @@ const (
 
 // instruction is what of a method body matters here.
 type instruction struct {
-	op   uint16 // 0xfe06 for a two-byte opcode
-	arg  uint32 // a token; of ldstr a user string
-	span Span
+	op    uint16 // 0xfe06 for a two-byte opcode
+	arg   uint32 // a token, of ldstr a user string; else the operand, its sign extended
+	cases []byte // of a switch: where it leads
+	span  Span
 }
 
 const (
@@ -126,7 +127,12 @@ func (c *CLR) code(method uint32, left *int64, f func(instruction)) error {
 			return broken(at+int64(start), "the last instruction of a method is cut off")
 		}
 		in := instruction{op: op, span: Span{at + int64(start), int64(i + n - start)}}
-		if n == 4 {
+		switch n {
+		case 1:
+			in.arg = uint32(int8(b[i]))
+		case 2:
+			in.arg = uint32(binary.LittleEndian.Uint16(b[i:]))
+		case 4:
 			in.arg = binary.LittleEndian.Uint32(b[i:])
 		}
 		i += n
@@ -134,6 +140,7 @@ func (c *CLR) code(method uint32, left *int64, f func(instruction)) error {
 			if int64(in.arg) > int64(len(b)-i)/4 {
 				return broken(at+int64(start), "a switch runs over the end of its method")
 			}
+			in.cases = b[i : i+4*int(in.arg)]
 			i += 4 * int(in.arg)
 		}
 		f(in)

@@ -25,6 +25,7 @@
 package pe
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -78,8 +79,10 @@ type File struct {
 	Defects []*FormatError
 
 	src       *source
-	dirs      []directory
-	sections  int64 // offset of the section table
+	dirs      []directory // of table
+	table     [16]directory
+	memory    source // what src is
+	sections  int64  // offset of the section table
 	headers   uint32
 	imageBase uint64
 	alignment uint32 // of sections in memory
@@ -98,6 +101,7 @@ type Section struct {
 	Offset          uint32 // of the raw data, in the file
 	Size            uint32 // of the raw data, as the header says
 	Characteristics uint32
+	Header          Span // where this is said
 }
 
 type directory struct {
@@ -111,7 +115,8 @@ func Open(r io.ReaderAt, size int64) (*File, error) { return (*Pages)(nil).Open(
 
 // Open is Open with memory out of p, to which Close gives it back.
 func (p *Pages) Open(r io.ReaderAt, size int64) (*File, error) {
-	f := &File{src: newSource(r, size, p)}
+	f := &File{memory: newSource(r, size, p)}
+	f.src = &f.memory
 	if err := f.readHeaders(); err != nil {
 		f.Close()
 		return nil, err
@@ -121,7 +126,13 @@ func (p *Pages) Open(r io.ReaderAt, size int64) (*File, error) {
 
 // Close ends the reading of the file. What was read stays good; what is read
 // after it is an error.
-func (f *File) Close() { f.src.close() }
+func (f *File) Close() {
+	if f.cli != nil && f.cli.md.tables != &noTables {
+		f.src.from.giveTables(f.cli.md.tables)
+		f.cli.md.tables = &noTables
+	}
+	f.src.close()
+}
 
 // IsDLL says whether the file is marked as a library.
 func (f *File) IsDLL() bool { return f.Characteristics&characteristicDLL != 0 }
@@ -212,12 +223,12 @@ func (f *File) readOptional(at int64, size int) error {
 	f.headers = binary.LittleEndian.Uint32(opt[60:])
 	f.Subsystem = binary.LittleEndian.Uint16(opt[68:])
 	f.SubsystemSpan = Span{at + 68, 2}
-	dirs := int(min(binary.LittleEndian.Uint32(opt[fixed-4:]), 16))
+	dirs := int(min(binary.LittleEndian.Uint32(opt[fixed-4:]), uint32(len(f.table))))
 	if fit := (size - fixed) / 8; dirs > fit {
 		f.Defects = append(f.Defects, broken(at+int64(fixed)-4, "%d data directories in an optional header with room for %d", dirs, fit))
 		dirs = fit
 	}
-	f.dirs = make([]directory, dirs)
+	f.dirs = f.table[:dirs]
 	for i := range f.dirs {
 		d := opt[fixed+8*i:]
 		f.dirs[i] = directory{binary.LittleEndian.Uint32(d), binary.LittleEndian.Uint32(d[4:]), at + int64(fixed+8*i)}
@@ -234,20 +245,15 @@ func (f *File) readSections(at int64, count int) error {
 	f.Sections = make([]Section, count)
 	for i := range f.Sections {
 		b := table[40*i : 40*i+40]
-		name := b[:8]
-		for j, c := range name {
-			if c == 0 {
-				name = name[:j]
-				break
-			}
-		}
+		name, _, _ := bytes.Cut(b[:8], []byte{0})
 		s := Section{
-			Name:            string(name),
+			Name:            sectionName(name),
 			VirtualSize:     binary.LittleEndian.Uint32(b[8:]),
 			VirtualAddress:  binary.LittleEndian.Uint32(b[12:]),
 			Size:            binary.LittleEndian.Uint32(b[16:]),
 			Offset:          binary.LittleEndian.Uint32(b[20:]),
 			Characteristics: binary.LittleEndian.Uint32(b[36:]),
+			Header:          Span{at + int64(40*i), 40},
 		}
 		f.Sections[i] = s
 		if end := int64(s.Offset) + int64(s.Size); s.Size > 0 && end > f.src.size {
@@ -262,6 +268,19 @@ func (f *File) readSections(at int64, count int) error {
 		}
 	}
 	return nil
+}
+
+// sectionName is a name as a string: the common ones need no memory.
+func sectionName(b []byte) string {
+	switch string(b) {
+	case ".text":
+		return ".text"
+	case ".rsrc":
+		return ".rsrc"
+	case ".reloc":
+		return ".reloc"
+	}
+	return string(b)
 }
 
 // offset maps a relative virtual address to a file offset, and says how many

@@ -2,7 +2,6 @@ package pe
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -136,7 +135,7 @@ func TestServiceTellsItsNameAndHowItStarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(refs, func(a Assembly) bool { return a.Name == "System.ServiceProcess" })
-	if i < 0 || refs[i].Version != "4.0.0.0" || refs[i].PublicKeyToken != "b03f5f7f11d50a3a" {
+	if i < 0 || refs[i].Version != "4.0.0.0" {
 		t.Fatalf("assembly references %+v", refs)
 	}
 	stands(t, data, refs[i].Span, "System.ServiceProcess")
@@ -286,14 +285,6 @@ func TestReadyToRunHasTheArchitectureOfItsCode(t *testing.T) {
 	ngen, err := open(t, put(put(data, c.Offset+64, stub), stub, 0x0045474e)).CLR()
 	if err != nil || !ngen.NGen || ngen.ReadyToRun {
 		t.Errorf("NGen: %+v, %v", ngen, err)
-	}
-}
-
-func TestPublicKeyGivesItsToken(t *testing.T) {
-	// The standard key of ECMA-335 II.6.2.1.3, and the token in every reference to it.
-	key := []byte{8: 4, 15: 0}
-	if got := hex.EncodeToString(publicKeyToken(key)); got != "b77a5c561934e089" {
-		t.Errorf("token %s", got)
 	}
 }
 

@@ -31,7 +31,7 @@ func broken(off int64, format string, args ...any) *FormatError {
 }
 
 const (
-	pageSize = 32 << 10
+	pageSize = 8 << 10
 	// readBudget bounds what is read and kept of one file. The metadata of the
 	// largest framework assemblies is about 8 MB.
 	readBudget = 32 << 20
@@ -41,8 +41,32 @@ const (
 // anew for each was half of the time of reading a folder. It is safe for use from
 // several goroutines; the zero value is empty.
 type Pages struct {
-	mu   sync.Mutex
-	free [][]byte
+	mu     sync.Mutex
+	free   [][]byte
+	tables []*[tableCount]table // as many as files are read at a time
+}
+
+func (p *Pages) takeTables() *[tableCount]table {
+	if p != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if n := len(p.tables); n > 0 {
+			t := p.tables[n-1]
+			p.tables = p.tables[:n-1]
+			*t = [tableCount]table{}
+			return t
+		}
+	}
+	return new([tableCount]table)
+}
+
+func (p *Pages) giveTables(t *[tableCount]table) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tables = append(p.tables, t)
 }
 
 // maxFree bounds what is kept: 4 MB.
@@ -61,14 +85,14 @@ func (p *Pages) take() []byte {
 	return make([]byte, pageSize)
 }
 
-func (p *Pages) give(pages map[int64][]byte) {
+func (p *Pages) give(pages ...[]byte) {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, page := range pages {
-		if len(p.free) < maxFree {
+		if page != nil && len(p.free) < maxFree {
 			p.free = append(p.free, page[:pageSize])
 		}
 	}
@@ -79,19 +103,45 @@ type source struct {
 	r     io.ReaderAt
 	size  int64
 	from  *Pages
-	pages map[int64][]byte
+	first [fewPages][]byte // the first of the file, which are most of what is read of most
+	pages map[int64][]byte // the others
+	count int64            // of pages
 	left  int64
 	lastN int64
 	last  []byte
 }
 
-func newSource(r io.ReaderAt, size int64, from *Pages) *source {
-	return &source{r: r, size: size, from: from, pages: map[int64][]byte{}, left: readBudget, lastN: -1}
+const fewPages = 2
+
+func newSource(r io.ReaderAt, size int64, from *Pages) source {
+	return source{r: r, size: size, from: from, left: readBudget, lastN: -1}
 }
 
 func (s *source) close() {
-	s.from.give(s.pages)
-	s.pages, s.last, s.lastN, s.left = nil, nil, -1, 0
+	s.from.give(s.first[:]...)
+	for _, p := range s.pages {
+		s.from.give(p)
+	}
+	s.first, s.pages, s.last, s.lastN, s.left = [fewPages][]byte{}, nil, nil, -1, 0
+}
+
+func (s *source) held(n int64) []byte {
+	if n < fewPages {
+		return s.first[n]
+	}
+	return s.pages[n]
+}
+
+func (s *source) hold(n int64, page []byte) {
+	s.count++
+	if n < fewPages {
+		s.first[n] = page
+		return
+	}
+	if s.pages == nil {
+		s.pages = map[int64][]byte{}
+	}
+	s.pages[n] = page
 }
 
 // at returns n bytes at off. The caller must not change them.
@@ -111,7 +161,7 @@ func (s *source) at(off int64, n int) ([]byte, error) {
 		i := int(off - first*pageSize)
 		return p[i : i+n : i+n], nil
 	}
-	if int64(n) > s.left+int64(len(s.pages))*pageSize {
+	if int64(n) > s.left+s.count*pageSize {
 		return nil, s.overBudget(off)
 	}
 	out := make([]byte, 0, n)
@@ -148,8 +198,8 @@ func (s *source) page(n int64) ([]byte, error) {
 	if n == s.lastN {
 		return s.last, nil
 	}
-	p, ok := s.pages[n]
-	if !ok {
+	p := s.held(n)
+	if p == nil {
 		off := n * pageSize
 		want := min(int64(pageSize), s.size-off)
 		if want > s.left {
@@ -157,14 +207,14 @@ func (s *source) page(n int64) ([]byte, error) {
 		}
 		p = s.from.take()[:want]
 		if got, err := s.r.ReadAt(p, off); got < len(p) {
-			s.from.give(map[int64][]byte{0: p})
+			s.from.give(p)
 			if err == nil || errors.Is(err, io.EOF) {
 				return nil, broken(off+int64(got), "the file ends here, before the size it was opened with")
 			}
 			return nil, err
 		}
 		s.left -= want
-		s.pages[n] = p
+		s.hold(n, p)
 	}
 	s.lastN, s.last = n, p
 	return p, nil
@@ -189,20 +239,26 @@ func (s *source) u32(off int64) (uint32, error) {
 // cstring returns the NUL-terminated bytes at off, without the NUL. A string
 // that does not end within limit bytes is an error.
 func (s *source) cstring(off int64, limit int) (string, error) {
+	b, err := s.cbytes(off, limit)
+	return string(b), err
+}
+
+// cbytes is cstring without a copy: the caller must not change the bytes.
+func (s *source) cbytes(off int64, limit int) ([]byte, error) {
 	for n := 64; ; n *= 4 {
 		n = min(n, limit)
 		b, err := s.upTo(off, n)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if i := bytes.IndexByte(b, 0); i >= 0 {
-			return string(b[:i]), nil
+			return b[:i], nil
 		}
 		if len(b) < n {
-			return "", broken(off, "a name runs over the end of the file")
+			return nil, broken(off, "a name runs over the end of the file")
 		}
 		if n == limit {
-			return "", broken(off, "a name is longer than %d bytes", limit)
+			return nil, broken(off, "a name is longer than %d bytes", limit)
 		}
 	}
 }

@@ -1,18 +1,12 @@
 package pe
 
-import (
-	"crypto/sha1"
-	"encoding/hex"
-	"fmt"
-	"slices"
-)
+import "strconv"
 
 // Assembly is a reference to another assembly.
 type Assembly struct {
-	Name           string
-	Version        string // "4.0.0.0"
-	PublicKeyToken string // 16 hex digits, or empty
-	Span                  // of the name
+	Name    string
+	Version string // "4.0.0.0"
+	Span           // of the name
 }
 
 // Type is a type that the file defines or refers to.
@@ -61,37 +55,29 @@ func (c *CLR) each(tab int, f func(n uint32, r row) error) error {
 
 // AssemblyRefs returns the assemblies that the file refers to.
 func (c *CLR) AssemblyRefs() ([]Assembly, error) {
-	var out []Assembly
+	out := make([]Assembly, 0, min(c.md.tables[tAssemblyRef].rows, 64))
 	err := c.each(tAssemblyRef, func(_ uint32, r row) error {
 		name, err := c.md.str(r.col(6))
 		if err != nil {
 			return err
 		}
-		a := Assembly{Name: name.Value, Span: name.Span,
-			Version: fmt.Sprintf("%d.%d.%d.%d", r.col(0), r.col(1), r.col(2), r.col(3))}
-		if key := r.col(5); key != 0 {
-			b, _, err := c.md.heap(c.md.blobs, key, 4096)
-			if err != nil {
-				return err
-			}
-			const fullKey = 1
-			if r.col(4)&fullKey != 0 {
-				b = publicKeyToken(b)
-			}
-			a.PublicKeyToken = hex.EncodeToString(b)
-		}
-		out = append(out, a)
+		out = append(out, Assembly{name.Value, dotted(r.col(0), r.col(1), r.col(2), r.col(3)), name.Span})
 		return nil
 	})
 	return out, err
 }
 
-// publicKeyToken returns the last 8 bytes of a key's SHA-1, backwards (II.6.3).
-func publicKeyToken(key []byte) []byte {
-	sum := sha1.Sum(key)
-	token := sum[len(sum)-8:]
-	slices.Reverse(token)
-	return token
+// dotted is a version.
+func dotted(parts ...uint32) string {
+	var buf [4*10 + 3]byte
+	b := buf[:0]
+	for i, n := range parts {
+		if i > 0 {
+			b = append(b, '.')
+		}
+		b = strconv.AppendUint(b, uint64(n), 10)
+	}
+	return string(b)
 }
 
 // TypeRefs returns the types of other assemblies that the file uses.

@@ -85,54 +85,52 @@ func codedIndex(kind byte) (bits uint, tables string) {
 }
 
 // columns is the schema of the tables (II.22).
-func columns() [tableCount][]byte {
-	return [tableCount][]byte{
-		tModule:          {u16, str, guid, guid, guid},
-		tTypeRef:         {resolutionScope, str, str},
-		tTypeDef:         {u32, str, str, typeDefOrRef, tField, tMethodDef},
-		0x03:             {tField},
-		tField:           {u16, str, blob},
-		0x05:             {tMethodDef},
-		tMethodDef:       {u32, u16, u16, str, blob, 0x08},
-		0x07:             {0x08},
-		0x08:             {u16, u16, str},
-		0x09:             {tTypeDef, typeDefOrRef},
-		tMemberRef:       {memberRefParent, str, blob},
-		0x0b:             {u16, hasConstant, blob},
-		tCustomAttribute: {hasCustomAttribute, customAttributeType, blob},
-		0x0d:             {hasFieldMarshal, blob},
-		0x0e:             {u16, hasDeclSecurity, blob},
-		0x0f:             {u16, u32, tTypeDef},
-		0x10:             {u32, tField},
-		0x11:             {blob},
-		0x12:             {tTypeDef, 0x14},
-		0x13:             {0x14},
-		0x14:             {u16, str, typeDefOrRef},
-		0x15:             {tTypeDef, 0x17},
-		0x16:             {0x17},
-		0x17:             {u16, str, blob},
-		0x18:             {u16, tMethodDef, hasSemantics},
-		0x19:             {tTypeDef, methodDefOrRef, methodDefOrRef},
-		tModuleRef:       {str},
-		tTypeSpec:        {blob},
-		tImplMap:         {u16, memberForwarded, str, tModuleRef},
-		0x1d:             {u32, tField},
-		0x1e:             {u32, u32},
-		0x1f:             {u32},
-		tAssembly:        {u32, u16, u16, u16, u16, u32, blob, str, str},
-		0x21:             {u32},
-		0x22:             {u32, u32, u32},
-		tAssemblyRef:     {u16, u16, u16, u16, u32, blob, str, str, blob},
-		0x24:             {u32, tAssemblyRef},
-		0x25:             {u32, u32, u32, tAssemblyRef},
-		0x26:             {u32, str, blob},
-		0x27:             {u32, u32, str, str, implementation},
-		0x28:             {u32, u32, str, implementation},
-		tNestedClass:     {tTypeDef, tTypeDef},
-		0x2a:             {u16, u16, typeOrMethodDef, str},
-		tMethodSpec:      {methodDefOrRef, blob},
-		0x2c:             {0x2a, typeDefOrRef},
-	}
+var columns = [tableCount][]byte{
+	tModule:          {u16, str, guid, guid, guid},
+	tTypeRef:         {resolutionScope, str, str},
+	tTypeDef:         {u32, str, str, typeDefOrRef, tField, tMethodDef},
+	0x03:             {tField},
+	tField:           {u16, str, blob},
+	0x05:             {tMethodDef},
+	tMethodDef:       {u32, u16, u16, str, blob, 0x08},
+	0x07:             {0x08},
+	0x08:             {u16, u16, str},
+	0x09:             {tTypeDef, typeDefOrRef},
+	tMemberRef:       {memberRefParent, str, blob},
+	0x0b:             {u16, hasConstant, blob},
+	tCustomAttribute: {hasCustomAttribute, customAttributeType, blob},
+	0x0d:             {hasFieldMarshal, blob},
+	0x0e:             {u16, hasDeclSecurity, blob},
+	0x0f:             {u16, u32, tTypeDef},
+	0x10:             {u32, tField},
+	0x11:             {blob},
+	0x12:             {tTypeDef, 0x14},
+	0x13:             {0x14},
+	0x14:             {u16, str, typeDefOrRef},
+	0x15:             {tTypeDef, 0x17},
+	0x16:             {0x17},
+	0x17:             {u16, str, blob},
+	0x18:             {u16, tMethodDef, hasSemantics},
+	0x19:             {tTypeDef, methodDefOrRef, methodDefOrRef},
+	tModuleRef:       {str},
+	tTypeSpec:        {blob},
+	tImplMap:         {u16, memberForwarded, str, tModuleRef},
+	0x1d:             {u32, tField},
+	0x1e:             {u32, u32},
+	0x1f:             {u32},
+	tAssembly:        {u32, u16, u16, u16, u16, u32, blob, str, str},
+	0x21:             {u32},
+	0x22:             {u32, u32, u32},
+	tAssemblyRef:     {u16, u16, u16, u16, u32, blob, str, str, blob},
+	0x24:             {u32, tAssemblyRef},
+	0x25:             {u32, u32, u32, tAssemblyRef},
+	0x26:             {u32, str, blob},
+	0x27:             {u32, u32, str, str, implementation},
+	0x28:             {u32, u32, str, implementation},
+	tNestedClass:     {tTypeDef, tTypeDef},
+	0x2a:             {u16, u16, typeOrMethodDef, str},
+	tMethodSpec:      {methodDefOrRef, blob},
+	0x2c:             {0x2a, typeDefOrRef},
 }
 
 // table is the place of a metadata table in the file.
@@ -176,9 +174,12 @@ func (m *metadata) readTables(stream Span) error {
 	if heaps&0x40 != 0 { // extra data, which the Microsoft linkers of "#-" write
 		at += 4
 	}
-	for i, kinds := range columns() {
+	for i, kinds := range columns {
 		t := &m.tables[i]
 		t.at = at
+		if t.rows == 0 {
+			continue
+		}
 		for c, kind := range kinds {
 			n := m.width(kind, heaps)
 			t.cols[c].off, t.cols[c].size = uint8(t.size), uint8(n)

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/inventory"
+	"github.com/winpack/winpack/cmd/winpack/internal/result"
+	"github.com/winpack/winpack/fixtures"
+)
+
+// A row is done again when anything changes that its result comes from, and else not.
+func TestRowsAreDoneAgainWhenWhatTheyComeFromChanges(t *testing.T) {
+	dir := pages(t, 3)
+	work := filepath.Dir(dir)
+	inv, out := filepath.Join(work, "apps.csv"), filepath.Join(work, "out")
+	at := func(path string) string { return filepath.Join(work, filepath.FromSlash(path)) }
+	list := func(owner string) {
+		write(t, inv, "name,source,config,owner\na,apps/app0000,,"+owner+"\nb,apps/app0001,b.toml,\nc,apps/app0002,,\n")
+	}
+	list("Ann")
+	write(t, at("more/x.txt"), "x")
+	write(t, at("catalog.toml"), "schema = \"winpack/catalog/v1\"\n")
+	write(t, at("b.toml"), "[catalog]\nfile = \"catalog.toml\"\n[[files]]\nfrom = \"more\"\nto = 'C:\\more'\n")
+	write(t, at("apps/app0002/winpack.toml"), "user = \"ContainerUser\"\n")
+	write(t, at("all.toml"), "# for all\n")
+	// What a killed process left in a row's folder goes when the row is done.
+	left := []string{at("out/apps/a/.image.123/layout/x"), at("out/apps/a/.winpack-123")}
+	for _, path := range left {
+		write(t, path, "x")
+	}
+	again := func(path string) func() {
+		return func() {
+			text, err := os.ReadFile(at(path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, at(path), string(text)+"# more\n")
+		}
+	}
+	none := func() {}
+	var more []string
+	for _, step := range []struct {
+		what   string
+		change func()
+		want   int
+	}{
+		{"first", none, 3},
+		{"nothing", none, 0},
+		{"a file of an app", again("apps/app0000/index.html"), 1},
+		{"the time of a file", func() {
+			if err := os.Chtimes(at("apps/app0000/index.html"), fixtures.ModTime, fixtures.ModTime); err != nil {
+				t.Fatal(err)
+			}
+		}, 1},
+		{"the time of a folder", func() {
+			if err := os.Chtimes(at("apps/app0000"), fixtures.ModTime, fixtures.ModTime); err != nil {
+				t.Fatal(err)
+			}
+		}, 0},
+		{"a new folder", func() { write(t, at("apps/app0000/sub/x.txt"), "x") }, 1},
+		{"a row", func() { list("Bob") }, 1},
+		{"its configuration", again("b.toml"), 1},
+		{"a catalog that it names", again("catalog.toml"), 1},
+		{"what lies in a folder that it names", again("more/x.txt"), 1},
+		{"the winpack.toml of an app", again("apps/app0002/winpack.toml"), 1},
+		{"--os", func() { more = []string{"--os", "ltsc2022"} }, 3},
+		{"--config, which b has of its own", func() { more = append(more, "--config", at("all.toml")) }, 2},
+		{"its text", again("all.toml"), 2},
+		{"--jobs", func() { more = append(more, "--jobs", "3") }, 0},
+	} {
+		step.change()
+		stdout, _ := mustBatch(t, exitDone, append([]string{inv, "-o", out}, more...)...)
+		if !strings.Contains(stdout, fmt.Sprintf("\n%d done now", step.want)) || len(results(t, out)) != 3 {
+			t.Errorf("%s: want %d rows done:\n%s", step.what, step.want, stdout)
+		}
+	}
+	for _, path := range left {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s is left", path)
+		}
+	}
+}
+
+// As in winpack build a Dockerfile that was edited where winpack wrote it is what is
+// built, and what is done again when it is edited again.
+func TestBatchBuildsAnEditedDockerfile(t *testing.T) {
+	s := newSite(t)
+	dir := pages(t, 2)
+	app, out := filepath.Join(dir, "app0000"), filepath.Join(t.TempDir(), "out")
+	if _, stderr, code := winpack(t, dir, "dockerfile", app); code != exitDone {
+		t.Fatal(stderr)
+	}
+	edited := filepath.Join(app+".winpack", "Dockerfile")
+	text, err := os.ReadFile(edited)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{dir, "-o", out, "--push", "--tag-template", s.host + "/edited/{{.Name}}:1"}, s.flags()...)
+	digests := map[string]bool{}
+	for i, label := range []string{"", "one", "two"} {
+		if label != "" {
+			write(t, edited, string(text)+"LABEL edited="+label+"\n")
+		}
+		stdout, stderr := mustBatch(t, exitDone, args...)
+		r := results(t, out)["app0000"]
+		if want := s.build(t, app, "-t", s.host+"/alone:"+fmt.Sprint(i), "--push"); r.Image == nil || r.Image.Digest != want {
+			t.Errorf("%q: %+v, and winpack build gives %s", label, r.Image, want)
+			continue
+		}
+		digests[r.Image.Digest] = true
+		if label != "" && (!strings.Contains(stdout, "\n1 done now") || !strings.Contains(stderr, "app0000: ") || !strings.Contains(stderr, "this is what is built")) {
+			t.Errorf("%q:\n%s%s", label, stdout, stderr)
+		}
+	}
+	if len(digests) != 3 {
+		t.Errorf("an edit changed nothing: %v", digests)
+	}
+}
+
+func TestPanicOfARowIsAResult(t *testing.T) {
+	var b batch // nothing of it is there
+	r, _, ok := b.do(t.Context(), inventory.Row{Name: "a", Source: "b"}, nil)
+	if !ok || r.Status != result.Failed || !strings.HasPrefix(r.Error, "internal error: ") || r.Name != "a" {
+		t.Errorf("%v, %+v", ok, r)
+	}
+}
