@@ -35,8 +35,9 @@ they are: they are mounted or found in the registry, and copied across only wher
   winpack build ./site -t registry.example.com/site:1 --push --os ltsc2019,ltsc2022,ltsc2025
   winpack build ./site -f Dockerfile -t registry.example.com/site:1 --push
 
--f builds a Dockerfile of your own as BuildKit does, where its last stage takes nothing but files. One that you
-edited in <name>.winpack is built by itself. --os and --base reach it through ARG BASE; nothing is detected then.
+-f builds a Dockerfile of your own: here, as BuildKit does, where its last stage takes nothing but files, else by
+BuildKit or Docker. One that you edited in <name>.winpack is built by itself. --os and --base reach it through ARG
+BASE; nothing is detected then.
 
 What only Windows can do (a Windows feature, an installer, a RUN of your own) takes BuildKit or a Docker engine on
 Windows, which --builder auto looks for: --buildkit-addr, --docker-host, or docker's context. winpack doctor says
@@ -60,7 +61,7 @@ The same folder, base and flags give the same digest, by --builder direct. SOURC
 			buildkitAddrFlag(), buildkitTLSFlag(), dockerHostFlag(),
 			stringFlag("isolation", "`MODE` process or hyperv, of the build in a Docker engine (default: the engine's)"),
 			boolFlag("no-cache", "", "have BuildKit or Docker do every step again; direct keeps none"),
-			boolFlag("pull", "", "ask the registry what the base is now, which winpack always does"),
+			boolFlag("pull", "", "have BuildKit or Docker ask the registry for every image that -f names; of the base winpack\nalways asks"),
 		}, commonFlags()...),
 		Action: func(c *cli.Context) error {
 			job, err := jobOf(c)

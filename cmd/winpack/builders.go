@@ -39,7 +39,7 @@ func builders(c *cli.Context, e env, b *pipeline.Build) error {
 			return err
 		}
 	}
-	b.NoCache = c.Bool("no-cache")
+	b.NoCache, b.Pull = c.Bool("no-cache"), c.Bool("pull")
 	b.Hosts = hostRule
 	return nil
 }

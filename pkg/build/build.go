@@ -41,6 +41,9 @@ type Request struct {
 	Epoch *time.Time
 	// NoCache has BuildKit and Docker do every step again.
 	NoCache bool
+	// Pull has them ask the registry for every image that a File names. The base of the
+	// image is always asked for.
+	Pull bool
 	// Isolation is the engine's: "process", "hyperv", or empty for its default.
 	Isolation string
 	// DryRun resolves and computes, and writes nothing.

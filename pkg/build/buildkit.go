@@ -84,7 +84,9 @@ func (b BuildKit) Build(ctx context.Context, req Request) (Image, error) {
 		if err := b.runsOn(g, w); err != nil {
 			return err
 		}
-		g.keepNeeded("", false)
+		if err := g.keepNeeded("", false); err != nil {
+			return err
+		}
 		for i := range g.sources {
 			if err := b.one(ctx, c, g, i); err != nil {
 				return b.named(ctx, err)
@@ -135,6 +137,9 @@ func (b BuildKit) one(ctx context.Context, c *client.Client, g *gatherer, i int)
 	if g.req.NoCache {
 		attrs["no-cache"] = ""
 	}
+	if g.req.Pull {
+		attrs["image-resolve-mode"] = "pull"
+	}
 	if g.req.Epoch != nil {
 		attrs["build-arg:SOURCE_DATE_EPOCH"] = fmt.Sprint(g.req.Epoch.Unix())
 	}
@@ -177,9 +182,13 @@ func (b BuildKit) one(ctx context.Context, c *client.Client, g *gatherer, i int)
 	files := contextFS{s, &firstError{end: end}}
 	resp, err := b.solve(building, c, client.SolveOpt{
 		Frontend: "dockerfile.v0", FrontendAttrs: attrs, Exports: exports,
-		LocalMounts: map[string]fsutil.FS{"context": files, "dockerfile": textFS{"Dockerfile": s.dockerfile}},
-		Session:     []session.Attachable{b.auth()},
-		SharedKey:   key,
+		LocalMounts: map[string]fsutil.FS{"context": files, "dockerfile": textFS{
+			"Dockerfile": s.dockerfile,
+			// Else the daemon goes by the one in the context, whichever counted here.
+			"Dockerfile.dockerignore": []byte("# What is ignored was not sent.\n"),
+		}},
+		Session:   []session.Attachable{b.auth()},
+		SharedKey: key,
 	})
 	switch own := files.failed.first(); {
 	case own != nil:

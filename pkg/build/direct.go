@@ -156,8 +156,7 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	for _, o := range j.omitted {
 		j.say("resolve", o.OS, "%s is left out: %s", o.OS, o.Why)
 	}
-	j.keepNeeded(host, false)
-	if err := CheckAnnotations(j.req.Annotations, len(j.sources)); err != nil {
+	if err := j.keepNeeded(host, false); err != nil {
 		return Image{}, err
 	}
 	start = j.phase("resolve", start)

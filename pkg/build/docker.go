@@ -98,7 +98,9 @@ func (d Docker) Build(ctx context.Context, req Request) (Image, error) {
 		if err := g.keepReleases(d.Hosts, who.OSVersion); err != nil {
 			return err
 		}
-		g.keepNeeded(who.OSVersion, true)
+		if err := g.keepNeeded(who.OSVersion, true); err != nil {
+			return err
+		}
 		for i := range g.sources {
 			id, err := d.one(ctx, c.Client, g, i)
 			if err != nil {
@@ -130,6 +132,9 @@ func (d Docker) one(ctx context.Context, c *client.Client, g *gatherer, i int) (
 	if g.req.DryRun {
 		return "", nil
 	}
+	if f := g.req.File; f != nil {
+		s.dockerfile = pinFrom(s.dockerfile, f.Images, g.pinned(i))
+	}
 	release := g.sources[i]
 	g.say("build", release.OS, "%s", strings.TrimSpace(release.OS+" on Windows "+release.OSVersion))
 	var tags []string
@@ -141,7 +146,7 @@ func (d Docker) one(ctx context.Context, c *client.Client, g *gatherer, i int) (
 		tags = append(tags, tag)
 	}
 	opt := engine.ImageBuildOptions{
-		Dockerfile: contextDockerfile, Tags: tags, NoCache: g.req.NoCache, Labels: g.req.Labels,
+		Dockerfile: contextDockerfile, Tags: tags, NoCache: g.req.NoCache, PullParent: g.req.Pull, Labels: g.req.Labels,
 		Remove: true, ForceRemove: true, Isolation: container.Isolation(g.req.Isolation),
 		BuildArgs: map[string]*string{}, AuthConfigs: map[string]registry.AuthConfig{},
 	}
@@ -296,7 +301,7 @@ func (s *sent) tar(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	// As docker does it for a Dockerfile from elsewhere: the engine takes off what the
-	// ignore file names once it has read it, and COPY never sees it.
+	// ignore file names of these two, once it has read them, and COPY never sees it.
 	ignored, own := []byte(contextDockerfile+"\n"), true
 	if f, err := s.open(ignoreName); err == nil {
 		theirs, err := io.ReadAll(io.LimitReader(f, maxIgnore))

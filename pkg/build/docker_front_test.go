@@ -14,7 +14,10 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
+	"github.com/winpack/winpack/fixtures/buildkit"
 	"github.com/winpack/winpack/fixtures/docker"
 	"github.com/winpack/winpack/fixtures/registry"
 	"github.com/winpack/winpack/fixtures/standin"
@@ -27,12 +30,7 @@ func windowsEngine(t *testing.T, version string, push ...string) (d Docker, req 
 	withoutDocker(t)
 	host := bases(t, standin.Options{})
 	engine := docker.Start(t, append(push, host)...)
-	conn, err := Docker{Host: engine}.connect()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	front, cut := docker.Windows(t, engine, version, linuxBase(t, conn.Client))
+	front, cut := docker.Windows(t, engine, version, docker.Base(t, engine))
 	req = programRequest(t, host+"/team/shop:1", "ltsc2022", "ltsc2025")
 	req.App = fstest.MapFS{"a.txt": {Data: []byte("a"), ModTime: when}}
 	req.File = &File{Text: []byte("ARG BASE\nFROM ${BASE}\nCOPY . /app/\n")}
@@ -233,7 +231,9 @@ func TestReleasesThatNothingAsksForAreLeftOut(t *testing.T) {
 		{[]Output{file}, true, false, "", []string{"ltsc2022", "ltsc2025"}},
 	} {
 		j := &job{sources: slices.Clone(two), req: Request{Push: test.push, Outputs: test.outputs}}
-		j.keepNeeded(test.host, test.loads)
+		if err := j.keepNeeded(test.host, test.loads); err != nil {
+			t.Error(err)
+		}
 		var got []string
 		for _, s := range j.sources {
 			got = append(got, s.OS)
@@ -241,5 +241,126 @@ func TestReleasesThatNothingAsksForAreLeftOut(t *testing.T) {
 		if diff := cmp.Diff(test.want, got); diff != "" || len(j.omitted) != 2-len(got) {
 			t.Errorf("%+v: %q, omitted %v", test, got, j.omitted)
 		}
+	}
+}
+
+// The ignore file beside a Dockerfile counts, not that of the context, which each
+// builder would go by itself.
+func TestIgnoreFileOfTheContextIsNotAppliedAgain(t *testing.T) {
+	app := fstest.MapFS{
+		".dockerignore": {Data: []byte("a.txt\n"), ModTime: when},
+		"a.txt":         {Data: []byte("a"), ModTime: when}, "b.log": {Data: []byte("b"), ModTime: when},
+	}
+	d, req, _ := windowsEngine(t, "20348.2966")
+	c, err := d.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	file := filepath.Join(t.TempDir(), "image.tar")
+	req.Outputs = []Output{{Type: "docker", Dest: file, Tar: true}}
+	for what, test := range map[string]struct {
+		ignore []string
+		want   string
+	}{
+		"that beside the Dockerfile": {[]string{"*.log"}, ".dockerignore a.txt"},
+		"that of the context":        {[]string{"a.txt"}, ".dockerignore b.log"},
+	} {
+		req.App, req.File.Ignore = app, test.ignore
+		img, err := d.Build(t.Context(), req)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if got := strings.Join(engineFiles(t, c, img.Digest), " "); got != test.want {
+			t.Errorf("%s: the engine's image has %q, want %q", what, got, test.want)
+		}
+	}
+	host := bases(t, standin.Options{})
+	daemon := buildkit.Start(t, host)
+	for _, test := range []struct {
+		ignore []string
+		want   []string
+	}{{[]string{"*.log"}, []string{".dockerignore", "a.txt"}}, {[]string{"a.txt"}, []string{".dockerignore", "b.log"}}} {
+		kitReq := programRequest(t, host+"/team/ignored:1", "ltsc2022")
+		kitReq.App = app
+		kitReq.File = &File{Text: []byte("ARG BASE\nFROM ${BASE}\nCOPY . C:/app/\n"), Ignore: test.ignore}
+		img, err := kit(daemon, host).Build(t.Context(), kitReq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		built, err := remote.Image(parse(t, host+"/team/ignored:1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for name, e := range entries(t, built, img.Releases[0].BaseLayers) {
+			if file, ok := strings.CutPrefix(name, "Files/app/"); ok && e.Kind == "file" {
+				got = append(got, file)
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("BuildKit with %q (-want +got):\n%s", test.ignore, diff)
+		}
+	}
+}
+
+// engineFiles are what an image of an engine has below /app.
+func engineFiles(t *testing.T, c *engineConn, id string) []string {
+	t.Helper()
+	img, err := tarball.Image(func() (io.ReadCloser, error) { return c.ImageSave(t.Context(), []string{id}) }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for name := range appFiles(t, layers[len(layers)-1]) {
+		names = append(names, strings.TrimPrefix(name, "app/"))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// An engine looks for a base itself and takes the release of its own Windows: what
+// FROM names is put in by digest, from the mirror.
+func TestEngineBuildsANamedBaseByItsDigest(t *testing.T) {
+	d, req, _ := windowsEngine(t, "20348.2966")
+	req.Plan.Bases = req.Plan.Bases[:1]
+	req.File = &File{Text: []byte("FROM " + aspnet + "ltsc2022 AS a\nCOPY . /app/\n"), Images: []string{aspnet + "ltsc2022"}}
+	var from string
+	req.Progress = func(e Event) {
+		if _, rest, ok := strings.Cut(e.Message, ": FROM "); ok {
+			from = rest
+		}
+	}
+	_, err := d.Build(t.Context(), req) // a Linux engine, after all
+	if err == nil || !strings.Contains(from, "/mcr/dotnet/framework/aspnet@sha256:") || !strings.HasSuffix(from, " AS a") && !strings.HasSuffix(from, " as a") {
+		t.Errorf("FROM %q, %v", from, err)
+	}
+	for text, want := range map[string]string{
+		"FROM a:1\r\nFROM a:12\r\n":            "FROM p\r\nFROM a:12\r\n",
+		"from --platform=x a:1 as a:1\nFROM b": "from --platform=x p as a:1\nFROM b",
+		"# FROM a:1\nFROM \\\n  a:1 \\\n AS x": "# FROM a:1\nFROM \\\n  p \\\n AS x",
+		"ARG A=a:1\nFROM ${A}\nRUN FROM a:1":   "ARG A=a:1\nFROM ${A}\nRUN FROM a:1",
+		"FROM":                                 "FROM",
+		"":                                     "",
+	} {
+		if got := string(pinFrom([]byte(text), []string{"a:1"}, "p")); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
+// An annotation of the index is not lost where only one release is left.
+func TestAnnotationOfAnIndexThatIsNotMadeIsRefused(t *testing.T) {
+	host := bases(t, standin.Options{})
+	req := request(host)
+	req.Push, req.Annotations = false, map[string]string{"index:a": "b"}
+	req.Outputs = []Output{{Type: "docker", Dest: filepath.Join(t.TempDir(), "x.tar"), Tar: true}}
+	if _, err := direct(host).Build(t.Context(), req); err == nil || !strings.Contains(err.Error(), "needs more than one release") {
+		t.Errorf("%v", err)
 	}
 }

@@ -1,59 +1,32 @@
 package build
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	enginebuild "github.com/docker/docker/api/types/build"
-	engineimage "github.com/docker/docker/api/types/image"
 	engineregistry "github.com/docker/docker/api/types/registry"
-	"github.com/docker/docker/client"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/winpack/winpack/fixtures/docker"
 	"github.com/winpack/winpack/fixtures/standin"
 )
 
-// linuxBase imports a base image that a Linux engine can build on.
-func linuxBase(t *testing.T, c *client.Client) string {
-	t.Helper()
-	var b bytes.Buffer
-	tw := tar.NewWriter(&b)
-	if err := tw.WriteHeader(&tar.Header{Name: "etc/", Typeflag: tar.TypeDir, Mode: 0o755}); err != nil {
-		t.Fatal(err)
-	}
-	if err := tw.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r, err := c.ImageImport(t.Context(), engineimage.ImportSource{Source: &b, SourceName: "-"}, "base:1", engineimage.ImportOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		t.Fatal(err)
-	}
-	return "base:1"
-}
-
 // The way to an engine: the context is streamed, what it says is read, the image is
 // pushed and its digest read back. Only the base is one of Linux.
 func TestEngineBuildsAndPushesWhatItIsSent(t *testing.T) {
 	host := bases(t, standin.Options{})
-	conn, err := Docker{Host: docker.Start(t, host)}.connect()
+	engine := docker.Start(t, host)
+	conn, err := Docker{Host: engine}.connect()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	c := conn.Client
-	base := linuxBase(t, c)
+	c, base := conn.Client, docker.Base(t, engine)
 	req := programRequest(t, host+"/team/engine:1", "ltsc2022")
 	req.App = fstest.MapFS{"a.txt": {Data: []byte("a"), ModTime: when}, "no.log": {}, "d/b.txt": {Data: []byte("b"), ModTime: when}}
 	req.File = &File{Text: []byte("ARG BASE\nFROM ${BASE}\nCOPY . /app/\nENV A=1\n"), Ignore: []string{"*.log"}}
@@ -162,13 +135,13 @@ func TestReleaseThatTheHostCannotRunIsLeftOutOrRefused(t *testing.T) {
 
 func TestCancelledEngineBuildEnds(t *testing.T) {
 	host := bases(t, standin.Options{})
-	conn, err := Docker{Host: docker.Start(t, host)}.connect()
+	engine := docker.Start(t, host)
+	conn, err := Docker{Host: engine}.connect()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	c := conn.Client
-	base := linuxBase(t, c)
+	c, base := conn.Client, docker.Base(t, engine)
 	req := programRequest(t, host+"/team/engine:1", "ltsc2022")
 	req.App, req.File = fstest.MapFS{"a.txt": {}}, &File{Text: []byte("ARG BASE\nFROM ${BASE}\nCOPY . /app/\n")}
 	s, err := fileContext(t.Context(), req)

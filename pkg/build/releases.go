@@ -11,8 +11,13 @@ import (
 // keepNeeded leaves out the releases that nothing asks for: docker load holds one, that
 // of the engine where it is loaded, else the first. loads says that it is loaded where
 // no destination is named. The order is that in which they are made: what an engine
-// keeps comes last.
-func (j *job) keepNeeded(host string, loads bool) {
+// keeps comes last. The error is that of an annotation of an index which is not made.
+func (j *job) keepNeeded(host string, loads bool) error {
+	j.cutToNeeded(host, loads)
+	return CheckAnnotations(j.req.Annotations, len(j.sources))
+}
+
+func (j *job) cutToNeeded(host string, loads bool) {
 	if j.req.Push || len(j.req.Outputs) == 0 && !loads {
 		return
 	}

@@ -33,6 +33,7 @@ type Build struct {
 	Epoch        *time.Time
 	DryRun       bool
 	NoCache      bool
+	Pull         bool
 	Isolation    string
 	IIDFile      string
 	MetadataFile string
@@ -137,7 +138,7 @@ func (job Job) request(plan dockerfile.Plan) build.Request {
 	return build.Request{
 		Plan: plan, References: b.References, Push: b.Push, Outputs: b.Outputs,
 		Labels: b.Labels, Annotations: b.Annotations, Platforms: b.Platforms, Optional: len(job.OS) == 0, Epoch: b.Epoch,
-		DryRun: b.DryRun, NoCache: b.NoCache, Isolation: b.Isolation, Progress: b.Progress,
+		DryRun: b.DryRun, NoCache: b.NoCache, Pull: b.Pull, Isolation: b.Isolation, Progress: b.Progress,
 	}
 }
 
