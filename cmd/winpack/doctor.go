@@ -18,8 +18,9 @@ import (
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
-// doctorTimeout bounds each question of doctor. All are asked at the same time.
-const doctorTimeout = 5 * time.Second
+// doctorTimeout bounds each question of doctor, as a build does it. All are asked at the
+// same time.
+const doctorTimeout = build.AnswerTime
 
 func doctorCommand(e env) *cli.Command {
 	return &cli.Command{

@@ -58,8 +58,8 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// answerTime is how long a builder may take to say who it is.
-const answerTime = 10 * time.Second
+// AnswerTime is how long a builder may take to say what it is.
+const AnswerTime = 10 * time.Second
 
 // Endpoint says where the daemon is. It asks nobody. With an *AddressError it says as
 // much as is known.
@@ -187,7 +187,7 @@ func (b BuildKit) Worker(ctx context.Context) (Worker, error) {
 }
 
 func (b BuildKit) worker(ctx context.Context, c *client.Client) (Worker, error) {
-	asking, cancel := context.WithTimeout(ctx, answerTime)
+	asking, cancel := context.WithTimeout(ctx, AnswerTime)
 	defer cancel()
 	list, err := c.ListWorkers(asking)
 	switch {

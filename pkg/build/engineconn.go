@@ -98,7 +98,7 @@ func (c boundedConn) Read(p []byte) (int, error) {
 // ask asks the engine what it is. The error is an *UnreachableError, or that of ctx
 // where somebody ended it.
 func (c *engineConn) ask(ctx context.Context) (Engine, error) {
-	asking, cancel := context.WithTimeout(ctx, answerTime)
+	asking, cancel := context.WithTimeout(ctx, AnswerTime)
 	defer cancel()
 	c.left.Store(maxAnswer)
 	c.bounded.Store(true)
