@@ -18,7 +18,6 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
-	"github.com/winpack/winpack/cmd/winpack/internal/winhost"
 	"github.com/winpack/winpack/pkg/build"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
@@ -36,30 +35,33 @@ they are: they are mounted or found in the registry, and copied across only wher
   winpack build ./site -t registry.example.com/site:1 --push --os ltsc2019,ltsc2022,ltsc2025
   winpack build ./site -f Dockerfile -t registry.example.com/site:1 --push
 
--f builds a Dockerfile of your own as BuildKit does, where its last stage takes nothing but files. One that you
-edited in <name>.winpack is built by itself. --os and --base reach it through ARG BASE; nothing is detected then.
+-f builds a Dockerfile of your own: here, as BuildKit does, where its last stage takes nothing but files, else by
+BuildKit or Docker. One that you edited in <name>.winpack is built by itself. --os and --base reach it through ARG
+BASE; nothing is detected then.
 
-The same folder, base and flags give the same digest. SOURCE_DATE_EPOCH caps file times, as everywhere.`,
+What only Windows can do (a Windows feature, an installer, a RUN of your own) takes BuildKit or a Docker engine on
+Windows, which --builder auto looks for: --buildkit-addr, --docker-host, or docker's context. winpack doctor says
+what answers.
+
+The same folder, base and flags give the same digest, by --builder direct. SOURCE_DATE_EPOCH caps file times.`,
 		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "tag", Aliases: []string{"t"}, Usage: "`REF` name of the image, like registry.example.com/site:1 (repeatable)"},
-			stringFlag("builder", "`NAME` auto, direct, buildkit or docker: direct where no step needs Windows, else a BuildKit\nworker or a Docker engine on Windows (default: auto)"),
-			stringFlag("buildkit-addr", "`ADDR` BuildKit's address: unix://, tcp://, docker-container://NAME (default: BUILDKIT_HOST)"),
-			stringFlag("buildkit-tls", "`DIR` ca.pem, cert.pem and key.pem for BuildKit by mTLS"),
-			stringFlag("docker-host", "`ADDR` address of the Docker engine (default: DOCKER_HOST, or docker's context)"),
-			stringFlag("isolation", "`MODE` process or hyperv, of the build in a Docker engine"),
-			boolFlag("no-cache", "", "have BuildKit or Docker do every step again"),
-			boolFlag("pull", "", "ask the registry what the base is now, which winpack always does"),
-			boolFlag("load", "", "load into the Docker engine; the same as -o type=docker"),
 			boolFlag("push", "", "push to the registry that -t names; the same as -o type=registry"),
+			boolFlag("load", "", "load one release, the engine's own, into the Docker engine; the same as -o type=docker"),
 			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "`SPEC` type=oci,dest=FILE[,tar=false][,base=sparse], type=docker[,dest=FILE], or type=registry\n(repeatable): tar=false adds to a folder, base=sparse names the base layers and stores none,\ntype=docker holds one release, as docker load takes it"},
 			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`FILE` build this Dockerfile instead of planning; the context is APP, or what winpack\nrecorded for a file that it wrote"},
 			stringFlag("files", "`DIR` keep the Dockerfile and the helpers of what is planned and built in DIR"),
-			boolFlag("dry-run", "", "resolve and compute everything, and write nothing"),
+			boolFlag("dry-run", "", "resolve and compute everything, and write nothing; BuildKit and Docker are asked what they\nrun on, and build nothing"),
 			sliceFlag("label", "`KEY=VALUE` label of the image (repeatable)"),
 			sliceFlag("annotation", "`KEY=VALUE` annotation of the image (repeatable)"),
 			sliceFlag("platform", "`PLATFORM` windows/amd64:10.0.BUILD or windows(10.0.BUILD)/amd64: build this release only\n(repeatable)"),
 			stringFlag("iidfile", "`FILE` write the digest of the image to FILE"),
 			stringFlag("metadata-file", "`FILE` write what was built to FILE, as JSON"),
+			stringFlag("builder", "`NAME` auto, direct, buildkit or docker: direct where no step needs Windows, else a BuildKit\nworker or a Docker engine on Windows (default: auto)"),
+			buildkitAddrFlag(), buildkitTLSFlag(), dockerHostFlag(),
+			stringFlag("isolation", "`MODE` process or hyperv, of the build in a Docker engine, which else decides itself"),
+			boolFlag("no-cache", "", "have BuildKit or Docker do every step again; direct keeps none"),
+			boolFlag("pull", "", "have BuildKit or Docker ask the registry for every image that -f names; of the base winpack\nalways asks"),
 		}, commonFlags()...),
 		Action: func(c *cli.Context) error {
 			job, err := jobOf(c)
@@ -185,57 +187,6 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 	return b, nil
 }
 
-// builders reads the flags that say who builds, and where they are.
-func builders(c *cli.Context, e env, b *pipeline.Build) error {
-	var err error
-	names := []string{pipeline.BuilderAuto, pipeline.BuilderDirect, pipeline.BuilderBuildKit, pipeline.BuilderDocker}
-	if c.IsSet("builder") {
-		if b.Builders.Name, err = oneOf(c, "builder", names...); err != nil {
-			return err
-		}
-	}
-	b.BuildKitAddr = cmp.Or(c.String("buildkit-addr"), e.getenv("BUILDKIT_HOST"))
-	b.DockerHost, b.BuildKitTLS = c.String("docker-host"), c.String("buildkit-tls")
-	for flag, value := range map[string]string{"buildkit-addr": b.BuildKitAddr, "docker-host": b.DockerHost} {
-		switch {
-		case c.IsSet(flag) && value == "":
-			return usagef("--%s is empty: name an address, or leave it out", flag)
-		case value != "" && !strings.Contains(value, "://"):
-			return usagef("--%s %q is no address like unix:///run/x.sock or tcp://host:1234", flag, value)
-		}
-	}
-	if b.BuildKitTLS != "" {
-		if info, err := os.Stat(b.BuildKitTLS); err != nil || !info.IsDir() {
-			return usagef("--buildkit-tls %q is no folder", b.BuildKitTLS)
-		}
-	}
-	if c.IsSet("isolation") {
-		if b.Isolation, err = oneOf(c, "isolation", "process", "hyperv"); err != nil {
-			return err
-		}
-	}
-	b.NoCache = c.Bool("no-cache")
-	b.Hosts = hostRule
-	return nil
-}
-
-// hostRule says whether a Windows host builds an image: see winhost.
-func hostRule(host, image, isolation string) error {
-	table, err := winhost.Load()
-	if err != nil {
-		return err
-	}
-	h, err := winhost.ParseBuild(host)
-	if err != nil {
-		return nil // it does not say what it is: it will see for itself
-	}
-	i, err := winhost.ParseBuild(image)
-	if err != nil {
-		return nil
-	}
-	return table.CanRun(h, i, isolation)
-}
-
 // checkFiles refuses what makes no sense of -f and --files.
 func checkFiles(c *cli.Context, b *pipeline.Build) error {
 	switch {
@@ -328,7 +279,7 @@ func printFindings(e env, c *cli.Context, r report.Report) {
 // printOmitted names the releases of the default that are left out, which is never
 // silent. Those of the plan are among the findings, where these are printed.
 func printOmitted(e env, c *cli.Context, res pipeline.Result, resolved []dockerfile.Omitted) {
-	if c.Bool("quiet") {
+	if c.Bool("quiet") && res.Plan != nil {
 		resolved = append(slices.Clone(res.Plan.Omitted), resolved...)
 	}
 	seen := map[string]bool{}
@@ -353,7 +304,7 @@ func isOutput(outputs []build.Output, file *os.File) bool {
 func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result) error {
 	image := res.Image
 	if quiet {
-		if image.Digest == "" {
+		if image.Digest == "" { // of a dry run
 			return nil
 		}
 		_, err := fmt.Fprintln(w, image.Digest)
@@ -366,11 +317,11 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 		width = max(width, len(release(r.OS, r.OSVersion)))
 	}
 	for _, r := range image.Releases {
-		digest := ""
-		if r.Digest != "" {
-			digest = "  " + r.Digest
+		digest := cmp.Or(r.Digest, r.ConfigDigest)
+		if digest != "" {
+			digest += "  "
 		}
-		line("%-*s%s  on %s", width, release(r.OS, r.OSVersion), digest, report.Safe(cmp.Or(r.BaseReference, r.Base)))
+		line("%-*s  %son %s", width, release(r.OS, r.OSVersion), digest, report.Safe(cmp.Or(r.BaseReference, r.Base)))
 	}
 	for _, o := range image.Omitted {
 		line("%-*s  left out: %s", width, o.OS, report.OneLine(o.Why))
@@ -386,7 +337,7 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 	}
 	switch {
 	case image.Digest == "":
-		line("%s by %s, which tells the digest when it has", where, image.Builder)
+		line("%s by %s: the digest is known once it has built", where, image.Builder)
 	case len(b.References) == 0 || !b.Push:
 		line("%s: %s", where, image.Digest)
 	default:
@@ -400,11 +351,23 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 		}
 	}
 	if !b.DryRun {
-		for _, o := range b.Outputs {
-			line("saved: %s", report.Safe(o.Dest))
+		outputs := b.Outputs
+		if len(outputs) == 0 && !b.Push { // as docker build does it
+			outputs = []build.Output{{Type: "docker"}}
+		}
+		for _, o := range outputs {
+			if o.Dest != "" {
+				line("saved: %s", report.Safe(o.Dest))
+			} else {
+				line("loaded into the Docker engine: %s", report.Safe(cmp.Or(strings.Join(image.References, ", "), "an image without a name (-t)")))
+			}
 		}
 	}
-	line("%s read from registries, %s written, in %s", bytesText(image.BytesRead), bytesText(image.BytesWritten), image.Took.Round(10*time.Millisecond))
+	did := "%s read from registries, %s written, in %s"
+	if image.Builder != pipeline.BuilderDirect {
+		did = "%s read from registries by winpack itself, %s written, in %s"
+	}
+	line(did, bytesText(image.BytesRead), bytesText(image.BytesWritten), image.Took.Round(10*time.Millisecond))
 	_, err := io.WriteString(w, text.String())
 	return err
 }

@@ -214,3 +214,65 @@ func TestDockerfileGoesToTheBuilderThatCan(t *testing.T) {
 		}
 	}
 }
+
+// What an engine keeps is told as what is pushed: its ID, its name, its release, and
+// the releases that its Windows can't run.
+func TestWindowsEngineIsABuilderOfTheCommandLine(t *testing.T) {
+	s := newSite(t)
+	engine := docker.Start(t, s.host)
+	front, _ := docker.Windows(t, engine, "20348.2966", docker.Base(t, engine))
+	app, dir := t.TempDir(), t.TempDir()
+	writeTree(t, app, map[string]string{
+		"index.html": "<!doctype html>",
+		"Dockerfile": "ARG BASE=mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022\nFROM ${BASE}\nCOPY index.html /site/\n",
+	})
+	build := func(more ...string) (stdout, stderr string, code int) {
+		t.Helper()
+		args := append([]string{"build", app, "-f", filepath.Join(app, "Dockerfile"), "-t", "team/site:1", "--builder", "docker", "--docker-host", front}, s.flags()...)
+		return winpack(t, dir, append(args, more...)...)
+	}
+	meta, iid := filepath.Join(dir, "meta.json"), filepath.Join(dir, "iid")
+	stdout, stderr, code := build("--metadata-file", meta, "--iidfile", iid)
+	if code != exitDone || !strings.Contains(stdout, "loaded into the Docker engine: docker.io/team/site:1") || !strings.Contains(stdout, "built: sha256:") {
+		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	data, err := os.ReadFile(meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	validate(t, pipeline.MetadataSchema, data)
+	var m struct {
+		ID      string `json:"containerimage.digest"`
+		Config  string `json:"containerimage.config.digest"`
+		Name    string `json:"image.name"`
+		Winpack struct {
+			Builder  string
+			Releases []struct{ OS, ConfigDigest, BaseDigest string }
+		}
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		t.Fatal(err)
+	}
+	if w := m.Winpack; m.ID == "" || m.Config != m.ID || m.Name != "docker.io/team/site:1" || w.Builder != "docker" || len(w.Releases) != 1 || w.Releases[0].OS != "ltsc2022" || w.Releases[0].ConfigDigest != m.ID || w.Releases[0].BaseDigest == "" {
+		t.Errorf("%s", data)
+	}
+	if id, err := os.ReadFile(iid); err != nil || string(id) != m.ID {
+		t.Errorf("--iidfile has %q, %v, want %s", id, err, m.ID)
+	}
+	if stdout, _, code := build("-q"); code != exitDone || stdout != m.ID+"\n" {
+		t.Errorf("-q: exit %d, %q, want %s", code, stdout, m.ID)
+	}
+	if stdout, stderr, code := build("--dry-run"); code != exitDone || !strings.Contains(stdout, "would be built by docker") || strings.Contains(stderr, "Step 1") {
+		t.Errorf("--dry-run: exit %d\n%s%s", code, stdout, stderr)
+	}
+	if stdout, _, code := build("--dry-run", "-q"); code != exitDone || stdout != "" {
+		t.Errorf("--dry-run -q: exit %d, %q", code, stdout)
+	}
+	// Windows Server 2022 runs no newer release.
+	writeTree(t, app, map[string]string{
+		"Dockerfile": "ARG BASE=mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2025\nFROM ${BASE}\nCOPY index.html /site/\n",
+	})
+	if _, stderr, code := build("--os", "ltsc2025"); code != exitUsage || !strings.Contains(stderr, "--os ltsc2025: Windows Server 2022") {
+		t.Errorf("a release that the host can't run: exit %d\n%s", code, stderr)
+	}
+}

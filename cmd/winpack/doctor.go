@@ -2,18 +2,14 @@ package main
 
 import (
 	"cmp"
-	"crypto/tls"
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/moby/buildkit/util/appdefaults"
 	"github.com/urfave/cli/v2"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/doctor"
@@ -22,8 +18,9 @@ import (
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
-// doctorTimeout bounds each question of doctor. All are asked at the same time.
-const doctorTimeout = 5 * time.Second
+// doctorTimeout bounds each question of doctor, as a build does it. All are asked at the
+// same time.
+const doctorTimeout = build.AnswerTime
 
 func doctorCommand(e env) *cli.Command {
 	return &cli.Command{
@@ -31,8 +28,9 @@ func doctorCommand(e env) *cli.Command {
 		Usage:     "say what this machine can build with, and what is missing",
 		UsageText: "winpack doctor [REGISTRY...] [flags]",
 		Description: `Asks the builders, the registry of base images and each REGISTRY (HOST, HOST:PORT, or the name of an image)
-whether they answer, and looks at credentials, settings, disk and clock. Nothing is built and nothing logs in:
-no credential helper is run, and no secret is shown.
+whether they answer, and looks at credentials, settings, disk and clock. BuildKit and Docker are found and asked
+as winpack build does it: by flags, variables, and the context of docker. Nothing is built and nothing logs in: no
+credential helper is run, and no secret is shown.
 
   winpack doctor
   winpack doctor registry.example.com/site:1            and the registry that the image is for
@@ -44,8 +42,7 @@ Exits 0 when at least one builder works and everything answers that the command 
 registry of base images does not answer is told and is no failure: a mirror or a folder may stand in for it.
 --format json prints winpack/doctor/v1.`,
 		Flags: []cli.Flag{
-			stringFlag("buildkit-addr", "`ADDR` of buildkitd, like tcp://HOST:1234 (default: BUILDKIT_HOST)"),
-			stringFlag("docker-host", "`ADDR` of the Docker engine, like tcp://HOST:2375 (default: DOCKER_HOST)"),
+			buildkitAddrFlag(), buildkitTLSFlag(), dockerHostFlag(),
 			sliceFlag("mirror", "`HOST=MIRROR` ask MIRROR instead of HOST (repeatable)"),
 			sliceFlag("insecure-registry", "`HOST` allow plain http to this registry; HOST includes the port (repeatable)"),
 			stringFlag("config", "`FILE` winpack.toml with settings to go by"),
@@ -123,15 +120,15 @@ func doctorOptions(c *cli.Context, e env) (doctor.Options, error) {
 	if o.Registries, err = registriesToAsk(c.Args().Slice(), catalog, job); err != nil {
 		return o, err
 	}
-	buildkit, err := buildkitTarget(c, e)
-	if err != nil {
+	if o.Targets, err = targets(c, e); err != nil {
 		return o, err
 	}
-	docker, err := dockerTarget(c, e)
-	if err != nil {
-		return o, err
+	o.Hosts = hostRule
+	for _, os := range dockerfile.DefaultOS() {
+		if row, ok := catalog.Release(os); ok {
+			o.Releases = append(o.Releases, doctor.Release{OS: row.ID, OSVersion: row.OSVersion})
+		}
 	}
-	o.Targets = []doctor.Target{buildkit, docker}
 	o.Settings = settings(c, e, job)
 	return o, nil
 }
@@ -170,11 +167,11 @@ func registriesToAsk(args []string, catalog dockerfile.Catalog, job pipeline.Job
 // registryOf is the host of a registry or of an image's name.
 func registryOf(arg string) (string, error) {
 	if strings.Contains(arg, "://") {
-		return "", usagef("%q: a registry has no scheme: write it like registry.example.com or HOST:PORT", doctor.Mask(arg))
+		return "", usagef("%q: a registry has no scheme: write it like registry.example.com or HOST:PORT", build.Mask(arg))
 	}
 	host, rest, isImage := strings.Cut(arg, "/")
 	if !strings.ContainsAny(host, ".:") && host != "localhost" || strings.Contains(host, "@") {
-		return "", usagef("%q is no registry: write it like registry.example.com or HOST:PORT", doctor.Mask(arg))
+		return "", usagef("%q is no registry: write it like registry.example.com or HOST:PORT", build.Mask(arg))
 	}
 	if isImage && rest != "" {
 		ref, err := name.ParseReference(arg)
@@ -190,45 +187,31 @@ func registryOf(arg string) (string, error) {
 	return registry.RegistryStr(), nil
 }
 
-// address is where a daemon is, and who says so: a flag, a variable, or nobody.
-func address(c *cli.Context, e env, flag, variable, usual string) (doctor.Target, error) {
-	if c.IsSet(flag) {
-		if c.String(flag) == "" {
-			return doctor.Target{}, usagef("--%s is empty: name an address, or leave it out", flag)
+// targets are BuildKit and Docker, as winpack build would ask them.
+func targets(c *cli.Context, e env) ([]doctor.Target, error) {
+	var b pipeline.Builders
+	if err := addresses(c, e, &b); err != nil {
+		return nil, err
+	}
+	kit := build.BuildKit{Addr: b.BuildKitAddr, TLSDir: b.BuildKitTLS}
+	engine := build.Docker{Host: b.DockerHost}
+	// An address that is none is told where the builder is asked.
+	kitAt, _ := kit.Endpoint()
+	engineAt, _ := engine.Endpoint()
+	if kitAt.From == "" {
+		kitAt.From = "BUILDKIT_HOST"
+	}
+	list := []doctor.Target{
+		{Name: "buildkit", Address: kitAt.Address, From: kitAt.From, Flag: c.IsSet("buildkit-addr"), Probe: doctor.BuildKit(kit)},
+		{Name: "docker", Address: engineAt.Address, From: engineAt.From, Flag: c.IsSet("docker-host"), Probe: doctor.Docker(engine)},
+	}
+	for i, flag := range []string{"--buildkit-addr", "--docker-host"} {
+		if list[i].Flag {
+			list[i].From = flag
 		}
-		return doctor.Target{Address: c.String(flag), From: "--" + flag, Named: true, Flag: true}, nil
+		list[i].Named = list[i].From != "default"
 	}
-	if value := e.getenv(variable); value != "" {
-		return doctor.Target{Address: value, From: variable, Named: true}, nil
-	}
-	return doctor.Target{Address: usual, From: "default"}, nil
-}
-
-func buildkitTarget(c *cli.Context, e env) (doctor.Target, error) {
-	t, err := address(c, e, "buildkit-addr", "BUILDKIT_HOST", appdefaults.Address)
-	t.Name, t.Probe = "buildkit", doctor.BuildKit(t.Address)
-	return t, err
-}
-
-// dockerTarget finds the engine: the flag, DOCKER_HOST, else the usual socket.
-// Contexts are told of, and not followed.
-func dockerTarget(c *cli.Context, e env) (doctor.Target, error) {
-	usual := "unix:///var/run/docker.sock"
-	if runtime.GOOS == "windows" {
-		usual = "npipe:////./pipe/docker_engine"
-	}
-	t, err := address(c, e, "docker-host", "DOCKER_HOST", usual)
-	t.Name = "docker"
-	if name := cmp.Or(e.getenv("DOCKER_CONTEXT"), doctor.CurrentContext(build.CredentialFiles()[0])); !t.Named && name != "" && name != "default" {
-		t.Note = "the context " + name + " of docker is not followed here: name its address with --docker-host"
-	}
-	var secure func() (*tls.Config, error)
-	if e.getenv("DOCKER_TLS_VERIFY") != "" {
-		dir := cmp.Or(e.getenv("DOCKER_CERT_PATH"), filepath.Dir(build.CredentialFiles()[0]))
-		secure = func() (*tls.Config, error) { return doctor.DockerTLS(dir) }
-	}
-	t.Probe = doctor.Docker(t.Address, secure)
-	return t, err
+	return list, nil
 }
 
 // settings are the variables that change how winpack builds, and the mirrors. Of
@@ -237,7 +220,7 @@ func settings(c *cli.Context, e env, job pipeline.Job) []doctor.Setting {
 	var list []doctor.Setting
 	for _, variable := range []string{
 		"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
-		"DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
+		"DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
 		"BUILDKIT_HOST", "SOURCE_DATE_EPOCH",
 	} {
 		if value := e.getenv(variable); value != "" {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/doctor"
 	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/fixtures/buildkit"
 	"github.com/winpack/winpack/fixtures/docker"
 	"github.com/winpack/winpack/fixtures/wine"
 )
@@ -22,7 +25,7 @@ import (
 func sealed(t *testing.T) (flags []string) {
 	t.Helper()
 	t.Setenv("HOME", t.TempDir())
-	for _, variable := range []string{"DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "HTTPS_PROXY", "HTTP_PROXY"} {
+	for _, variable := range []string{"DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "HTTPS_PROXY", "HTTP_PROXY"} {
 		unset(t, variable)
 	}
 	t.Setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
@@ -125,6 +128,68 @@ func TestDoctorAsksARealEngine(t *testing.T) {
 	}
 }
 
+// The doctor asks the builders that a build asks, and by the same way: what it says of
+// them is what a build meets.
+func TestDoctorAndBuildAgreeOnBuilders(t *testing.T) {
+	s := newSite(t)
+	app := fixtures.App(t, "static")
+	engine, kit, secure := docker.Start(t), buildkit.Start(t, s.host), buildkit.StartTLS(t, s.host)
+	sealed(t)
+	for _, test := range []struct {
+		name    string
+		env     map[string]string
+		context string // the engine of docker's context
+		args    string
+		builder int    // of the doctor's
+		from    string // who names the address
+		answers bool
+	}{
+		{"docker by the flag", nil, "", "--docker-host " + engine, 2, "--docker-host", true},
+		{"docker by DOCKER_HOST", map[string]string{"DOCKER_HOST": engine}, "tcp://127.0.0.1:1", "", 2, "DOCKER_HOST", true},
+		{"docker by its context", map[string]string{"DOCKER_HOST": ""}, engine, "", 2, "docker context there", true},
+		{"docker by a context that is gone", map[string]string{"DOCKER_HOST": "", "DOCKER_CONTEXT": "gone"}, engine, "", 2, "docker context gone", false},
+		{"docker that is dead", nil, engine, "", 2, "DOCKER_HOST", false},
+		{"docker with certificates that are not there", map[string]string{"DOCKER_TLS_VERIFY": "1"}, "", "", 2, "DOCKER_HOST", false},
+		{"buildkit by the flag", nil, "", "--buildkit-addr " + kit.Address(), 1, "--buildkit-addr", true},
+		{"buildkit by BUILDKIT_HOST", map[string]string{"BUILDKIT_HOST": kit.Address()}, "", "", 1, "BUILDKIT_HOST", true},
+		{"buildkit by WINPACK_BUILDKIT_ADDR", map[string]string{"WINPACK_BUILDKIT_ADDR": kit.Address()}, "", "", 1, "--buildkit-addr", true},
+		{"buildkit with certificates", map[string]string{"BUILDKIT_HOST": secure.Address()}, "", "--buildkit-tls " + secure.TLS, 1, "BUILDKIT_HOST", true},
+		{"buildkit without its certificates", map[string]string{"BUILDKIT_HOST": secure.Address()}, "", "", 1, "BUILDKIT_HOST", false},
+		{"buildkit that is dead", nil, "", "", 1, "BUILDKIT_HOST", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Setenv("DOCKER_CONFIG", dir)
+			if test.context != "" {
+				id := fmt.Sprintf("%x", sha256.Sum256([]byte("there"))) // docker names the folder so
+				writeTree(t, dir, map[string]string{
+					"config.json":                        `{"currentContext":"there"}`,
+					"contexts/meta/" + id + "/meta.json": fmt.Sprintf(`{"Name":"there","Endpoints":{"docker":{"Host":%q}}}`, test.context),
+				})
+			}
+			for key, value := range test.env {
+				t.Setenv(key, value)
+			}
+			args := append(s.flags(), strings.Fields(test.args)...)
+			d, _ := doctorSays(t, args...)
+			b := d.Builders[test.builder]
+			if b.Answers != test.answers || b.AddressFrom != test.from || (b.Problem == "") != b.Works {
+				t.Errorf("doctor: %+v", b)
+			}
+			_, stderr, code := winpack(t, t.TempDir(), append([]string{"build", app, "--dry-run", "--os", "ltsc2022", "--builder", b.Name}, args...)...)
+			line := strings.TrimSpace(stderr[strings.LastIndex(strings.TrimSpace(stderr), "\n")+1:])
+			switch {
+			case b.Works != (code == exitDone):
+				t.Errorf("build: exit %d, and the doctor says %+v\n%s", code, b, stderr)
+			case !b.Answers && !strings.Contains(line, b.Problem):
+				t.Errorf("build does not say what the doctor does, %q:\n%s", b.Problem, line)
+			case b.Answers && !b.Works && !strings.Contains(line, "runs Linux containers"):
+				t.Errorf("build: %s", line)
+			}
+		})
+	}
+}
+
 // A site with an authority of its own is common, and the message has to lead out.
 func TestDoctorTrustsTheAuthorityOfSSLCertFile(t *testing.T) {
 	flags := sealed(t)
@@ -168,7 +233,7 @@ func TestDoctorLooksAtWindows(t *testing.T) {
 		t.Errorf("the machine is %+v", m)
 	}
 	for _, b := range d.Builders[1:] {
-		if !strings.HasPrefix(b.Address, "npipe://") || b.Answers || b.Problem == "" {
+		if !strings.HasPrefix(b.Address, "npipe://") || b.Answers || !strings.Contains(b.Problem, `\\.\pipe\`) && !strings.Contains(b.Problem, "//./pipe/") {
 			t.Errorf("a builder that is not there: %+v", b)
 		}
 	}

@@ -41,6 +41,9 @@ type Request struct {
 	Epoch *time.Time
 	// NoCache has BuildKit and Docker do every step again.
 	NoCache bool
+	// Pull has them ask the registry for every image that a File names. The base of the
+	// image is always asked for.
+	Pull bool
 	// Isolation is the engine's: "process", "hyperv", or empty for its default.
 	Isolation string
 	// DryRun resolves and computes, and writes nothing.
@@ -65,8 +68,8 @@ type File struct {
 
 // Builder makes an image and sends it to every destination of the request.
 type Builder interface {
-	// Check says what of a request the builder cannot honour, before any work: nil or
-	// a CannotError.
+	// Check says what of a request the builder cannot honour, or that its address can
+	// be none, before any work: nil, a *CannotError or an *AddressError.
 	Check(Request) error
 	Build(context.Context, Request) (Image, error)
 }

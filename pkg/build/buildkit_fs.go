@@ -3,6 +3,7 @@ package build
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tonistiigi/fsutil"
 	"github.com/tonistiigi/fsutil/types"
@@ -19,16 +21,42 @@ import (
 )
 
 // contextFS shows a build context to BuildKit's file transfer.
-type contextFS struct{ *sent }
+type contextFS struct {
+	*sent
+	failed *firstError
+}
+
+// firstError is the first error of reading the context. It ends the build: the daemon
+// tells it in other words, or waits for the rest of a file for ever.
+type firstError struct {
+	end context.CancelFunc
+	mu  sync.Mutex
+	err error
+}
+
+func (f *firstError) note(err error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = cmp.Or(f.err, err)
+	f.end()
+	return err
+}
+
+func (f *firstError) first() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
 
 // Walk implements fsutil.FS. Modes and owners are of no weight on Windows, and the
 // same for every host.
 func (c contextFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
 	target = strings.Trim(filepath.ToSlash(target), "/")
 	skip := "" // what lies below it is not wanted
+	var theirs error
 	err := c.walk(func(e winlayer.Entry) error {
-		if err := ctx.Err(); err != nil {
-			return err
+		if theirs = ctx.Err(); theirs != nil {
+			return theirs
 		}
 		if skip != "" && strings.HasPrefix(e.Path, skip) {
 			return nil
@@ -45,30 +73,84 @@ func (c contextFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) e
 		default:
 			info, err := fs.Lstat(cmp.Or(e.FS, c.tree.app), e.Source)
 			if err != nil {
-				return err
+				return fmt.Errorf("reading %q: %w", e.Source, pathCause(err))
 			}
 			stat.Size, stat.ModTime = info.Size(), c.layer.FileTime(info.ModTime()).UnixNano()
 		}
 		switch err := fn(stat.Path, &fsutil.DirEntryInfo{Stat: stat}, nil); {
 		case err != fs.SkipDir:
+			theirs = err
 			return err
 		case e.Folder:
 			skip = e.Path + "/"
 		case path.Dir(e.Path) == ".": // of a file: the rest of its folder
+			theirs = fs.SkipAll
 			return fs.SkipAll
 		default:
 			skip = path.Dir(e.Path) + "/"
 		}
 		return nil
 	})
-	if err == fs.SkipAll {
+	switch {
+	case err == fs.SkipAll:
 		return nil
+	case err != nil && theirs == nil:
+		return c.failed.note(contextError(err))
 	}
 	return contextError(err)
 }
 
-// Open implements fsutil.FS.
-func (c contextFS) Open(name string) (io.ReadCloser, error) { return c.open(filepath.ToSlash(name)) }
+// Open implements fsutil.FS. An error waits in what it returns: the transfer makes an
+// empty file of one that can't be opened, without a word.
+func (c contextFS) Open(name string) (io.ReadCloser, error) {
+	f := &sentFile{name: filepath.ToSlash(name), left: -1, failed: c.failed}
+	f.file, f.err = c.open(f.name)
+	if file, ok := f.file.(fs.File); ok && f.err == nil {
+		var info fs.FileInfo
+		if info, f.err = file.Stat(); f.err == nil {
+			f.left = info.Size()
+		}
+	}
+	return f, nil
+}
+
+// sentFile is a file on its way: as much of it as there was when it was opened.
+type sentFile struct {
+	name   string
+	file   io.ReadCloser
+	left   int64 // negative where it is not known
+	err    error
+	failed *firstError
+}
+
+func (f *sentFile) Read(p []byte) (n int, err error) {
+	switch {
+	case f.err != nil:
+		err = f.err
+	case f.left == 0:
+		return 0, io.EOF
+	default:
+		if f.left > 0 {
+			p = p[:min(int64(len(p)), f.left)]
+		}
+		n, err = f.file.Read(p)
+		f.left -= int64(n)
+	}
+	switch {
+	case err == nil || err == io.EOF && f.left <= 0:
+		return n, err
+	case err == io.EOF:
+		return n, f.failed.note(fmt.Errorf("%q changed while it was read: build again when nothing writes to it", f.name))
+	}
+	return n, f.failed.note(fmt.Errorf("reading %q: %w", f.name, pathCause(err)))
+}
+
+func (f *sentFile) Close() error {
+	if f.file == nil {
+		return nil
+	}
+	return f.file.Close()
+}
 
 // textFS holds a few small files.
 type textFS map[string][]byte

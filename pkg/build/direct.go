@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -30,9 +31,13 @@ type Direct struct {
 }
 
 // Check implements Builder.
-func (Direct) Check(req Request) error {
+func (d Direct) Check(req Request) error {
 	if req.Isolation != "" {
 		return &CannotError{"--isolation", builderDirect, "it runs nothing", []string{builderDocker}}
+	}
+	if slices.ContainsFunc(req.Outputs, func(o Output) bool { return o.Type == "docker" && o.Dest == "" }) {
+		_, err := d.Engine.address()
+		return err
 	}
 	return nil
 }
@@ -151,7 +156,7 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	for _, o := range j.omitted {
 		j.say("resolve", o.OS, "%s is left out: %s", o.OS, o.Why)
 	}
-	if err := CheckAnnotations(j.req.Annotations, len(j.sources)); err != nil {
+	if err := j.keepNeeded(host, false); err != nil {
 		return Image{}, err
 	}
 	start = j.phase("resolve", start)

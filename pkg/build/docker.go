@@ -10,15 +10,13 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 
 	engine "github.com/docker/docker/api/types/build"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/jsonmessage"
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/winpack/winpack/pkg/build/internal/winlayer"
 )
@@ -46,14 +44,20 @@ const (
 )
 
 // LinuxEngineError is an engine that runs Linux containers.
-type LinuxEngineError struct{ Addr string }
+type LinuxEngineError struct {
+	Addr string
+	Load bool // an image was to be loaded, not built
+}
 
 func (e *LinuxEngineError) Error() string {
+	if e.Load {
+		return fmt.Sprintf("the Docker engine at %s runs Linux containers, and can't hold a Windows image: switch Docker Desktop to Windows containers, name a Windows engine by --docker-host, or save the image with -o type=docker,dest=FILE", e.Addr)
+	}
 	return fmt.Sprintf("the Docker engine at %s runs Linux containers, and can't build on Windows base images: switch Docker Desktop to Windows containers, name a Windows engine by --docker-host, or use --builder direct", e.Addr)
 }
 
 // Check implements Builder.
-func (Docker) Check(req Request) error {
+func (d Docker) Check(req Request) error {
 	if len(req.Annotations) > 0 {
 		return &CannotError{"--annotation", builderDocker, "an engine writes none", []string{builderDirect, builderBuildKit}}
 	}
@@ -67,7 +71,8 @@ func (Docker) Check(req Request) error {
 			return &CannotError{"--base " + b.Reference, builderDocker, "an engine takes its bases from a registry", []string{builderDirect}}
 		}
 	}
-	return nil
+	_, err := d.address()
+	return err
 }
 
 // Build implements Builder. A *LinuxEngineError says that the engine is none for
@@ -76,73 +81,72 @@ func (d Docker) Build(ctx context.Context, req Request) (Image, error) {
 	if err := d.Check(req); err != nil {
 		return Image{}, err
 	}
-	c, shown, err := engineClient(d.Host)
+	c, err := d.connect()
 	if err != nil {
 		return Image{}, err
 	}
 	defer c.Close()
-	who, err := ask(ctx, c, shown)
+	who, err := c.ask(ctx)
 	if err != nil {
 		return Image{}, err
 	}
 	if who.OS != "windows" {
-		return Image{}, &LinuxEngineError{shown}
+		return Image{}, &LinuxEngineError{Addr: c.shown}
 	}
-	id := ""
+	var ids []string
 	img, err := buildEach(ctx, d.Registry, req, builderDocker, func(ctx context.Context, g *gatherer) error {
 		if err := g.keepReleases(d.Hosts, who.OSVersion); err != nil {
 			return err
 		}
-		if !req.Push {
-			g.sources = g.sources[ownRelease(g.sources, who.OSVersion):][:1]
+		if err := g.keepNeeded(who.OSVersion, true); err != nil {
+			return err
 		}
 		for i := range g.sources {
-			var err error
-			if id, err = d.one(ctx, c, g, i); err != nil {
+			id, err := d.one(ctx, c.Client, g, i)
+			if err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				return engineError(shown, err)
+				return engineError(c, err)
 			}
+			ids = append(ids, id)
 		}
 		return nil
 	})
 	if err == nil && !req.Push && !req.DryRun {
-		img.Digest = id // an engine's image has no manifest until it is pushed
-		if len(img.Releases) > 0 {
-			img.Releases[0].ConfigDigest = id
+		img.Digest = ids[len(ids)-1] // an engine's image has no manifest until it is pushed
+		for i, id := range ids {
+			img.Releases[i].ConfigDigest = id
 		}
 	}
 	return img, err
 }
 
-// ownRelease is the index of the host's own release, else of the first.
-func ownRelease(sources []source, host string) int {
-	return max(0, slices.IndexFunc(sources, func(s source) bool {
-		return host != "" && sameBuild(s.OSVersion, strings.Join(strings.Split(host, ".")[:3], "."))
-	}))
-}
-
-// one builds one release, and pushes it under each reference; where there are
-// several releases, under a tag of its own, which the index names by digest.
+// one builds one release, and pushes it under each reference; where several releases
+// are pushed, under a tag of its own, which the index names by digest.
 func (d Docker) one(ctx context.Context, c *client.Client, g *gatherer, i int) (string, error) {
 	s, attrs, err := g.context(ctx, i)
 	if err != nil {
-		return "", err
+		return "", &appError{err}
 	}
 	if g.req.DryRun {
 		return "", nil
 	}
+	if f := g.req.File; f != nil {
+		s.dockerfile = pinFrom(s.dockerfile, f.Images, g.pinned(i))
+	}
+	release := g.sources[i]
+	g.say("build", release.OS, "%s", strings.TrimSpace(release.OS+" on Windows "+release.OSVersion))
 	var tags []string
 	for _, ref := range g.refs {
 		tag := shownName(ref)
-		if len(g.sources) > 1 {
+		if len(g.sources) > 1 && g.req.Push {
 			tag += "-" + g.sources[i].OS
 		}
 		tags = append(tags, tag)
 	}
 	opt := engine.ImageBuildOptions{
-		Dockerfile: contextDockerfile, Tags: tags, NoCache: g.req.NoCache, Labels: g.req.Labels,
+		Dockerfile: contextDockerfile, Tags: tags, NoCache: g.req.NoCache, PullParent: g.req.Pull, Labels: g.req.Labels,
 		Remove: true, ForceRemove: true, Isolation: container.Isolation(g.req.Isolation),
 		BuildArgs: map[string]*string{}, AuthConfigs: map[string]registry.AuthConfig{},
 	}
@@ -156,13 +160,13 @@ func (d Docker) one(ctx context.Context, c *client.Client, g *gatherer, i int) (
 	if err != nil {
 		return "", err
 	}
-	opt.AuthConfigs[base.RegistryStr()] = auth
+	opt.AuthConfigs[auth.ServerAddress] = auth
 	id, err := engineBuild(ctx, c, s, opt, func(line string) { g.say("engine", g.sources[i].OS, "%s", line) })
 	if err != nil {
 		return "", err
 	}
 	for _, o := range g.req.Outputs {
-		if o.Dest != "" {
+		if o.Dest != "" && i == 0 { // a tar holds one release, the first
 			if err := engineSave(ctx, c, tags, id, o.Dest); err != nil {
 				return "", err
 			}
@@ -173,32 +177,20 @@ func (d Docker) one(ctx context.Context, c *client.Client, g *gatherer, i int) (
 	}
 	digest := ""
 	for n, tag := range tags {
-		auth, err := d.credentials(ctx, g.refs[n].Context())
+		repo := g.refs[n].Context()
+		auth, err := d.credentials(ctx, repo)
 		if err != nil {
 			return "", err
 		}
-		if digest, err = enginePush(ctx, c, tag, auth, func(line string) { g.say("push", tag, "%s", line) }); err != nil {
-			return "", fmt.Errorf("pushing %q: %w", tag, err)
+		pushed, err := enginePush(ctx, c, tag, auth, func(line string) { g.say("push", tag, "%s", line) })
+		if err != nil {
+			return "", pushError(tag, repo.RegistryStr(), err)
+		}
+		if digest = cmp.Or(digest, pushed); digest != pushed {
+			return "", fmt.Errorf("pushing %q: the engine gave it another digest than %q, %s and not %s: push to one of them, and copy the image to the other", tag, tags[0], pushed, digest)
 		}
 	}
 	return id, g.built(ctx, i, digest, "")
-}
-
-func (d Docker) credentials(ctx context.Context, repo name.Repository) (registry.AuthConfig, error) {
-	keychain := d.Registry.Keychain
-	if keychain == nil {
-		keychain = Keychain()
-	}
-	who, err := keychain.Resolve(repo)
-	if err != nil {
-		return registry.AuthConfig{}, err
-	}
-	cfg, err := authn.Authorization(ctx, who)
-	if err != nil {
-		return registry.AuthConfig{}, err
-	}
-	return registry.AuthConfig{Username: cfg.Username, Password: cfg.Password, Auth: cfg.Auth, IdentityToken: cfg.IdentityToken,
-		RegistryToken: cfg.RegistryToken, ServerAddress: repo.RegistryStr()}, nil
 }
 
 // engineBuild streams a context to an engine and returns the image's ID.
@@ -215,7 +207,7 @@ func engineBuild(ctx context.Context, c *client.Client, s *sent, opt engine.Imag
 		r.CloseWithError(err)
 		// What failed on this side says more than the engine does.
 		if own := <-failed; own != nil && !errors.Is(own, io.ErrClosedPipe) && !errors.Is(own, err) {
-			return "", own
+			return "", &appError{own}
 		}
 		return "", err
 	}
@@ -227,34 +219,14 @@ func engineBuild(ctx context.Context, c *client.Client, s *sent, opt engine.Imag
 			id = r.ID
 		}
 	})
-	if own := <-failed; own != nil {
-		return "", own
+	// An engine that is done with the context reads no more of it.
+	if own := <-failed; own != nil && !errors.Is(own, io.ErrClosedPipe) {
+		return "", &appError{own}
 	}
 	if err == nil && id == "" {
 		err = errors.New("the engine ended the build without an image")
 	}
 	return id, err
-}
-
-// enginePush pushes a tag and returns the digest that the registry gave it.
-func enginePush(ctx context.Context, c *client.Client, tag string, auth registry.AuthConfig, say func(string)) (string, error) {
-	encoded, err := registry.EncodeAuthConfig(auth)
-	if err != nil {
-		return "", err
-	}
-	body, err := c.ImagePush(ctx, tag, image.PushOptions{RegistryAuth: encoded})
-	if err != nil {
-		return "", err
-	}
-	defer body.Close()
-	digest := ""
-	err = messages(body, say, func(aux json.RawMessage) {
-		var r struct{ Digest string }
-		if json.Unmarshal(aux, &r) == nil && r.Digest != "" {
-			digest = r.Digest
-		}
-	})
-	return digest, err
 }
 
 // engineSave writes an image as the tar that docker load takes.
@@ -297,17 +269,19 @@ func messages(r io.Reader, say func(string), aux func(json.RawMessage)) error {
 	}
 }
 
-func engineError(shown string, err error) error {
-	var link *linkError
-	for _, kept := range []any{&link, new(*UnsupportedError), new(*AuthError), new(*RegistryError), new(*UnreachableError)} {
+func engineError(c *engineConn, err error) error {
+	if own := (*appError)(nil); errors.As(err, &own) {
+		return own.error
+	}
+	for _, kept := range []any{new(*UnsupportedError), new(*AuthError), new(*RegistryError), new(*UnreachableError)} {
 		if errors.As(err, kept) {
 			return err
 		}
 	}
-	if client.IsErrConnectionFailed(err) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return &UnreachableError{"Docker engine", shown, errors.New("it broke the connection off in the middle of the build")}
+	if client.IsErrConnectionFailed(err) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return &UnreachableError{"Docker engine", c.shown, errors.New("it broke the connection off in the middle of the build")}
 	}
-	return fmt.Errorf("building by the Docker engine at %s: %w", shown, err)
+	return fmt.Errorf("building by the Docker engine at %s: %s", c.shown, c.mask(err.Error()))
 }
 
 // tar writes the context, Dockerfile first, as an engine takes it.
@@ -327,7 +301,7 @@ func (s *sent) tar(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	// As docker does it for a Dockerfile from elsewhere: the engine takes off what the
-	// ignore file names once it has read it, and COPY never sees it.
+	// ignore file names of these two, once it has read them, and COPY never sees it.
 	ignored, own := []byte(contextDockerfile+"\n"), true
 	if f, err := s.open(ignoreName); err == nil {
 		theirs, err := io.ReadAll(io.LimitReader(f, maxIgnore))

@@ -1,66 +1,32 @@
 package build
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	enginebuild "github.com/docker/docker/api/types/build"
-	engineimage "github.com/docker/docker/api/types/image"
 	engineregistry "github.com/docker/docker/api/types/registry"
-	"github.com/docker/docker/client"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/winpack/winpack/fixtures/docker"
 	"github.com/winpack/winpack/fixtures/standin"
 )
 
-// linuxBase imports a base image that a Linux engine can build on.
-func linuxBase(t *testing.T, c *client.Client) string {
-	t.Helper()
-	var b bytes.Buffer
-	tw := tar.NewWriter(&b)
-	if err := tw.WriteHeader(&tar.Header{Name: "etc/", Typeflag: tar.TypeDir, Mode: 0o755}); err != nil {
-		t.Fatal(err)
-	}
-	if err := tw.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r, err := c.ImageImport(t.Context(), engineimage.ImportSource{Source: &b, SourceName: "-"}, "base:1", engineimage.ImportOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		t.Fatal(err)
-	}
-	return "base:1"
-}
-
 // The way to an engine: the context is streamed, what it says is read, the image is
 // pushed and its digest read back. Only the base is one of Linux.
 func TestEngineBuildsAndPushesWhatItIsSent(t *testing.T) {
 	host := bases(t, standin.Options{})
-	c, _, err := engineClient(docker.Start(t, host))
+	engine := docker.Start(t, host)
+	conn, err := Docker{Host: engine}.connect()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	base := linuxBase(t, c)
+	defer conn.Close()
+	c, base := conn.Client, docker.Base(t, engine)
 	req := programRequest(t, host+"/team/engine:1", "ltsc2022")
 	req.App = fstest.MapFS{"a.txt": {Data: []byte("a"), ModTime: when}, "no.log": {}, "d/b.txt": {Data: []byte("b"), ModTime: when}}
 	req.File = &File{Text: []byte("ARG BASE\nFROM ${BASE}\nCOPY . /app/\nENV A=1\n"), Ignore: []string{"*.log"}}
@@ -132,75 +98,6 @@ func TestLinuxEngineIsRefusedBeforeAnythingIsSent(t *testing.T) {
 	}
 }
 
-func TestEngineThatIsNotThereIsNamed(t *testing.T) {
-	_, err := Docker{Host: "tcp://127.0.0.1:1"}.Engine(t.Context())
-	var gone *UnreachableError
-	if !errors.As(err, &gone) || !strings.Contains(err.Error(), "--docker-host") {
-		t.Errorf("the error is %v", err)
-	}
-}
-
-// An engine is found as docker finds it: DOCKER_HOST, then the context in use.
-func TestEngineOfTheDockerContextIsTaken(t *testing.T) {
-	asked := map[string]int{}
-	serve := func(name string) string {
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			asked[name]++
-			w.Header().Set("Api-Version", "1.41")
-			w.Header().Set("Ostype", "windows")
-			if strings.HasSuffix(r.URL.Path, "/info") {
-				_ = json.NewEncoder(w).Encode(map[string]string{"OSType": "windows", "OSVersion": "10.0.20348.2966", "ServerVersion": name, "Isolation": "process"})
-			}
-		}))
-		t.Cleanup(srv.Close)
-		return "tcp://" + srv.Listener.Addr().(*net.TCPAddr).String()
-	}
-	dir := t.TempDir()
-	t.Setenv("DOCKER_CONFIG", dir)
-	t.Setenv("DOCKER_HOST", "")
-	t.Setenv("DOCKER_CONTEXT", "")
-	for _, c := range []struct{ flag, env, want string }{
-		{"flag", "env", "flag"}, {"", "env", "env"}, {"", "", "context"},
-	} {
-		if c.env != "" {
-			t.Setenv("DOCKER_HOST", serve("env"))
-		} else {
-			t.Setenv("DOCKER_HOST", "")
-			writeContext(t, dir, "win", serve("context"))
-		}
-		d := Docker{}
-		if c.flag != "" {
-			d.Host = serve("flag")
-		}
-		who, err := d.Engine(t.Context())
-		if err != nil || who.Version != c.want || who.OSVersion != "10.0.20348.2966" || who.Isolation != "process" {
-			t.Errorf("%+v: %+v, %v", c, who, err)
-		}
-	}
-	t.Setenv("DOCKER_CONTEXT", "nowhere")
-	if _, err := (Docker{}).Engine(t.Context()); err == nil || !strings.Contains(err.Error(), `context "nowhere"`) {
-		t.Errorf("a context that is not there: %v", err)
-	}
-}
-
-// writeContext writes a docker context and makes it the one in use. docker names its
-// folder by the SHA-256 of its name.
-func writeContext(t *testing.T, dir, name, host string) {
-	t.Helper()
-	meta := filepath.Join(dir, "contexts", "meta", fmt.Sprintf("%x", sha256.Sum256([]byte(name))))
-	if err := os.MkdirAll(meta, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for path, text := range map[string]string{
-		filepath.Join(meta, "meta.json"):  fmt.Sprintf(`{"Name":%q,"Metadata":{},"Endpoints":{"docker":{"Host":%q}}}`, name, host),
-		filepath.Join(dir, "config.json"): fmt.Sprintf(`{"currentContext":%q}`, name),
-	} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 func TestDockerRefusesWhatItCannotHonour(t *testing.T) {
 	for what, req := range map[string]Request{
 		"--annotation": {Annotations: map[string]string{"a": "b"}},
@@ -238,12 +135,13 @@ func TestReleaseThatTheHostCannotRunIsLeftOutOrRefused(t *testing.T) {
 
 func TestCancelledEngineBuildEnds(t *testing.T) {
 	host := bases(t, standin.Options{})
-	c, _, err := engineClient(docker.Start(t, host))
+	engine := docker.Start(t, host)
+	conn, err := Docker{Host: engine}.connect()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	base := linuxBase(t, c)
+	defer conn.Close()
+	c, base := conn.Client, docker.Base(t, engine)
 	req := programRequest(t, host+"/team/engine:1", "ltsc2022")
 	req.App, req.File = fstest.MapFS{"a.txt": {}}, &File{Text: []byte("ARG BASE\nFROM ${BASE}\nCOPY . /app/\n")}
 	s, err := fileContext(t.Context(), req)

@@ -52,6 +52,9 @@ func buildEach(ctx context.Context, reg Registry, req Request, builder string, b
 		return Image{}, err
 	}
 	at = j.phase("resolve", at)
+	for _, o := range j.omitted {
+		j.say("resolve", o.OS, "%s is left out: %s", o.OS, o.Why)
+	}
 	for _, s := range j.sources {
 		j.say("resolve", s.Reference, "%s is Windows %s, %s", s.Reference, s.OSVersion, s.Digest)
 	}
@@ -146,19 +149,19 @@ func (g *gatherer) annotations(i int, asked map[string]string) map[string]string
 	return out
 }
 
-// repositories are where the image goes, each once.
-func (g *gatherer) repositories() []string {
-	var repos []string
+// repositories are where the image goes, each once: those over https, and those where
+// the user allows plain http.
+func (g *gatherer) repositories() (secure, insecure []string) {
 	for _, ref := range g.refs {
-		if repo := shownName(ref.Context().Tag("x")); !slices.Contains(repos, strings.TrimSuffix(repo, ":x")) {
-			repos = append(repos, strings.TrimSuffix(repo, ":x"))
+		to := &secure
+		if slices.Contains(g.reg.Insecure, ref.Context().RegistryStr()) {
+			to = &insecure
+		}
+		if repo := strings.TrimSuffix(shownName(ref.Context().Tag("x")), ":x"); !slices.Contains(*to, repo) {
+			*to = append(*to, repo)
 		}
 	}
-	return repos
-}
-
-func (g *gatherer) insecure() bool {
-	return slices.ContainsFunc(g.refs, func(ref name.Reference) bool { return ref.Context().Scheme() == "http" })
+	return secure, insecure
 }
 
 // layoutDir is a folder for the layout of one release.
@@ -174,45 +177,6 @@ func (g *gatherer) layoutDir(i int) (string, error) {
 		}
 	}
 	return filepath.Join(g.tmp, fmt.Sprint(i)), nil
-}
-
-// keepReleases leaves out what a Windows host can't run, or refuses it where it was
-// asked for.
-func (g *gatherer) keepReleases(hosts HostRule, host string) error {
-	if host == "" || hosts == nil {
-		return nil
-	}
-	var kept []source
-	for _, s := range g.sources {
-		err := hosts(host, s.OSVersion, g.req.Isolation)
-		if err == nil {
-			kept = append(kept, s)
-			continue
-		}
-		why := err.Error()
-		if !g.req.Optional {
-			return &HostError{OS: s.OS, Why: why}
-		}
-		g.omitted = append(g.omitted, dockerfile.Omitted{OS: s.OS, Why: why})
-		g.say("resolve", s.OS, "%s is left out: %s", s.OS, why)
-	}
-	if len(kept) == 0 {
-		return &HostError{OS: g.sources[0].OS, Why: g.omitted[len(g.omitted)-1].Why}
-	}
-	g.sources = kept
-	return nil
-}
-
-// HostRule says whether a Windows host can run, and so build, an image: nil, or why
-// not. Both are versions like 10.0.20348.2966, isolation is "process", "hyperv" or
-// empty for the host's default.
-type HostRule func(host, image, isolation string) error
-
-// HostError is a release that was asked for and that the builder's host can't run.
-type HostError struct{ OS, Why string }
-
-func (e *HostError) Error() string {
-	return fmt.Sprintf("--os %s: %s; build it on a host of that release, or newer", e.OS, e.Why)
 }
 
 // built takes what was made of a release: by digest from the first repository, or
@@ -258,15 +222,8 @@ func (g *gatherer) built(ctx context.Context, i int, digest, dir string) error {
 
 // finish assembles what was made, checks it, tags it and saves it.
 func (g *gatherer) finish(ctx context.Context) (Image, error) {
-	if g.req.DryRun { // what the daemon would make has no digest until it has
-		var done finished
-		for _, s := range g.sources {
-			done.releases = append(done.releases, release{source: s})
-		}
-		return g.job.result(Image{}, done), nil
-	}
-	if len(g.made) == 0 {
-		return Image{}, nil // an engine keeps it
+	if g.req.DryRun || len(g.made) == 0 { // an engine keeps it
+		return g.unmade(), nil
 	}
 	done, err := g.assemble()
 	if err != nil {
@@ -300,6 +257,21 @@ func (g *gatherer) finish(ctx context.Context) (Image, error) {
 		}
 	}
 	return g.job.result(Image{}, done), nil
+}
+
+// unmade is what is known of an image without its manifests: before it is made, or
+// where only an engine has it.
+func (g *gatherer) unmade() Image {
+	var done finished
+	for _, s := range g.sources {
+		done.releases = append(done.releases, release{source: s})
+	}
+	img := g.job.result(Image{}, done)
+	img.Digest = ""
+	for i := range img.Releases {
+		img.Releases[i].Digest, img.Releases[i].ConfigDigest = "", ""
+	}
+	return img
 }
 
 // assemble reads manifests and configurations, and writes the index.

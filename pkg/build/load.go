@@ -16,14 +16,14 @@ func (j *job) loadHost(ctx context.Context) (string, error) {
 		if o.Type != "docker" || o.Dest != "" || j.req.DryRun {
 			continue
 		}
-		c, shown, err := engineClient(j.engine.Host)
+		c, err := j.engine.connect()
 		if err != nil {
 			return "", err
 		}
 		defer c.Close()
-		who, err := ask(ctx, c, shown)
+		who, err := c.ask(ctx)
 		if err == nil && who.OS != "windows" {
-			err = &LinuxEngineError{shown}
+			err = &LinuxEngineError{Addr: c.shown, Load: true}
 		}
 		return who.OSVersion, err
 	}
@@ -32,7 +32,7 @@ func (j *job) loadHost(ctx context.Context) (string, error) {
 
 // load gives an engine a tar.
 func (d Docker) load(ctx context.Context, path string, say func(string)) error {
-	c, shown, err := engineClient(d.Host)
+	c, err := d.connect()
 	if err != nil {
 		return err
 	}
@@ -44,11 +44,11 @@ func (d Docker) load(ctx context.Context, path string, say func(string)) error {
 	defer f.Close()
 	resp, err := c.ImageLoad(ctx, f, client.ImageLoadWithQuiet(true))
 	if err != nil {
-		return fmt.Errorf("loading into the Docker engine at %s: %w", shown, err)
+		return fmt.Errorf("loading into the Docker engine at %s: %w", c.shown, err)
 	}
 	defer resp.Body.Close()
 	if err := messages(resp.Body, say, func(json.RawMessage) {}); err != nil {
-		return fmt.Errorf("loading into the Docker engine at %s: %w", shown, err)
+		return fmt.Errorf("loading into the Docker engine at %s: %w", c.shown, err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package build
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -145,6 +146,35 @@ func (s *sent) open(name string) (io.ReadCloser, error) {
 	}
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }
+
+// key names the context by all that is in it. A BuildKit daemon keeps the last context
+// of a key, and of the next one asks only for files of another size or time. That is
+// not enough: times are cut to the second and to SOURCE_DATE_EPOCH.
+func (s *sent) key(ctx context.Context) (string, error) {
+	sum := sha256.New()
+	buffer := make([]byte, 1<<18)
+	err := s.walk(func(e winlayer.Entry) error {
+		fmt.Fprintf(sum, "%q %t\n", e.Path, e.Folder)
+		if e.Folder {
+			return ctx.Err()
+		}
+		f, err := s.open(e.Path)
+		if err != nil {
+			return fmt.Errorf("reading %q: %w", e.Path, pathCause(err))
+		}
+		defer f.Close()
+		content := sha256.New()
+		if _, err := io.CopyBuffer(content, readerOnly{f}, buffer); err != nil {
+			return fmt.Errorf("reading %q: %w", e.Path, pathCause(err))
+		}
+		fmt.Fprintf(sum, "%x\n", content.Sum(nil))
+		return ctx.Err()
+	})
+	return fmt.Sprintf("%x", sum.Sum(nil)), err
+}
+
+// readerOnly keeps io.CopyBuffer to its buffer.
+type readerOnly struct{ io.Reader }
 
 // noLinks is a file system in which symbolic links are an error: BuildKit on Linux
 // writes them so that they dangle on Windows, without a word.

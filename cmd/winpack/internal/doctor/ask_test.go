@@ -1,27 +1,20 @@
 package doctor
 
 import (
-	"bytes"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/moby/buildkit/client"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"github.com/winpack/winpack/fixtures/buildkit"
 	"github.com/winpack/winpack/fixtures/docker"
 	"github.com/winpack/winpack/fixtures/registry"
+	"github.com/winpack/winpack/pkg/build"
 )
 
 // silent listens, takes connections and never answers.
@@ -51,154 +44,107 @@ func serve(t *testing.T, handler http.HandlerFunc) string {
 	return strings.TrimPrefix(s.URL, "http://")
 }
 
-func TestRealDockerEngineSaysWhatItIs(t *testing.T) {
+// withoutDocker keeps a test from this machine's docker.
+func withoutDocker(t *testing.T) {
+	t.Helper()
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	for _, name := range []string{"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"} {
+		t.Setenv(name, "")
+	}
+}
+
+func TestRealDockerEngineIsJudged(t *testing.T) {
+	withoutDocker(t)
 	address := docker.Start(t)
-	answer, err := Docker(address, nil)(t.Context())
-	if err != nil || answer.OS != "linux" || answer.Version == "" || answer.Architecture == "" || answer.OSVersion == "" || answer.Isolation != "" {
+	answer, err := Docker(build.Docker{Host: address})(t.Context())
+	if err != nil || answer.OS != "linux" || answer.Version == "" || answer.Architecture == "" || answer.OSVersion == "" || answer.Isolation != "" || answer.Build != "" {
 		t.Errorf("dockerd answers %+v, %v", answer, err)
 	}
-	if b := judge(Target{Name: "docker", Address: address}, answer, err); b.Works || !strings.Contains(b.Remedy, "Windows containers") {
+	if b := (Options{}).judge(Target{Name: "docker", Address: address}, answer, err); b.Works || !strings.Contains(b.Remedy, "Windows containers") {
 		t.Errorf("a Linux engine is judged %+v", b)
 	}
 	// It is no BuildKit daemon.
-	if answer, err := BuildKit(address)(t.Context()); err == nil || !strings.Contains(err.Error(), "does not answer as buildkitd does") && !strings.Contains(err.Error(), "no answer in time") {
-		t.Errorf("dockerd asked as buildkitd gives %+v, %v", answer, err)
+	if answer, err := BuildKit(build.BuildKit{Addr: address})(t.Context()); err == nil {
+		t.Errorf("dockerd passes for buildkitd: %+v", answer)
 	}
 }
 
-func TestRealBuildKitDaemonSaysWhatItIs(t *testing.T) {
-	address := buildkit.Start(t, registry.Start(t)).Address()
-	answer, err := BuildKit(address)(t.Context())
+func TestRealBuildKitDaemonIsJudged(t *testing.T) {
+	withoutDocker(t)
+	host := registry.Start(t)
+	address := buildkit.Start(t, host).Address()
+	answer, err := BuildKit(build.BuildKit{Addr: address})(t.Context())
 	if err != nil || answer.OS != "linux" || answer.Version == "" || answer.Architecture == "" {
 		t.Errorf("buildkitd answers %+v, %v", answer, err)
 	}
-	if _, err := Docker(address, nil)(t.Context()); err == nil {
+	if b := (Options{}).judge(Target{Name: "buildkit", Address: address}, answer, err); !b.Works || b.RunsWindows {
+		t.Errorf("a Linux worker is judged %+v", b)
+	}
+	if _, err := Docker(build.Docker{Host: address})(t.Context()); err == nil {
 		t.Error("buildkitd passes for a Docker engine")
+	}
+	secure := buildkit.StartTLS(t, host)
+	if _, err := BuildKit(build.BuildKit{Addr: secure.Address()})(t.Context()); err == nil || !strings.Contains(err.Error(), "--buildkit-tls") {
+		t.Errorf("without a certificate: %v", err)
+	}
+	if answer, err := BuildKit(build.BuildKit{Addr: secure.Address(), TLSDir: secure.TLS})(t.Context()); err != nil || answer.OS != "linux" {
+		t.Errorf("with a certificate: %+v, %v", answer, err)
 	}
 }
 
-func TestDeadAddressesSayWhy(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+// The address stands beside a problem, which says the reason alone.
+func TestProblemOfABuilderIsItsReason(t *testing.T) {
+	withoutDocker(t)
 	for address, want := range map[string]string{
-		"unix:///no/such.sock":  "no such file",
-		"unix://" + file:        "refused",
-		"tcp://127.0.0.1:1":     "refused",
-		"tcp://127.0.0.1":       "missing port",
-		"npipe:////./pipe/none": "",
-		"/run/docker.sock":      "no scheme",
-		"":                      "no scheme",
+		"unix:///no/such.sock": "dial unix /no/such.sock: connect: no such file or directory",
+		"tcp://127.0.0.1:1":    "dial tcp 127.0.0.1:1: connect: connection refused",
 	} {
-		if _, err := Docker(address, nil)(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Docker(build.Docker{Host: address})(t.Context()); err == nil || err.Error() != want {
 			t.Errorf("Docker at %q: %v, want %q", address, err, want)
 		}
-		if address == "" || !strings.Contains(address, "://") {
-			continue
-		}
-		if _, err := BuildKit(address)(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := BuildKit(build.BuildKit{Addr: address})(t.Context()); err == nil || err.Error() != want {
 			t.Errorf("BuildKit at %q: %v, want %q", address, err, want)
 		}
-	}
-	if _, err := Docker("ssh://host", nil)(t.Context()); err == nil || !strings.Contains(err.Error(), "ssh:// are not asked here") {
-		t.Errorf("an address of ssh gives %v", err)
-	}
-	if _, err := BuildKit("nonsense://x")(t.Context()); err == nil {
-		t.Error("an address of no known kind answers")
 	}
 }
 
 // There is no Windows engine here: its answers are those that its API documents.
-func TestWindowsEngineTellsItsIsolation(t *testing.T) {
-	host := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/version":
-			_, _ = w.Write([]byte(`{"Version":"27.3.1","Os":"windows","Arch":"amd64"}`))
-		case "/info":
-			_, _ = w.Write([]byte(`{"OSType":"windows","OperatingSystem":"Microsoft Windows Server Version 21H2 (OS Build 20348.2966)","OSVersion":"21H2","Isolation":"process"}`))
-		default:
-			http.NotFound(w, r)
-		}
+func TestWindowsEngineIsJudgedByItsHost(t *testing.T) {
+	withoutDocker(t)
+	address, _ := docker.Windows(t, "unix:///no/such.sock", "20348.2966", "")
+	d := check(t, Options{
+		Targets:  []Target{{Name: "docker", Address: address, From: "docker context win", Probe: Docker(build.Docker{Host: address})}},
+		Releases: releases(),
+		Hosts:    rule,
 	})
-	answer, err := Docker("tcp://"+host, nil)(t.Context())
-	b := judge(Target{Name: "docker", Address: "tcp://" + host}, answer, err)
-	if err != nil || !b.RunsWindows || b.Isolation != "process" || !strings.Contains(b.OSVersion, "20348.2966") {
-		t.Errorf("%+v, %v", b, err)
+	text, document := outputs(t, d)
+	if err := schema(t)(document); err != nil {
+		t.Errorf("%v\n%s", err, document)
 	}
-}
-
-func TestServersThatAreNoEngineAreToldApart(t *testing.T) {
-	for answer, handler := range map[string]http.HandlerFunc{
-		"it answers 404 Not Found to /version": http.NotFound,
-		"is not that of a Docker engine":       func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+	b := d.Builders[1]
+	if !b.RunsWindows || b.Isolation != "process" || b.Architecture != "amd64" || !strings.Contains(b.OSVersion, "20348.2966") || len(b.Releases) != 2 || !b.Releases[0].Builds || b.Releases[1].Builds {
+		t.Errorf("%+v", b)
+	}
+	for _, want := range []string{
+		"RUN steps of Windows too, for ltsc2022\n",
+		"(docker context win), 27.3.1 on windows/amd64, Microsoft Windows",
+		"not ltsc2025: 10.0.20348.2966 is older than 10.0.26100",
+		"a builder for RUN steps of ltsc2025",
 	} {
-		if _, err := Docker("tcp://"+serve(t, handler), nil)(t.Context()); err == nil || !strings.Contains(err.Error(), answer) {
-			t.Errorf("%v, want %q", err, answer)
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
 		}
-	}
-	endless := func(w http.ResponseWriter, r *http.Request) {
-		_, _ = w.Write([]byte(`{"Version": "`))
-		for r.Context().Err() == nil {
-			if _, err := w.Write(bytes.Repeat([]byte("x"), 1<<16)); err != nil {
-				return
-			}
-		}
-	}
-	if _, err := Docker("tcp://"+serve(t, endless), nil)(t.Context()); err == nil {
-		t.Error("an answer without end is taken")
 	}
 }
 
-func TestEngineWithTLSIsAskedWithTheCertificatesOfDocker(t *testing.T) {
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = w.Write([]byte(`{"Version":"27","Os":"windows","Arch":"amd64"}`))
-	}))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	address := "tcp://" + s.Listener.Addr().String()
-	dir := t.TempDir()
-	secure := func() (*tls.Config, error) { return DockerTLS(dir) }
-	if _, err := Docker(address, nil)(t.Context()); err == nil || !strings.Contains(err.Error(), "DOCKER_TLS_VERIFY") {
-		t.Errorf("without TLS: %v", err)
-	}
-	if _, err := Docker(address, secure)(t.Context()); err == nil || !strings.Contains(err.Error(), "DOCKER_CERT_PATH") {
-		t.Errorf("without certificates: %v", err)
-	}
-	key, err := x509.MarshalPKCS8PrivateKey(s.TLS.Certificates[0].PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
-	for name, data := range map[string][]byte{"ca.pem": certificate, "cert.pem": certificate, "key.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})} {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if answer, err := Docker(address, secure)(t.Context()); err != nil || answer.OS != "windows" || answer.Isolation != "default" {
-		t.Errorf("with certificates: %+v, %v", answer, err)
-	}
-}
+// releases are two of the default, and rule a simple one of hosts.
+func releases() []Release { return []Release{{"ltsc2022", "10.0.20348"}, {"ltsc2025", "10.0.26100"}} }
 
-func TestWindowsWorkerMakesABuilderOfRUNSteps(t *testing.T) {
-	worker := func(oses ...string) *client.WorkerInfo {
-		w := &client.WorkerInfo{BuildkitVersion: client.BuildkitVersion{Version: "v1"}}
-		for _, os := range oses {
-			w.Platforms = append(w.Platforms, ocispecs.Platform{OS: os, Architecture: "amd64"})
-		}
-		return w
+func rule(host, image, isolation string) error {
+	if host >= image && isolation == "" {
+		return nil
 	}
-	for want, workers := range map[string][]*client.WorkerInfo{
-		"windows": {worker("linux"), worker("windows")},
-		"linux":   {worker(), worker("linux", "windows")},
-		"":        {worker()},
-	} {
-		if a, err := workerAnswer(workers); a.OS != want || (err == nil) != (want != "") {
-			t.Errorf("%+v, %v; want %q", a, err, want)
-		}
-	}
+	return fmt.Errorf("%s is older than %s", host, image)
 }
 
 func TestRegistriesSayWhetherTheyAreOne(t *testing.T) {

@@ -34,7 +34,6 @@ type CredentialFile struct {
 	hosts   []string          // that have credentials in the file
 	store   string            // helper for all hosts
 	perHost map[string]string // helper for one
-	context string            // docker's current context
 }
 
 // Helper is a program that keeps credentials. It is looked for, and not run.
@@ -66,7 +65,6 @@ func readCredentialFile(path string) (CredentialFile, bool) {
 		f.Problem = strings.Join(strings.Fields(err.Error()), " ")
 		return f, true
 	}
-	f.context = cf.CurrentContext
 	for host := range cf.AuthConfigs {
 		f.hosts = append(f.hosts, hostOf(host))
 	}
@@ -144,11 +142,4 @@ func (c Credentials) stops() string {
 		}
 	}
 	return ""
-}
-
-// CurrentContext is the context that docker's own configuration names, empty
-// where it names none.
-func CurrentContext(path string) string {
-	f, _ := readCredentialFile(path)
-	return f.context
 }

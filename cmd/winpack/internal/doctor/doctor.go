@@ -7,8 +7,12 @@ package doctor
 import (
 	"context"
 	_ "embed"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/winpack/winpack/pkg/build"
 )
 
 // ID names the JSON schema of a Document.
@@ -55,7 +59,11 @@ type Catalog struct {
 
 // Options say what to look at.
 type Options struct {
-	Targets    []Target // builders that are asked
+	Targets []Target // builders that are asked
+	// Releases are those of the default, and Hosts says which of them a Windows host
+	// builds.
+	Releases   []Release
+	Hosts      build.HostRule
 	Registries []RegistryTarget
 	// CredentialFiles are where credentials are looked for, in that order.
 	CredentialFiles []string
@@ -74,7 +82,7 @@ func Check(ctx context.Context, o Options) (Document, error) {
 		Builders:   make([]Builder, 1+len(o.Targets)),
 		Registries: make([]Registry, len(o.Registries)),
 	}
-	mask := masker(o.addresses())
+	mask := build.Masker(o.addresses()...)
 	d.Credentials = readCredentials(o.CredentialFiles)
 	d.Builders[0] = direct(d.Credentials)
 	skews := make([]*skew, len(o.Registries))
@@ -84,7 +92,7 @@ func Check(ctx context.Context, o Options) (Document, error) {
 			ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 			defer cancel()
 			answer, err := t.Probe(ctx)
-			d.Builders[1+i] = judge(t, answer, err)
+			d.Builders[1+i] = o.judge(t, answer, err)
 			d.Builders[1+i].Problem = mask(d.Builders[1+i].Problem)
 		})
 	}
@@ -108,7 +116,7 @@ func Check(ctx context.Context, o Options) (Document, error) {
 		}
 	}
 	for _, s := range o.Settings {
-		d.Settings = append(d.Settings, Setting{s.Name, Mask(s.Value)})
+		d.Settings = append(d.Settings, Setting{s.Name, build.Mask(s.Value)})
 	}
 	d.conclude(o)
 	return d, nil
@@ -141,6 +149,10 @@ func (d *Document) conclude(o Options) {
 		miss("a builder for RUN steps of Windows (features, installers)",
 			"start a Docker engine that runs Windows containers, or BuildKit on Windows, and name it with --docker-host or --buildkit-addr; plans without such steps don't need it")
 	}
+	if names := d.unbuilt(o.Releases); len(names) > 0 {
+		miss("a builder for RUN steps of "+strings.Join(names, " and "),
+			"name one on a host of that release, or newer, with --docker-host or --buildkit-addr; without, an app that needs such steps is built for other releases alone")
+	}
 	for i, b := range d.Builders[1:] {
 		if o.Targets[i].Flag && !b.Answers {
 			d.Works = false
@@ -170,6 +182,23 @@ func (d *Document) conclude(o Options) {
 	if c := d.Machine.Clock; c.AheadSeconds > maxSkew || c.AheadSeconds < -maxSkew {
 		miss("the right time: the clock is "+ahead(c), "set it: logins and certificates fail with a wrong clock")
 	}
+}
+
+// unbuilt are the releases that no builder can run a step of Windows for, though one
+// can for others.
+func (d *Document) unbuilt(releases []Release) []string {
+	able := slices.DeleteFunc(slices.Clone(d.Builders), func(b Builder) bool { return !b.RunsWindows })
+	if len(able) == 0 {
+		return nil
+	}
+	var names []string
+	for i, r := range releases {
+		// One that does not say its build may build them all.
+		if !slices.ContainsFunc(able, func(b Builder) bool { return len(b.Releases) == 0 || b.Releases[i].Builds }) {
+			names = append(names, r.OS)
+		}
+	}
+	return names
 }
 
 // maxSkew is how wrong a clock may be, in seconds, before it is told. Tokens are

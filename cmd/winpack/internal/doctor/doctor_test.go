@@ -14,6 +14,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/pkg/build"
 )
 
 func says(a Answer) Probe { return func(context.Context) (Answer, error) { return a, nil } }
@@ -118,16 +119,44 @@ func TestBuildersAreJudgedByWhatTheyAnswer(t *testing.T) {
 		"linux engine":     {Target{Name: "docker"}, Answer{OS: "linux"}, nil, false, false, true, "runs linux containers"},
 		"silent engine":    {Target{Name: "docker"}, Answer{}, nil, false, false, true, "runs other containers"},
 		"dead engine":      {Target{Name: "docker"}, Answer{}, errors.New("refused"), false, false, false, "refused"},
+		"windows release":  {Target{Name: "docker"}, Answer{OS: "windows", Build: "10.0.26100.1"}, nil, true, true, true, ""},
+		"old windows":      {Target{Name: "docker"}, Answer{OS: "windows", Build: "10.0.17763.1"}, nil, true, true, true, ""},
 		"windows buildkit": {Target{Name: "buildkit"}, Answer{OS: "windows"}, nil, true, true, true, ""},
 		"linux buildkit":   {Target{Name: "buildkit"}, Answer{OS: "linux"}, nil, true, false, true, ""},
-		"with a note":      {Target{Name: "docker", Note: "see there"}, Answer{}, errors.New("gone"), false, false, false, "gone; see there"},
 	} {
-		b := judge(test.target, test.answer, test.err)
+		b := (Options{Releases: releases(), Hosts: rule}).judge(test.target, test.answer, test.err)
 		if b.Works != test.works || b.RunsWindows != test.runs || b.Answers != test.alive || !strings.Contains(b.Problem, test.said) || (b.Problem == "") != test.works {
 			t.Errorf("%s: %+v", name, b)
 		}
 		if (b.Does == "") == test.works || (b.Remedy == "") != test.works {
 			t.Errorf("%s does not say what it does, or what to do: %+v", name, b)
+		}
+	}
+}
+
+func TestReleasesOfAWindowsHostAreToldApart(t *testing.T) {
+	for built, test := range map[string]struct{ does, missing string }{
+		"":             {"releases that its Windows can run; it does not say its build", ""},
+		"10.0.17763.1": {"older releases than those of the default", "ltsc2022 and ltsc2025"},
+		"10.0.20348.1": {", for ltsc2022", "ltsc2025"},
+		"10.0.26100.1": {", for ltsc2022 and ltsc2025", ""},
+	} {
+		newer := Target{Name: "docker", Probe: says(Answer{OS: "windows", Build: built})}
+		d := check(t, Options{Targets: []Target{newer}, Releases: releases(), Hosts: rule})
+		if b := d.Builders[1]; !strings.HasSuffix(b.Does, test.does) && !strings.Contains(b.Does, test.does) || b.Releases == nil || (len(b.Releases) == 2) != (built != "") {
+			t.Errorf("%q: %+v", built, b)
+		}
+		want := []Missing{}
+		if test.missing != "" {
+			want = append(want, Missing{What: "a builder for RUN steps of " + test.missing})
+		}
+		if len(d.Missing) != len(want) || len(want) > 0 && d.Missing[0].What != want[0].What {
+			t.Errorf("%q: missing is %+v, want %+v", built, d.Missing, want)
+		}
+		// Another builder that can is enough.
+		d = check(t, Options{Targets: []Target{newer, {Name: "buildkit", Probe: says(Answer{OS: "windows", Build: "10.0.26100"})}}, Releases: releases(), Hosts: rule})
+		if len(d.Missing) != 0 {
+			t.Errorf("%q beside one that can: %+v", built, d.Missing)
 		}
 	}
 }
@@ -188,9 +217,9 @@ func TestNoSecretIsShown(t *testing.T) {
 	address := "tcp://user:" + secret + `"a b@127.0.0.1:1`
 	d := check(t, Options{
 		Targets: []Target{
-			{Name: "buildkit", Address: address, From: "BUILDKIT_HOST", Named: true, Probe: BuildKit(address)},
-			{Name: "docker", Address: address, From: "DOCKER_HOST", Named: true, Probe: Docker(address, nil)},
-			{Name: "docker", Address: "ssh://" + secret + "@host", From: "DOCKER_HOST", Named: true, Probe: Docker("ssh://"+secret+"@host", nil)},
+			{Name: "buildkit", Address: address, From: "BUILDKIT_HOST", Named: true, Probe: BuildKit(build.BuildKit{Addr: address})},
+			{Name: "docker", Address: address, From: "DOCKER_HOST", Named: true, Probe: Docker(build.Docker{Host: address})},
+			{Name: "docker", Address: "ssh://" + secret + "@host", From: "DOCKER_HOST", Named: true, Probe: Docker(build.Docker{Host: "ssh://" + secret + "@host"})},
 			{Name: "docker", Address: secret + "@host", From: "DOCKER_HOST", Named: true, Probe: dead(`parse "x://u:` + secret + `@h": bad, ` + secret + `, u:` + secret + `@h`)},
 		},
 		Registries:      []RegistryTarget{{Host: "r.example.com", Mirror: "u:" + secret + "@127.0.0.1:1/x"}},
@@ -209,9 +238,9 @@ func TestNoSecretIsShown(t *testing.T) {
 	}
 	for from, want := range map[string]string{
 		"http://u:p@proxy:3128": "http://***@proxy:3128", "u:p@proxy": "***@proxy", "unix:///run/x.sock": "unix:///run/x.sock",
-		"tcp://a:b@c@host": "tcp://***@host", "localhost,.corp": "localhost,.corp", "docker-container://bk": "docker-container://bk",
+		"tcp://a:b@c@host": "tcp://***@host", "unix:///home/me@corp/x.sock": "unix:///home/me@corp/x.sock", "u:p://x@host": "***@host", "localhost,.corp": "localhost,.corp", "docker-container://bk": "docker-container://bk",
 	} {
-		if got := Mask(from); got != want {
+		if got := build.Mask(from); got != want {
 			t.Errorf("%q is masked as %q, want %q", from, got, want)
 		}
 	}
@@ -249,8 +278,8 @@ func TestSilentDaemonsAndRegistriesAreGivenUp(t *testing.T) {
 	d := check(t, Options{
 		Timeout: 200 * time.Millisecond,
 		Targets: []Target{
-			{Name: "buildkit", Probe: BuildKit("tcp://" + host)},
-			{Name: "docker", Probe: Docker("tcp://"+host, nil)},
+			{Name: "buildkit", Probe: BuildKit(build.BuildKit{Addr: "tcp://" + host})},
+			{Name: "docker", Probe: Docker(build.Docker{Host: "tcp://" + host})},
 		},
 		Registries: []RegistryTarget{{Host: host, Plain: true}},
 	})
@@ -261,7 +290,7 @@ func TestSilentDaemonsAndRegistriesAreGivenUp(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Check(ctx, Options{Targets: []Target{{Name: "docker", Probe: Docker("tcp://"+host, nil)}}, Timeout: time.Hour, Temp: t.TempDir()}); !errors.Is(err, context.Canceled) {
+	if _, err := Check(ctx, Options{Targets: []Target{{Name: "docker", Probe: Docker(build.Docker{Host: "tcp://" + host})}}, Timeout: time.Hour, Temp: t.TempDir()}); !errors.Is(err, context.Canceled) {
 		t.Errorf("an interrupt gives %v", err)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/winpack/winpack/pkg/build"
 )
 
 // RegistryTarget is a registry to ask.
@@ -51,7 +53,7 @@ type skew struct {
 }
 
 func askRegistry(ctx context.Context, t RegistryTarget) (Registry, *skew) {
-	r := Registry{Host: t.Host, Mirror: Mask(t.Mirror), Purpose: "base"}
+	r := Registry{Host: t.Host, Mirror: build.Mask(t.Mirror), Purpose: "base"}
 	if t.Named {
 		r.Purpose = "named"
 	}

@@ -93,8 +93,8 @@ func (p *printer) builder(b Builder) {
 		p.row(b.Name, "no: "+b.Problem)
 	}
 	var about []string
-	if b.Address != "" {
-		about = append(about, b.Address+" ("+b.AddressFrom+")")
+	if b.AddressFrom != "" {
+		about = append(about, strings.TrimSpace(b.Address+" ("+b.AddressFrom+")"))
 	}
 	if b.Answers && b.Address != "" {
 		about = append(about, strings.TrimSpace(b.Version+" on "+b.OS+"/"+b.Architecture))
@@ -107,6 +107,11 @@ func (p *printer) builder(b Builder) {
 	}
 	if len(about) > 0 {
 		p.WriteString(report.Wrap(strings.Repeat(" ", column), strings.Join(about, ", ")))
+	}
+	for _, r := range b.Releases {
+		if !r.Builds {
+			p.WriteString(report.Wrap(strings.Repeat(" ", column), "not "+r.OS+": "+r.Why))
+		}
 	}
 }
 

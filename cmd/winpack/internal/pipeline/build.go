@@ -33,6 +33,7 @@ type Build struct {
 	Epoch        *time.Time
 	DryRun       bool
 	NoCache      bool
+	Pull         bool
 	Isolation    string
 	IIDFile      string
 	MetadataFile string
@@ -71,8 +72,14 @@ func (res *Result) checkBuild(job Job, planned bool) error {
 			return &UsageError{err}
 		}
 	}
-	if docker := slices.IndexFunc(job.Build.Outputs, func(o build.Output) bool { return o.Type == "docker" }); docker >= 0 && len(job.OS) > 1 {
-		return Usagef("--os %s: an image for docker load holds one release: name one, or push", strings.Join(job.OS, ","))
+	if slices.ContainsFunc(job.Build.Outputs, func(o build.Output) bool { return o.Type == "docker" }) {
+		const one = "%s %s: an image for docker load holds one release: name one, or push"
+		switch {
+		case len(job.OS) > 1:
+			return Usagef(one, "--os", strings.Join(job.OS, ","))
+		case len(job.Build.Platforms) > 1:
+			return Usagef(one, "--platform", strings.Join(job.Build.Platforms, ","))
+		}
 	}
 	for flag, file := range map[string]string{"--iidfile": job.Build.IIDFile, "--metadata-file": job.Build.MetadataFile} {
 		if file == "" {
@@ -88,18 +95,14 @@ func (res *Result) checkBuild(job Job, planned bool) error {
 		}
 		return nil
 	}
-	req := job.request(*res.Plan)
-	auto := job.named() == nil
-	if (auto && !res.Plan.Builder.Windows || job.Build.Name == BuilderDirect || job.Build.Name == BuilderBuildKit) && job.Build.nowhere() {
-		return errNowhere()
+	named := job.named()
+	if named == nil && !res.Plan.Builder.Windows {
+		named = &chosen{Builder: job.direct(), name: BuilderDirect} // which auto takes
 	}
-	if auto {
-		if !res.Plan.Builder.Windows {
-			return cannot(job.direct().Check(req))
-		}
-		return nil
+	if named == nil {
+		return nil // who builds is known once somebody is asked
 	}
-	if err := cannot(job.named().Check(req)); err != nil {
+	if err := job.checked(*named, job.request(*res.Plan)); err != nil {
 		return err
 	}
 	if job.Build.Name == BuilderDirect {
@@ -108,16 +111,22 @@ func (res *Result) checkBuild(job Job, planned bool) error {
 	return nil
 }
 
-func errNowhere() error {
-	return Usagef("nowhere to put the image: use --push (with -t REF), -o type=oci,dest=FILE, --load, or --dry-run")
+// errNowhere is a build without a destination by a builder that has none by itself.
+func errNowhere(builder string) error {
+	load := "--load, "
+	if builder == BuilderBuildKit {
+		load = "" // which it can't
+	}
+	return Usagef("nowhere to put the image: use --push (with -t REF), -o type=oci,dest=FILE, %sor --dry-run", load)
 }
 
 // nowhere says that no flag names a destination. Docker alone has one by itself.
 func (b *Build) nowhere() bool { return !b.Push && len(b.Outputs) == 0 && !b.DryRun }
 
-// cannot makes wrong usage of what a builder can't honour.
+// cannot makes wrong usage of what a builder can't honour, and of an address that no
+// builder has.
 func cannot(err error) error {
-	if c := (*build.CannotError)(nil); errors.As(err, &c) {
+	if errors.As(err, new(*build.CannotError)) || errors.As(err, new(*build.AddressError)) {
 		return &UsageError{err}
 	}
 	return err
@@ -129,12 +138,13 @@ func (job Job) request(plan dockerfile.Plan) build.Request {
 	return build.Request{
 		Plan: plan, References: b.References, Push: b.Push, Outputs: b.Outputs,
 		Labels: b.Labels, Annotations: b.Annotations, Platforms: b.Platforms, Optional: len(job.OS) == 0, Epoch: b.Epoch,
-		DryRun: b.DryRun, NoCache: b.NoCache, Isolation: b.Isolation, Progress: b.Progress,
+		DryRun: b.DryRun, NoCache: b.NoCache, Pull: b.Pull, Isolation: b.Isolation, Progress: b.Progress,
 	}
 }
 
 func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
-	builder, err := job.pick(ctx, *res.Plan)
+	req := job.request(*res.Plan)
+	builder, err := job.pick(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -143,7 +153,6 @@ func (res *Result) build(ctx context.Context, job Job, app fs.FS) error {
 			return err
 		}
 	}
-	req := job.request(*res.Plan)
 	req.App = app
 	return res.buildBy(ctx, job, builder, req)
 }
@@ -173,7 +182,7 @@ func (job Job) noteBuildKit(plan dockerfile.Plan) error {
 func (res *Result) buildBy(ctx context.Context, job Job, builder chosen, req build.Request) error {
 	b := job.Build
 	start := time.Now()
-	if err := cannot(builder.Check(req)); err != nil {
+	if err := job.checked(builder, req); err != nil {
 		return err
 	}
 	for _, file := range []string{b.IIDFile, b.MetadataFile} {
@@ -201,7 +210,7 @@ func (res *Result) buildBy(ctx context.Context, job Job, builder chosen, req bui
 		return &UsageError{err}
 	}
 	if err != nil {
-		return err
+		return cannot(err)
 	}
 	image.Omitted = append(res.omitted, image.Omitted...)
 	res.Image = &Image{image, builder.name, time.Since(start)}

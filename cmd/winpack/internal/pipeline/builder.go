@@ -1,14 +1,13 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/moby/buildkit/client"
-	"github.com/moby/buildkit/util/appdefaults"
 
 	"github.com/winpack/winpack/pkg/build"
 	"github.com/winpack/winpack/pkg/dockerfile"
@@ -69,21 +68,21 @@ func (job Job) named() *chosen {
 
 // pick is the builder for a plan. With auto, direct does what needs no Windows;
 // else the worker of BuildKit and the engine of Docker are asked, in this order,
-// and the first on Windows is taken.
-func (job Job) pick(ctx context.Context, plan dockerfile.Plan) (chosen, error) {
+// and the first is taken that runs on Windows and can honour the request.
+func (job Job) pick(ctx context.Context, req build.Request) (chosen, error) {
 	if c := job.named(); c != nil {
 		return *c, nil
 	}
 	unsupported := (*build.UnsupportedError)(nil)
-	if err := (build.Direct{}).Supports(plan); !errors.As(err, &unsupported) {
+	if err := (build.Direct{}).Supports(req.Plan); !errors.As(err, &unsupported) {
 		return chosen{job.direct(), BuilderDirect, "no step needs Windows"}, err
 	}
-	return job.pickOther(ctx, "this takes commands that run on Windows ("+strings.Join(unsupported.Reasons, "; ")+")", true)
+	return job.pickOther(ctx, req, "this takes commands that run on Windows ("+strings.Join(unsupported.Reasons, "; ")+")", true)
 }
 
 // pickFor is pick for a Dockerfile that a person wrote. unsupported is why the
 // direct builder can't build it, nil where it can.
-func (job Job) pickFor(ctx context.Context, unsupported error) (chosen, error) {
+func (job Job) pickFor(ctx context.Context, req build.Request, unsupported error) (chosen, error) {
 	why := (*dockerfile.UnsupportedError)(nil)
 	if unsupported != nil && !errors.As(unsupported, &why) {
 		return chosen{}, unsupported
@@ -96,52 +95,62 @@ func (job Job) pickFor(ctx context.Context, unsupported error) (chosen, error) {
 	case why == nil:
 		return chosen{job.direct(), BuilderDirect, "the Dockerfile takes nothing but files"}, nil
 	}
-	return job.pickOther(ctx, fmt.Sprintf("%s:%d: %s: %s", why.File, why.Line, why.Instruction, why.Why), why.NeedsWindows())
+	return job.pickOther(ctx, req, fmt.Sprintf("%s:%d: %s: %s", why.File, why.Line, why.Instruction, why.Why), why.NeedsWindows())
 }
 
 // pickOther asks BuildKit's worker and Docker's engine what they run on. windows
 // says that only Windows will do; an engine has to run on it in any case.
-func (job Job) pickOther(ctx context.Context, needs string, windows bool) (chosen, error) {
-	var tried []string
-	note := func(err error) {
-		tried = append(tried, strings.Join(strings.Fields(err.Error()), " "))
+func (job Job) pickOther(ctx context.Context, req build.Request, needs string, windows bool) (chosen, error) {
+	no := &NoBuilderError{Why: needs, Windows: windows}
+	var unable error // what one that would do can't honour
+	take := func(c chosen) bool {
+		err := job.checked(c, req)
+		unable = cmp.Or(unable, err)
+		return err == nil
 	}
-	if kit := job.buildKit(); kit.Addr != "" || defaultBuildKit() {
-		worker, err := kit.Worker(ctx)
-		where := strings.Join(worker.Platforms[:min(1, len(worker.Platforms))], "")
-		switch {
-		case err != nil:
-			note(err)
-		case worker.Windows || !windows:
-			return chosen{kit, BuilderBuildKit, needs + "; the BuildKit worker runs on " + where}, nil
-		default:
-			note(fmt.Errorf("the BuildKit worker runs on %s", where))
+	kit := job.buildKit()
+	worker, err := kit.Worker(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return chosen{}, ctx.Err()
+	case err != nil && kit.Addr == "":
+		no.Tried = append(no.Tried, "no BuildKit address is given (--buildkit-addr, BUILDKIT_HOST), and none answers at the default one")
+	case err != nil:
+		no.note(err)
+	case worker.OS == "windows" || !windows:
+		c := chosen{kit, BuilderBuildKit, needs + "; the BuildKit worker runs on " + worker.Platforms[0]}
+		if take(c) {
+			return c, nil
 		}
-	} else {
-		note(errors.New("no BuildKit address is given (--buildkit-addr, BUILDKIT_HOST)"))
+	default:
+		no.Tried = append(no.Tried, "the BuildKit worker runs on "+worker.Platforms[0])
 	}
 	engine, err := job.docker().Engine(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return chosen{}, ctx.Err()
 	case err != nil:
-		note(err)
+		no.note(err)
 	case engine.OS == "windows":
-		return chosen{job.docker(), BuilderDocker, needs + "; the Docker engine runs on Windows " + engine.OSVersion}, nil
+		c := chosen{job.docker(), BuilderDocker, needs + "; the Docker engine runs on Windows " + engine.OSVersion}
+		if take(c) {
+			return c, nil
+		}
 	default:
-		note(errors.New("the Docker engine runs Linux containers"))
+		no.Tried = append(no.Tried, "the Docker engine runs Linux containers")
 	}
-	return chosen{}, &NoBuilderError{needs, tried, windows}
+	if unable != nil {
+		return chosen{}, unable
+	}
+	return chosen{}, no
 }
 
-// defaultBuildKit says whether something listens where BuildKit does by default.
-func defaultBuildKit() bool {
-	socket, ok := strings.CutPrefix(appdefaults.Address, "unix://")
-	if !ok {
-		return false
+// checked is nil where a builder can honour a request.
+func (job Job) checked(c chosen, req build.Request) error {
+	if job.Build.nowhere() && c.name != BuilderDocker {
+		return errNowhere(c.name)
 	}
-	_, err := os.Stat(socket)
-	return err == nil
+	return cannot(c.Check(req))
 }
 
 // NoBuilderError says that the direct builder can't build something, and that no
@@ -159,4 +168,13 @@ func (e *NoBuilderError) Error() string {
 	}
 	return fmt.Sprintf("%s, and no builder that could was found: %s; name a Docker engine on Windows by --docker-host, or %s by --buildkit-addr",
 		e.Why, strings.Join(e.Tried, "; "), worker)
+}
+
+// note adds why a builder was not reached; the cure is told once, at the end.
+func (e *NoBuilderError) note(err error) {
+	text := err.Error()
+	if gone := (*build.UnreachableError)(nil); errors.As(err, &gone) {
+		text = fmt.Sprintf("no %s answers at %s: %s", gone.Builder, gone.Addr, gone.Err)
+	}
+	e.Tried = append(e.Tried, strings.Join(strings.Fields(text), " "))
 }

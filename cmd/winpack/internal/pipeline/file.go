@@ -74,12 +74,13 @@ func (res *Result) buildDockerfile(ctx context.Context, job Job, path, app strin
 		return err
 	}
 	unsupported := d.Parsed.Supported(d.Arguments(d.Bases[0]))
-	builder, err := job.pickFor(ctx, unsupported)
+	req := job.request(dockerfile.Plan{Name: appName(d.ContextDir), Bases: d.Bases})
+	builder, err := job.pickFor(ctx, req, unsupported)
 	if err != nil {
 		return err
 	}
-	if job.Build.nowhere() && builder.name != BuilderDocker {
-		return errNowhere()
+	if err := job.checked(builder, req); err != nil {
+		return err
 	}
 	if job.Build.Unused != "" {
 		job.note("%s: note: %s", d.Name, job.Build.Unused)
@@ -93,7 +94,7 @@ func (res *Result) buildDockerfile(ctx context.Context, job Job, path, app strin
 		plan, err = res.planDockerfile(ctx, job, d)
 		if why := (*dockerfile.UnsupportedError)(nil); errors.As(err, &why) { // only the context told
 			unsupported = err
-			builder, err = job.pickFor(ctx, unsupported)
+			builder, err = job.pickFor(ctx, req, unsupported)
 		}
 		if err != nil {
 			return err
@@ -106,12 +107,11 @@ func (res *Result) buildDockerfile(ctx context.Context, job Job, path, app strin
 				return err
 			}
 		}
-		req := job.request(dockerfile.Plan{Name: appName(d.ContextDir), Bases: d.Bases})
 		req.App, req.File = d.Context, d.forBuilder(unsupported)
 		return res.buildBy(ctx, job, builder, req)
 	}
 	res.Plan = &plan
-	req := job.request(plan)
+	req.Plan = plan
 	req.App = d.Context
 	return res.buildBy(ctx, job, builder, req)
 }

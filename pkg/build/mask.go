@@ -1,4 +1,4 @@
-package doctor
+package build
 
 import (
 	"net/url"
@@ -6,7 +6,7 @@ import (
 )
 
 // Mask takes name and password out of an address: what stands between the scheme,
-// where there is one, and the last @.
+// where there is one, and the last @. The path of a socket or of a pipe has neither.
 func Mask(address string) string {
 	if secret := userOf(address); secret != "" {
 		before, after, _ := strings.Cut(address, secret+"@")
@@ -17,19 +17,20 @@ func Mask(address string) string {
 
 // userOf is the name and password in an address.
 func userOf(address string) string {
-	at := strings.LastIndexByte(address, '@')
-	if at < 0 {
+	scheme, rest, ok := strings.Cut(address, "://")
+	switch {
+	case !ok || strings.ContainsAny(scheme, ":@/"):
+		rest = address
+	case scheme == "unix" || scheme == "npipe":
 		return ""
 	}
-	if i := strings.Index(address, "://"); i >= 0 && i < at {
-		return address[i+len("://") : at]
-	}
-	return address[:at]
+	return rest[:max(0, strings.LastIndexByte(rest, '@'))]
 }
 
-// masker returns a function that takes names and passwords out of messages: those
-// of the given addresses wherever they stand, and what looks like them.
-func masker(addresses []string) func(string) string {
+// Masker returns a function that takes names and passwords out of messages: those
+// of the given addresses wherever they stand, and what looks like them. What it
+// returns is one line.
+func Masker(addresses ...string) func(string) string {
 	var secrets []string
 	add := func(s string) {
 		if len(s) > 2 {
