@@ -107,7 +107,7 @@ type Event struct {
 
 // Image is what was built.
 type Image struct {
-	Digest     string    `json:"digest"`
+	Digest     string    `json:"digest"` // empty where a daemon would build, and did not
 	MediaType  string    `json:"mediaType"`
 	Size       int64     `json:"size"` // of the index or manifest itself, as in its descriptor
 	References []string  `json:"references"`

@@ -249,7 +249,7 @@ func (j *job) finish() (finished, error) {
 
 func (j *job) result(img Image, done finished) Image {
 	img.Omitted = j.omitted
-	img.Digest = done.top.desc.Digest.String()
+	img.Digest = digestText(done.top.desc.Digest)
 	img.MediaType = string(done.top.desc.MediaType)
 	img.Size = done.top.desc.Size
 	for _, ref := range j.refs {
@@ -259,7 +259,7 @@ func (j *job) result(img Image, done finished) Image {
 		out := Release{
 			OS: r.OS, OSVersion: r.OSVersion,
 			Base: r.Reference, BaseDigest: r.Digest,
-			Digest: r.image.desc.Digest.String(), ConfigDigest: r.configFile.desc.Digest.String(),
+			Digest: digestText(r.image.desc.Digest), ConfigDigest: digestText(r.configFile.desc.Digest),
 			BaseLayers: len(r.manifest.Layers),
 		}
 		if r.ref != nil {
@@ -286,6 +286,14 @@ func (j *job) result(img Image, done finished) Image {
 		img.Releases = append(img.Releases, out)
 	}
 	return img
+}
+
+// digestText is empty for a digest that is not known.
+func digestText(h v1.Hash) string {
+	if h == (v1.Hash{}) {
+		return ""
+	}
+	return h.String()
 }
 
 // phase adds the time since start to a phase and returns the start of the next.

@@ -187,12 +187,15 @@ func modeOf(kind uint8) fs.FileMode {
 	return fs.ModeIrregular
 }
 
-// listing is memory to list a folder with.
+// listing is memory to list a folder with, or a piece of a large one.
 type listing struct {
 	buf   [8 << 10]byte
 	names []byte // one after the other
 	found []listed
 }
+
+// maxPiece is about how many bytes of names a piece has.
+const maxPiece = 64 << 10
 
 // listed is an entry of a folder: a few bytes, for there are many.
 type listed struct {
@@ -217,55 +220,40 @@ func (e *lookEntry) Info() (fs.FileInfo, error) {
 	return e.root.Lstat(filepath.FromSlash(path.Join(e.dir, e.name)))
 }
 
-// ListDir implements detect.Lister. It gives entries by name, each as good as long as
-// it is visited: the next one takes its place.
+// ListDir implements detect.Lister. It gives entries by name, those of a large folder
+// piece by piece, each as good as long as it is visited: the next one takes its place.
 func (l lookFS) ListDir(name string, visit func(fs.DirEntry) error) error {
 	if !fs.ValidPath(name) {
 		return &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
 	}
 	fd, err := l.openRaw(name, unix.O_DIRECTORY)
 	if err != nil { // it says more, and knows older kernels
-		entries, err := l.appFS.ReadDir(name)
-		for _, e := range entries {
-			if err := visit(e); err != nil {
-				return err
-			}
-		}
-		return err
+		return l.appFS.ListDir(name, visit)
 	}
+	defer unix.Close(fd)
 	list := l.lists.Get().(*listing)
 	defer l.lists.Put(list)
-	err = list.read(fd)
-	unix.Close(fd)
-	if err != nil {
-		return &fs.PathError{Op: "readdir", Path: name, Err: err}
-	}
-	names := string(list.names)
-	recorded := false
-	for i := range list.found {
-		f := &list.found[i]
-		var b [8]byte
-		copy(b[:], names[f.at:f.at+uint32(f.size)])
-		f.start = binary.BigEndian.Uint64(b[:]) // sorts as the bytes do
-		recorded = recorded || names[f.at:f.at+uint32(f.size)] == dockerfile.RecordFile
-	}
-	if !recorded {
-		l.written.none(name)
-	}
-	slices.SortFunc(list.found, func(a, b listed) int {
-		if a.start != b.start {
-			return cmp.Compare(a.start, b.start)
-		}
-		return strings.Compare(names[a.at:a.at+uint32(a.size)], names[b.at:b.at+uint32(b.size)])
-	})
-	own := l.owned(name)
+	var own func(string) bool
 	e := lookEntry{root: l.root, dir: name}
-	for _, f := range list.found {
-		if e.name, e.mode = names[f.at:f.at+uint32(f.size)], modeOf(f.kind); own(e.name) {
-			continue
+	for more := true; more; {
+		if more, err = list.read(fd); err != nil {
+			return &fs.PathError{Op: "readdir", Path: name, Err: err}
 		}
-		if err := visit(&e); err != nil {
-			return err
+		names := string(list.names)
+		list.sort(names)
+		if own == nil { // where these are all, they tell whether there is a record
+			if !more && !list.has(names, dockerfile.RecordFile) {
+				l.written.none(name)
+			}
+			own = l.owned(name)
+		}
+		for _, f := range list.found {
+			if e.name, e.mode = f.in(names), modeOf(f.kind); own(e.name) {
+				continue
+			}
+			if err := visit(&e); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -281,26 +269,51 @@ func (l lookFS) ReadDir(name string) ([]fs.DirEntry, error) {
 		entries = append(entries, e)
 		return nil
 	})
+	slices.SortFunc(entries, func(x, y fs.DirEntry) int { return strings.Compare(x.Name(), y.Name()) })
 	return entries, err
 }
 
-// read lists an open folder.
-func (list *listing) read(fd int) error {
+func (f listed) in(names string) string { return names[f.at : f.at+uint32(f.size)] }
+
+// sort orders what was found by name.
+func (list *listing) sort(names string) {
+	for i := range list.found {
+		f := &list.found[i]
+		var b [8]byte
+		copy(b[:], f.in(names))
+		f.start = binary.BigEndian.Uint64(b[:]) // sorts as the bytes do
+	}
+	slices.SortFunc(list.found, func(a, b listed) int {
+		if a.start != b.start {
+			return cmp.Compare(a.start, b.start)
+		}
+		return strings.Compare(a.in(names), b.in(names))
+	})
+}
+
+// has says whether one of the sorted entries has the name.
+func (list *listing) has(names, name string) bool {
+	_, found := slices.BinarySearchFunc(list.found, name, func(f listed, name string) int { return strings.Compare(f.in(names), name) })
+	return found
+}
+
+// read lists the next piece of an open folder, and says whether there may be more.
+func (list *listing) read(fd int) (more bool, err error) {
 	list.names, list.found = list.names[:0], list.found[:0]
-	for {
+	for len(list.names) < maxPiece {
 		n, err := unix.Getdents(fd, list.buf[:])
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil || n == 0 {
-			return err
+			return false, err
 		}
 		// struct linux_dirent64, getdents64(2): inode and offset, then two bytes of
 		// length, one of type, and the name with its NUL.
 		for b := list.buf[:n]; len(b) > 19; {
 			size := int(binary.NativeEndian.Uint16(b[16:]))
 			if size < 20 || size > len(b) {
-				return syscall.EIO
+				return false, syscall.EIO
 			}
 			name := b[19:size]
 			if i := bytes.IndexByte(name, 0); i >= 0 {
@@ -317,7 +330,7 @@ func (list *listing) read(fd int) error {
 				case err == unix.ENOENT:
 					continue
 				case err != nil:
-					return err
+					return false, err
 				}
 				kind = uint8(st.Mode >> 12 & 0xf)
 			}
@@ -325,4 +338,5 @@ func (list *listing) read(fd int) error {
 			list.names = append(list.names, name...)
 		}
 	}
+	return true, nil
 }

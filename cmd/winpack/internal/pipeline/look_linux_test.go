@@ -57,7 +57,7 @@ func write(t *testing.T, dir, name, data string) {
 func TestLookingIsAFileSystemLikeAnother(t *testing.T) {
 	dir := t.TempDir()
 	var files []string
-	for i := range 600 { // more than one page of names
+	for i := range 1000 { // more than one piece
 		files = append(files, fmt.Sprintf("many/%s%03d", strings.Repeat("long-", i%50), i))
 	}
 	files = append(files, "Web.config", "web.b", "sub/empty", "sub/deep/x.dll", "abcdefgh1", "abcdefgh", "abcdefg", "\u00e9.txt", "sticky")
@@ -86,6 +86,11 @@ func TestLookingIsAFileSystemLikeAnother(t *testing.T) {
 		if err := errors.Join(err1, err2, err3); err != nil {
 			t.Fatal(err)
 		}
+		byName := func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) }
+		if pieces := !slices.IsSortedFunc(listed, byName); pieces != (name == "many") {
+			t.Errorf("%s: listed in several pieces: %t", name, pieces)
+		}
+		slices.SortFunc(listed, byName)
 		same := func(a, b fs.DirEntry) bool { return fs.FormatDirEntry(a) == fs.FormatDirEntry(b) }
 		if !slices.EqualFunc(want, got, same) || !slices.EqualFunc(want, listed, same) {
 			t.Errorf("%s: got %v and %v, want %v", name, got, listed, want)
@@ -130,9 +135,13 @@ func TestLookingStaysInTheAppAndWaitsForNobody(t *testing.T) {
 	}
 	record := `{"schema": "winpack/record/v1", "files": {"Dockerfile": "x"}}`
 	write(t, app, "sub/"+dockerfile.RecordFile, record)
+	for i := range 1000 { // of which the record is somewhere
+		write(t, app, fmt.Sprintf("large/%s%d", strings.Repeat("long-", 40), i), "")
+	}
+	write(t, app, "large/"+dockerfile.RecordFile, record)
 	write(t, app, "winpack.toml", "")
 	_, look := lookAt(t, app)
-	for _, name := range []string{"out", "away", "up/secret", "../secret", "winpack.toml", "gone", "sub/" + dockerfile.RecordFile} {
+	for _, name := range []string{"out", "away", "up/secret", "../secret", "winpack.toml", "gone", "sub/" + dockerfile.RecordFile, "large/" + dockerfile.RecordFile} {
 		if f, err := look.Open(name); err == nil {
 			data, _ := io.ReadAll(f)
 			t.Errorf("%s was opened: %q", name, data)
@@ -150,12 +159,17 @@ func TestLookingStaysInTheAppAndWaitsForNobody(t *testing.T) {
 	}
 	f.Close()
 	var names []string
-	for _, name := range []string{".", "sub"} {
-		if err := detect.ListDir(look, name, func(e fs.DirEntry) error { names = append(names, e.Name()); return nil }); err != nil {
+	for _, name := range []string{".", "sub", "large"} {
+		if err := detect.ListDir(look, name, func(e fs.DirEntry) error {
+			if !strings.HasPrefix(e.Name(), "long-") {
+				names = append(names, e.Name())
+			}
+			return nil
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if want := []string{"away", "index.html", "out", "pipe", "sub", "up", "x"}; !slices.Equal(names, want) {
+	if want := []string{"away", "index.html", "large", "out", "pipe", "sub", "up", "x"}; !slices.Equal(names, want) {
 		t.Errorf("the app has %q, want %q", names, want)
 	}
 	if data, err := fs.ReadFile(look, "index.html"); err != nil || !bytes.Equal(data, []byte("x")) {
