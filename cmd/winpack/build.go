@@ -59,7 +59,7 @@ The same folder, base and flags give the same digest, by --builder direct. SOURC
 			stringFlag("metadata-file", "`FILE` write what was built to FILE, as JSON"),
 			stringFlag("builder", "`NAME` auto, direct, buildkit or docker: direct where no step needs Windows, else a BuildKit\nworker or a Docker engine on Windows (default: auto)"),
 			buildkitAddrFlag(), buildkitTLSFlag(), dockerHostFlag(),
-			stringFlag("isolation", "`MODE` process or hyperv, of the build in a Docker engine, which else decides itself"),
+			stringFlag("isolation", "`MODE` process or hyperv, of the build in a Docker engine (default: the engine's)"),
 			boolFlag("no-cache", "", "have BuildKit or Docker do every step again; direct keeps none"),
 			boolFlag("pull", "", "have BuildKit or Docker ask the registry for every image that -f names; of the base winpack\nalways asks"),
 		}, commonFlags()...),
