@@ -66,7 +66,7 @@ func TestBuildKitIsABuilderOfTheCommandLine(t *testing.T) {
 	app := fixtures.App(t, "static")
 	dir := t.TempDir()
 	stdout, stderr, code := winpack(t, dir, append([]string{"build", app, "--dry-run", "-t", s.host + "/team/dry:1", "--push", "--builder", "buildkit", "--buildkit-addr", daemon.Address()}, s.flags()...)...)
-	if code != exitDone || !strings.Contains(stdout, "would be built by buildkit, which tells the digest when it has") || strings.Count(stdout, "  on "+s.host) != 2 || strings.Contains(stdout, ": :") {
+	if code != exitDone || !strings.Contains(stdout, "would be built by buildkit: the digest is known once it has built") || strings.Count(stdout, "  on "+s.host) != 2 || strings.Contains(stdout, ": :") {
 		t.Errorf("a dry run: exit %d\n%s%s", code, stdout, stderr)
 	}
 	keys := map[string]map[string]any{}
