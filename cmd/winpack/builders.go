@@ -25,7 +25,7 @@ func dockerHostFlag() cli.Flag {
 // builders reads the flags that say who builds.
 func builders(c *cli.Context, e env, b *pipeline.Build) error {
 	var err error
-	names := []string{pipeline.BuilderAuto, pipeline.BuilderDirect, pipeline.BuilderBuildKit, pipeline.BuilderDocker}
+	names := pipeline.BuilderNames()
 	if c.IsSet("builder") {
 		if b.Builders.Name, err = oneOf(c, "builder", names...); err != nil {
 			return err

@@ -55,7 +55,7 @@ func showReport(c *cli.Context, e env) error {
 	if err != nil {
 		return err
 	}
-	failOn, err := oneOf(c, "fail-on", "never", "error", "warning")
+	failOn, err := oneOf(c, "fail-on", failOnLevels()...)
 	if err != nil {
 		return err
 	}

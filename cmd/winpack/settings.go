@@ -218,7 +218,7 @@ func (s *settingsFile) build(b *pipeline.Build) error {
 		}
 	}
 	if s.Build.Builder != "" {
-		names := []string{pipeline.BuilderAuto, pipeline.BuilderDirect, pipeline.BuilderBuildKit, pipeline.BuilderDocker}
+		names := pipeline.BuilderNames()
 		if !slices.Contains(names, s.Build.Builder) {
 			return s.errorf(toml.Key{"build", "builder"}, 0, "build.builder is %s, not %q", orList(names), s.Build.Builder)
 		}

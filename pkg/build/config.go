@@ -191,6 +191,7 @@ type release struct {
 	configFile artifact
 	image      artifact
 	layers     []v1.Descriptor // the base's, then the app's
+	osFeatures []string        // of the configuration
 }
 
 // finished is everything but the layers' content.
@@ -206,7 +207,6 @@ func assemble(sources []source, req Request, app *blob, created time.Time) (fini
 		return finished{}, err
 	}
 	var out finished
-	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Annotations: notes["index"]}
 	for _, s := range sources {
 		r := release{source: s}
 		cfg := configure(s, req, app, created)
@@ -231,18 +231,26 @@ func assemble(sources []source, req Request, app *blob, created time.Time) (fini
 		if r.image, err = newArtifact(manifest, types.OCIManifestSchema1); err != nil {
 			return finished{}, err
 		}
-		desc := r.image.desc
-		desc.Platform = &v1.Platform{OS: "windows", Architecture: architecture, OSVersion: s.OSVersion, OSFeatures: cfg.OSFeatures}
-		desc.Annotations = notes["manifest-descriptor"]
-		index.Manifests = append(index.Manifests, desc)
+		r.osFeatures = cfg.OSFeatures
 		out.releases = append(out.releases, r)
 	}
-	if len(out.releases) == 1 {
-		out.top = out.releases[0].image
-		return out, nil
-	}
-	out.top, err = newArtifact(index, types.OCIImageIndex)
+	out.top, err = topOf(out.releases, notes)
 	return out, err
+}
+
+// topOf is the only release's manifest, or the index of several.
+func topOf(releases []release, notes map[string]map[string]string) (artifact, error) {
+	if len(releases) == 1 {
+		return releases[0].image, nil
+	}
+	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Annotations: notes["index"]}
+	for _, r := range releases {
+		desc := r.image.desc
+		desc.Platform = &v1.Platform{OS: "windows", Architecture: architecture, OSVersion: r.OSVersion, OSFeatures: r.osFeatures}
+		desc.Annotations = notes["manifest-descriptor"]
+		index.Manifests = append(index.Manifests, desc)
+	}
+	return newArtifact(index, types.OCIImageIndex)
 }
 
 // health is the health check that a plan sets on a base.

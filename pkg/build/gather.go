@@ -16,7 +16,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
@@ -281,7 +280,6 @@ func (g *gatherer) assemble() (finished, error) {
 		return finished{}, err
 	}
 	var done finished
-	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Annotations: notes["index"]}
 	for i, img := range g.made {
 		s := g.sources[i]
 		cfg, err := img.ConfigFile()
@@ -308,17 +306,10 @@ func (g *gatherer) assemble() (finished, error) {
 		}
 		r.image.desc = v1.Descriptor{MediaType: m.MediaType, Size: int64(len(r.image.raw)), Digest: digest}
 		r.configFile.desc, r.layers = m.Config, m.Layers
-		desc := r.image.desc
-		desc.Platform = &v1.Platform{OS: "windows", Architecture: architecture, OSVersion: s.OSVersion, OSFeatures: cfg.OSFeatures}
-		desc.Annotations = notes["manifest-descriptor"]
-		index.Manifests = append(index.Manifests, desc)
+		r.osFeatures = cfg.OSFeatures
 		done.releases = append(done.releases, r)
 	}
-	if len(done.releases) == 1 {
-		done.top = done.releases[0].image
-		return done, nil
-	}
-	done.top, err = newArtifact(index, types.OCIImageIndex)
+	done.top, err = topOf(done.releases, notes)
 	return done, err
 }
 

@@ -21,6 +21,11 @@ const (
 	BuilderDocker   = "docker"
 )
 
+// BuilderNames are the values of --builder, the default first.
+func BuilderNames() []string {
+	return []string{BuilderAuto, BuilderDirect, BuilderBuildKit, BuilderDocker}
+}
+
 // Builders says which builder to use, and how BuildKit and Docker are reached.
 type Builders struct {
 	Name         string // BuilderAuto, ...; empty is auto
