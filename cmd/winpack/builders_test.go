@@ -13,12 +13,12 @@ import (
 	"testing"
 
 	"github.com/docker/docker/client"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/fixtures"
 	"github.com/winpack/winpack/fixtures/buildkit"
 	"github.com/winpack/winpack/fixtures/docker"
+	"github.com/winpack/winpack/fixtures/schema"
 )
 
 // needsWindows is an app that only a RUN step makes run: its web.config asks for
@@ -32,30 +32,6 @@ func needsWindows(t *testing.T) string {
 		"Default.aspx": `<%@ Page Language="C#" %>`,
 	})
 	return dir
-}
-
-// validate fails where a document is not of a schema.
-func validate(t *testing.T, schema, document []byte) {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	compiled, err := c.Compile("schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := compiled.Validate(value); err != nil {
-		t.Error(err)
-	}
 }
 
 // --builder buildkit pushes what --builder direct pushes, and says so in the same
@@ -94,7 +70,9 @@ func TestBuildKitIsABuilderOfTheCommandLine(t *testing.T) {
 		if err := json.Unmarshal(data, &meta); err != nil {
 			t.Fatal(err)
 		}
-		validate(t, pipeline.MetadataSchema, data)
+		if err := schema.Compile(t, pipeline.MetadataSchema).Validate(t, data); err != nil {
+			t.Error(err)
+		}
 		keys[builder] = meta
 		if got := meta["winpack"].(map[string]any)["builder"]; got != builder {
 			t.Errorf("the metadata says builder %v", got)
@@ -240,7 +218,9 @@ func TestWindowsEngineIsABuilderOfTheCommandLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	validate(t, pipeline.MetadataSchema, data)
+	if err := schema.Compile(t, pipeline.MetadataSchema).Validate(t, data); err != nil {
+		t.Error(err)
+	}
 	var m struct {
 		ID      string `json:"containerimage.digest"`
 		Config  string `json:"containerimage.config.digest"`

@@ -14,6 +14,7 @@ import (
 	"github.com/winpack/winpack/fixtures/buildkit"
 	"github.com/winpack/winpack/fixtures/docker"
 	"github.com/winpack/winpack/fixtures/registry"
+	"github.com/winpack/winpack/fixtures/schema"
 	"github.com/winpack/winpack/pkg/build"
 )
 
@@ -118,7 +119,7 @@ func TestWindowsEngineIsJudgedByItsHost(t *testing.T) {
 		Hosts:    rule,
 	})
 	text, document := outputs(t, d)
-	if err := schema(t)(document); err != nil {
+	if err := schema.Compile(t, Schema).Validate(t, []byte(document)); err != nil {
 		t.Errorf("%v\n%s", err, document)
 	}
 	b := d.Builders[1]

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -11,9 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/fixtures/schema"
 	"github.com/winpack/winpack/pkg/build"
 )
 
@@ -51,38 +49,15 @@ func outputs(t *testing.T, d Document) (text, document string) {
 	return b.String(), string(j)
 }
 
-func schema(t *testing.T) func(document string) error {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("doctor.schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("doctor.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func(document string) error {
-		v, err := jsonschema.UnmarshalJSON(strings.NewReader(document))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.Validate(v)
-	}
-}
-
 func TestSchemaRejectsWhatIsNoDoctorsReport(t *testing.T) {
-	validate := schema(t)
+	s := schema.Compile(t, Schema)
 	_, good := outputs(t, check(t, Options{
 		Targets:    []Target{{Name: "buildkit", Address: "unix:///x", From: "default", Probe: dead("gone")}, {Name: "docker", Address: "unix:///y", From: "DOCKER_HOST", Named: true, Probe: says(Answer{Version: "27", OS: "linux"})}},
 		Registries: []RegistryTarget{{Host: "127.0.0.1:1", Plain: true}},
 		Settings:   []Setting{{"HTTPS_PROXY", "http://p"}},
 		Catalog:    Catalog{"2026-11-24", ""},
 	}))
-	if err := validate(good); err != nil {
+	if err := s.Validate(t, []byte(good)); err != nil {
 		t.Fatalf("the schema rejects a good document: %v\n%s", err, good)
 	}
 	for _, change := range []struct{ what, from, to string }{
@@ -100,7 +75,7 @@ func TestSchemaRejectsWhatIsNoDoctorsReport(t *testing.T) {
 		bad := strings.Replace(good, change.from, change.to, 1)
 		if bad == good {
 			t.Errorf("%s: %q is not in the document", change.what, change.from)
-		} else if validate(bad) == nil {
+		} else if s.Validate(t, []byte(bad)) == nil {
 			t.Errorf("the schema takes %s", change.what)
 		}
 	}
@@ -233,7 +208,7 @@ func TestNoSecretIsShown(t *testing.T) {
 	if d.Credentials.Files[0].Registries != 2 || d.Credentials.Files[1].Problem == "" {
 		t.Errorf("the files were not read: %+v", d.Credentials)
 	}
-	if err := schema(t)(document); err != nil {
+	if err := schema.Compile(t, Schema).Validate(t, []byte(document)); err != nil {
 		t.Errorf("%v\n%s", err, document)
 	}
 	for from, want := range map[string]string{

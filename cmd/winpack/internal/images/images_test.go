@@ -1,15 +1,13 @@
 package images
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/fixtures/schema"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -31,34 +29,8 @@ func text(t *testing.T, d Document, verbose bool) string {
 	return b.String()
 }
 
-func schema(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("images.schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("images.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func validate(t *testing.T, s *jsonschema.Schema, document []byte) error {
-	t.Helper()
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Validate(v)
-}
-
 func TestSchemaRejectsWhatIsNoListOfImages(t *testing.T) {
-	s := schema(t)
+	s := schema.Compile(t, Schema)
 	good, err := report.JSON(New(catalog(t), Filter{All: true}))
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +50,7 @@ func TestSchemaRejectsWhatIsNoListOfImages(t *testing.T) {
 		bad := strings.Replace(string(good), change.from, change.to, 1)
 		if bad == string(good) {
 			t.Errorf("%s: %q is not in the document", change.what, change.from)
-		} else if validate(t, s, []byte(bad)) == nil {
+		} else if s.Validate(t, []byte(bad)) == nil {
 			t.Errorf("the schema takes %s", change.what)
 		}
 	}
@@ -87,7 +59,7 @@ func TestSchemaRejectsWhatIsNoListOfImages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := validate(t, s, document); err != nil {
+		if err := s.Validate(t, document); err != nil {
 			t.Errorf("the schema rejects the list of %s: %v", name, err)
 		}
 	}

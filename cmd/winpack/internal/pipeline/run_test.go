@@ -1,17 +1,16 @@
 package pipeline
 
 import (
-	"bytes"
 	"flag"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/fixtures/schema"
 )
 
 var update = flag.Bool("update", false, "write the goldens anew")
@@ -26,15 +25,7 @@ func TestReportOfEveryFixture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(report.Schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compiler := jsonschema.NewCompiler()
-	if err := compiler.AddResource("report.schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	schema := compiler.MustCompile("report.schema.json")
+	sch := schema.Compile(t, report.Schema)
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			res := Run(t.Context(), Job{App: fixtures.App(t, name)})
@@ -45,11 +36,7 @@ func TestReportOfEveryFixture(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			value, err := jsonschema.UnmarshalJSON(bytes.NewReader(got))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := schema.Validate(value); err != nil {
+			if err := sch.Validate(t, got); err != nil {
 				t.Error(err)
 			}
 			golden := filepath.Join(root, name, "report.json")

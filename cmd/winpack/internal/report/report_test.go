@@ -8,28 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
+	"github.com/winpack/winpack/fixtures/schema"
 	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
-
-func schema(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("report.schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("report.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 func full() Report {
 	evidence := []detect.Evidence{{Path: "Web.config", Line: 12, Detail: "authentication mode is Windows"}}
@@ -57,17 +39,8 @@ func full() Report {
 	return New(found, plan, "")
 }
 
-func validate(t *testing.T, s *jsonschema.Schema, document []byte) error {
-	t.Helper()
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Validate(v)
-}
-
 func TestSchemaRejectsWhatIsNoReport(t *testing.T) {
-	s := schema(t)
+	s := schema.Compile(t, Schema)
 	good, err := JSON(full())
 	if err != nil {
 		t.Fatal(err)
@@ -90,18 +63,18 @@ func TestSchemaRejectsWhatIsNoReport(t *testing.T) {
 		bad := strings.Replace(string(good), change.from, change.to, 1)
 		if bad == string(good) {
 			t.Errorf("%s: %q is not in the document", change.what, change.from)
-		} else if validate(t, s, []byte(bad)) == nil {
+		} else if s.Validate(t, []byte(bad)) == nil {
 			t.Errorf("the schema takes %s", change.what)
 		}
 	}
-	if err := validate(t, s, good); err != nil {
+	if err := s.Validate(t, good); err != nil {
 		t.Errorf("the schema rejects a good document: %v", err)
 	}
 	empty, err := JSON(New(detect.Report{App: detect.App{Name: "x", Kind: detect.KindUnknown}}, dockerfile.Plan{}, "no idea"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := validate(t, s, empty); err != nil {
+	if err := s.Validate(t, empty); err != nil {
 		t.Errorf("the schema rejects the report of an unknown app: %v\n%s", err, empty)
 	}
 }

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,36 +9,17 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/fixtures/schema"
 )
 
 func TestSchemaRejectsWhatAreNoRules(t *testing.T) {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("rules.schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("rules.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	validate := func(document []byte) error {
-		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.Validate(v)
-	}
+	s := schema.Compile(t, Schema)
 	good, err := report.JSON(New(All()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := validate(good); err != nil {
+	if err := s.Validate(t, good); err != nil {
 		t.Errorf("the schema rejects all rules: %v", err)
 	}
 	for _, change := range [][2]string{
@@ -47,12 +27,12 @@ func TestSchemaRejectsWhatAreNoRules(t *testing.T) {
 		{`"title":`, `"name": "x", "title":`}, {`"remedy":`, `"cure":`}, {`"rules": [`, `"rules": null, "more": [`},
 	} {
 		bad := strings.Replace(string(good), change[0], change[1], 1)
-		if bad == string(good) || validate([]byte(bad)) == nil {
+		if bad == string(good) || s.Validate(t, []byte(bad)) == nil {
 			t.Errorf("the schema takes %s", change[1])
 		}
 	}
 	none, err := report.JSON(New(nil))
-	if err != nil || validate(none) != nil {
+	if err != nil || s.Validate(t, none) != nil {
 		t.Errorf("a document without rules is %s, %v", none, err)
 	}
 }

@@ -14,13 +14,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/cmd/winpack/internal/result"
 	"github.com/winpack/winpack/cmd/winpack/internal/result/resulttest"
 	"github.com/winpack/winpack/cmd/winpack/internal/summary"
 	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/fixtures/schema"
 	"github.com/winpack/winpack/pkg/detect"
 )
 
@@ -50,10 +50,10 @@ func open(t *testing.T, dir string) *result.Set {
 	return set
 }
 
-// schema is the official schema of SARIF 2.1.0. The library carries it as a string
+// official is the schema of SARIF 2.1.0 as its authors wrote it. The library carries it as a string
 // of its own, and checks only what it has read and changed by it; here it is taken
 // out of the library's source, to check what was written.
-func schema(t *testing.T) *jsonschema.Schema {
+func official(t *testing.T) schema.Compiled {
 	t.Helper()
 	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif").Output()
 	if err != nil {
@@ -64,30 +64,13 @@ func schema(t *testing.T) *jsonschema.Schema {
 		t.Fatal(err)
 	}
 	text := file.Decls[0].(*ast.GenDecl).Specs[0].(*ast.ValueSpec).Values[0].(*ast.BasicLit).Value
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(strings.Trim(text, "`")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	if err := c.AddResource("sarif.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("sarif.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return schema.Compile(t, []byte(strings.Trim(text, "`")))
 }
 
 // valid checks a log by the schema, and by what the readers of logs ask beyond it.
-func valid(t *testing.T, s *jsonschema.Schema, log []byte) error {
+func valid(t *testing.T, s schema.Compiled, log []byte) error {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(log))
-	if err != nil {
-		t.Fatalf("%v\n%s", err, log)
-	}
-	if err := s.Validate(doc); err != nil {
+	if err := s.Validate(t, log); err != nil {
 		return err
 	}
 	var raw struct {
@@ -132,7 +115,7 @@ func valid(t *testing.T, s *jsonschema.Schema, log []byte) error {
 }
 
 func TestCheckByTheSchemaRefusesBadLogs(t *testing.T) {
-	s := schema(t)
+	s := official(t)
 	good := string(write(t, open(t, resulttest.Inventory(t)), ""))
 	if err := valid(t, s, []byte(good)); err != nil {
 		t.Fatal(err)
@@ -179,7 +162,7 @@ func TestLogOfEveryFixtureIsValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := schema(t)
+	s := official(t)
 	for _, name := range names {
 		if err := valid(t, s, write(t, result.One(resulttest.Report(t, name)), "apps/"+name)); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -189,7 +172,7 @@ func TestLogOfEveryFixtureIsValid(t *testing.T) {
 
 func TestLogOfHostileResultsIsValidAndHoldsNoLink(t *testing.T) {
 	log := write(t, open(t, resulttest.Hostile(t)), "")
-	if err := valid(t, schema(t), log); err != nil {
+	if err := valid(t, official(t), log); err != nil {
 		t.Error(err)
 	}
 	for _, bad := range []string{"\x1b", "\u202e", "\u009b", `"text":"[click](http`} {
@@ -274,7 +257,7 @@ func TestAcceptedFindingIsSuppressed(t *testing.T) {
 	plain := write(t, result.One(r), "")
 	r.Findings[0].Accepted = "the [vault](x) holds it"
 	log := write(t, result.One(r), "")
-	if err := valid(t, schema(t), log); err != nil {
+	if err := valid(t, official(t), log); err != nil {
 		t.Error(err)
 	}
 	if want := []byte(`"suppressions":[{"justification":"the [vault] (x) holds it","kind":"external"}]`); !bytes.Contains(log, want) || bytes.Count(log, []byte("suppressions")) != 1 {

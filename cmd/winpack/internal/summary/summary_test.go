@@ -14,12 +14,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/cmd/winpack/internal/result"
 	"github.com/winpack/winpack/cmd/winpack/internal/result/resulttest"
 	"github.com/winpack/winpack/cmd/winpack/internal/sarif"
+	"github.com/winpack/winpack/fixtures/schema"
 	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
@@ -192,7 +192,7 @@ func TestAcceptedFindingsAreShownAndDoNotCount(t *testing.T) {
 		t.Errorf("%+v, causes %+v", a, s.Causes)
 	}
 	out := views(s, set)
-	if err := valid(t, schema(t), render(t, out["apps.json"])); err != nil {
+	if err := schema.Compile(t, Schema).Validate(t, render(t, out["apps.json"])); err != nil {
 		t.Error(err)
 	}
 	for _, name := range []string{"verbose.txt", "apps.json", "apps.html", "apps.sarif"} {
@@ -221,34 +221,8 @@ func TestFailOnCountsApps(t *testing.T) {
 	}
 }
 
-func schema(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("summary.schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("summary.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func valid(t *testing.T, s *jsonschema.Schema, document []byte) error {
-	t.Helper()
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
-	if err != nil {
-		t.Fatalf("no JSON: %v\n%s", err, document)
-	}
-	return s.Validate(v)
-}
-
 func TestSummaryIsWhatItsSchemaSays(t *testing.T) {
-	sch := schema(t)
+	sch := schema.Compile(t, Schema)
 	s, set := open(t, resulttest.Inventory(t))
 	good := string(render(t, func(w io.Writer) error { return s.JSON(w, set) }))
 	for _, change := range []struct{ what, from, to string }{
@@ -266,11 +240,11 @@ func TestSummaryIsWhatItsSchemaSays(t *testing.T) {
 		bad := strings.Replace(good, change.from, change.to, 1)
 		if bad == good {
 			t.Errorf("%s: %q is not in the document", change.what, change.from)
-		} else if valid(t, sch, []byte(bad)) == nil {
+		} else if sch.Validate(t, []byte(bad)) == nil {
 			t.Errorf("the schema takes %s", change.what)
 		}
 	}
-	if err := valid(t, sch, []byte(good)); err != nil {
+	if err := sch.Validate(t, []byte(good)); err != nil {
 		t.Error(err)
 	}
 	for what, files := range map[string]map[string][]byte{
@@ -279,7 +253,7 @@ func TestSummaryIsWhatItsSchemaSays(t *testing.T) {
 		"a result in short":    {"results.jsonl": []byte(`{"schema":"winpack/result/v1","name":"a","status":"ok"}` + "\n")},
 	} {
 		s, set := open(t, resulttest.Write(t, files))
-		if err := valid(t, sch, render(t, func(w io.Writer) error { return s.JSON(w, set) })); err != nil {
+		if err := sch.Validate(t, render(t, func(w io.Writer) error { return s.JSON(w, set) })); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 		for _, view := range views(s, set) {
@@ -287,7 +261,7 @@ func TestSummaryIsWhatItsSchemaSays(t *testing.T) {
 		}
 	}
 	many, set := open(t, resulttest.Many(t, 200))
-	if err := valid(t, sch, render(t, func(w io.Writer) error { return many.JSON(w, set) })); err != nil {
+	if err := sch.Validate(t, render(t, func(w io.Writer) error { return many.JSON(w, set) })); err != nil {
 		t.Errorf("many: %v", err)
 	}
 }
