@@ -34,8 +34,9 @@ type image struct {
 	delayed []pe.Import
 	host    *pe.AppHost // nil unless a .NET host
 	exports []pe.Function
-	broken  bool   // what it imports could not be read
-	wrapper string // installer or wrapper that the section table gives away
+	data    []Evidence // of a site's assembly: where it names App_Data
+	broken  bool       // what it imports could not be read
+	wrapper string     // installer or wrapper that the section table gives away
 }
 
 // managed is what is kept of a CLI header and its metadata. A pe.CLR would keep
@@ -175,6 +176,10 @@ func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
 			b.clr = &managed{clr.Span, clr.Name, clr.RuntimeVersion, clr.TargetFramework, clr.TargetPlatform, clr.EntryPoint}
 			b.refs, err = clr.AssemblyRefs()
 			keep(err)
+			if b.ref("System.Web") != nil {
+				b.data, err = dataFolder(p, clr)
+				keep(err)
+			}
 		}
 		if b.clr == nil || b.arch.Mixed {
 			b.imports, err = f.Imports()

@@ -72,12 +72,24 @@ func Inspect(fsys fs.FS, opt Options) (Report, error) {
 
 // sortFacts orders facts by key, winners first, then by program and place.
 func sortFacts(facts []Fact) {
-	slices.SortStableFunc(facts, func(a, b Fact) int {
-		lost := func(f Fact) int { return min(len(f.OverruledBy), 1) }
-		return cmp.Or(
-			strings.Compare(a.Key, b.Key), cmp.Compare(lost(a), lost(b)),
-			strings.Compare(a.about, b.about), strings.Compare(a.Value, b.Value), comparePlaces(a.Evidence, b.Evidence))
+	// By number: a fact is large, and a stable sort moves what it sorts often.
+	order := make([]int, len(facts))
+	for i := range order {
+		order[i] = i
+	}
+	lost := func(f *Fact) int { return min(len(f.OverruledBy), 1) }
+	slices.SortFunc(order, func(i, j int) int {
+		a, b := &facts[i], &facts[j]
+		if c := cmp.Or(strings.Compare(a.Key, b.Key), cmp.Compare(lost(a), lost(b)), strings.Compare(a.about, b.about), strings.Compare(a.Value, b.Value)); c != 0 {
+			return c
+		}
+		return cmp.Or(comparePlaces(a.Evidence, b.Evidence), cmp.Compare(i, j))
 	})
+	sorted := make([]Fact, len(facts))
+	for to, from := range order {
+		sorted[to] = facts[from]
+	}
+	copy(facts, sorted)
 }
 
 func comparePlaces(a, b []Evidence) int {

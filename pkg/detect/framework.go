@@ -257,7 +257,11 @@ func (t *Tree) siteAssemblies() []Fact {
 		if r := b.ref("System.Web"); r != nil && !vendor(b.name()) {
 			facts = append(facts, Fact{Key: "site", Value: "assembly", Evidence: []Evidence{at(b.path, r.Span, "refers to System.Web "+r.Version)}})
 			facts = append(facts, frameworkFacts(b, "")...)
-			facts = append(facts, t.dataFolder(b)...)
+			if len(b.data) > 0 {
+				f := writeFact("App_Data", "the code of the site names App_Data, where ASP.NET applications keep the data that they write", b.data)
+				f.source = "data-directory"
+				facts = append(facts, f)
+			}
 		}
 		facts = append(facts, t.flavors(b, pages)...)
 		facts = append(facts, t.dependencies(b, "netfx", "")...)
@@ -269,30 +273,19 @@ func (t *Tree) siteAssemblies() []Fact {
 	return facts
 }
 
-// dataFolder says that the code of a site names App_Data, by its path or as
+// dataFolder finds where the code of a site names App_Data, by its path or as
 // |DataDirectory|.
-func (t *Tree) dataFolder(b *image) []Fact {
-	var facts []Fact
-	t.withPE(b.path, func(f *pe.File) error {
-		clr, err := f.CLR()
-		if err != nil || clr == nil {
-			return err
+func dataFolder(p string, clr *pe.CLR) ([]Evidence, error) {
+	for _, name := range []string{"App_Data", "DataDirectory"} {
+		place, ok, err := clr.FindString(name)
+		if err != nil {
+			return nil, err
 		}
-		for _, name := range []string{"App_Data", "DataDirectory"} {
-			place, ok, err := clr.FindString(name)
-			if err != nil {
-				return err
-			}
-			if ok {
-				f := writeFact("App_Data", "the code of the site names App_Data, where ASP.NET applications keep the data that they write", []Evidence{at(b.path, place, "a string holds "+name)})
-				f.source = "data-directory"
-				facts = append(facts, f)
-				return nil
-			}
+		if ok {
+			return []Evidence{at(p, place, "a string holds "+name)}, nil
 		}
-		return nil
-	})
-	return facts
+	}
+	return nil, nil
 }
 
 // vendor says whether an assembly belongs to a framework rather than to the

@@ -3,7 +3,6 @@ package detect
 import (
 	_ "embed"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -49,15 +48,22 @@ type frameworkTable struct {
 	Dependency []dependency `toml:"dependency"`
 
 	byRef    map[string][]*dependency // lower case
-	patterns []*dependency            // with a "*" in a name
+	families []family
+}
+
+// family is "X.*" among the names of a row: "x." and the row.
+type family struct {
+	prefix string
+	row    *dependency
 }
 
 // dependencies are the rows about an assembly.
 func (t *frameworkTable) dependencies(assembly string) []*dependency {
-	rows := t.byRef[strings.ToLower(assembly)]
-	for _, d := range t.patterns {
-		if d.matches(assembly) && !slices.Contains(rows, d) {
-			rows = append(slices.Clip(rows), d)
+	low := strings.ToLower(assembly)
+	rows := t.byRef[low]
+	for _, f := range t.families {
+		if strings.HasPrefix(low, f.prefix) && !slices.Contains(rows, f.row) {
+			rows = append(slices.Clip(rows), f.row)
 		}
 	}
 	return rows
@@ -74,15 +80,6 @@ type dependency struct {
 	Remedy     string   `toml:"remedy"`
 	Source     string   `toml:"source"`
 	Confidence string   `toml:"confidence"`
-}
-
-func (d *dependency) matches(assembly string) bool {
-	for _, r := range d.Refs {
-		if ok, _ := path.Match(strings.ToLower(r), strings.ToLower(assembly)); ok {
-			return true
-		}
-	}
-	return false
 }
 
 type iisTable struct {
@@ -210,10 +207,11 @@ var (
 		for i := range t.Dependency {
 			d := &t.Dependency[i]
 			for _, r := range d.Refs {
-				if !strings.Contains(r, "*") {
-					t.byRef[strings.ToLower(r)] = append(t.byRef[strings.ToLower(r)], d)
-				} else if !slices.Contains(t.patterns, d) {
-					t.patterns = append(t.patterns, d)
+				low := strings.ToLower(r)
+				if prefix, ok := strings.CutSuffix(low, "*"); ok {
+					t.families = append(t.families, family{prefix, d})
+				} else {
+					t.byRef[low] = append(t.byRef[low], d)
 				}
 			}
 		}

@@ -163,10 +163,18 @@ func secretInside(value string) string {
 	return ""
 }
 
+// maxClean is how many bytes of a text from the application are printed.
+const maxClean = 200
+
+// clean makes text from the application fit to print: control characters become "?",
+// and long text is cut.
 func clean(s string) string {
+	if len(s) <= maxClean && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return s // as nearly all is
+	}
 	s = control().ReplaceAllString(strings.ToValidUTF8(s, "?"), "?")
-	if len(s) > 200 {
-		cut := 200
+	if len(s) > maxClean {
+		cut := maxClean
 		for !utf8.RuneStart(s[cut]) {
 			cut--
 		}
