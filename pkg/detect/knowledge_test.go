@@ -44,6 +44,11 @@ func TestTablesAreWellFormed(t *testing.T) {
 		if len(r.Refs) == 0 || !slices.Contains([]string{"netfx", "dotnet", "any"}, r.Applies) || !slices.Contains([]string{"ok", "partial", "no"}, r.Nano) || !slices.Contains([]string{"ok", "partial", "no"}, r.ServerCore) || r.Missing == "" {
 			t.Errorf("dependency %+v", r)
 		}
+		for _, name := range r.Refs {
+			if family, _ := strings.CutSuffix(name, ".*"); strings.Contains(family, "*") {
+				t.Errorf("dependency %q: a star may only end a name, after a dot", name)
+			}
+		}
 	}
 	iis := iisData()
 	for _, r := range iis.Feature {
