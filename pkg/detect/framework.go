@@ -84,7 +84,7 @@ func programFacts(tr *traits, p *Program, family string, gui bool, self Evidence
 		}
 		how := "needs a service manager"
 		if p.Service.Foreground {
-			how = "falls back to a console"
+			how = "stays in the foreground without one"
 		}
 		facts = append(facts, Fact{Key: "service-start", Value: how, about: p.Path, Evidence: p.Service.Evidence})
 	}

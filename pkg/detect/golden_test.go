@@ -131,7 +131,7 @@ func TestKindsOfFixtures(t *testing.T) {
 func TestServicesSayNameAndForeground(t *testing.T) {
 	for name, want := range map[string]detect.Service{
 		"netfx-service":             {Name: "LabelSpooler"},
-		"netfx-service-interactive": {Name: "OrderGateway", Foreground: true},
+		"netfx-service-interactive": {Name: "OrderGateway"},
 		"dotnet-worker-service":     {Name: "Mailer", Foreground: true},
 		"dotnet-singlefile-service": {Name: "MailQueue", Foreground: true},
 		"native-service":            {},

@@ -4,7 +4,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/winpack/winpack/pkg/detect/internal/pe"
 )
@@ -73,23 +72,21 @@ func (t *Tree) codeIn(b *image, e pe.BundleEntry) assembly {
 // what only stands there, and would show windows or run a service, is kept as
 // tr.maybe.
 func (t *Tree) readLibraries(entry *image, tr *traits) {
-	tr.readAll(t.codeOf(entry), func() []assembly { return t.libraries(entry) })
+	if tr.mayLead() {
+		tr.follow(t.libraries(entry))
+	}
 }
 
 // readBundled is readLibraries for an entry assembly in a bundle.
 func (t *Tree) readBundled(b *image, entry pe.BundleEntry, refs []pe.Assembly, tr *traits) {
-	tr.readAll(t.codeIn(b, entry), func() []assembly { return t.bundled(b, entry, refs) })
+	if tr.mayLead() {
+		tr.follow(t.bundled(b, entry, refs))
+	}
 }
 
-func (tr *traits) readAll(entry assembly, libraries func() []assembly) {
-	libraries = sync.OnceValue(libraries)
-	if len(tr.service) == 0 && len(tr.loop) == 0 {
-		tr.follow(libraries())
-	}
-	if len(tr.service) > 0 && len(tr.foreground) == 0 {
-		tr.readFallback(entry, libraries)
-	}
-}
+// mayLead says that the entry assembly does not tell what kind of program it is, so
+// that its libraries may.
+func (tr *traits) mayLead() bool { return len(tr.service) == 0 && len(tr.loop) == 0 }
 
 // bundled is libraries for an entry assembly in a bundle.
 func (t *Tree) bundled(b *image, entry pe.BundleEntry, refs []pe.Assembly) []assembly {

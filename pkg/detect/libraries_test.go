@@ -102,73 +102,37 @@ func TestCodeInALibraryThatMainReachesCounts(t *testing.T) {
 			t.Errorf("got %s", r.App.Kind)
 		}
 	})
-	t.Run("fall-back in the entry assembly", func(t *testing.T) {
-		r := look(t, csharp(t, [3]string{"U.dll", service, services}, [3]string{"App.exe", main("if (System.Environment.UserInteractive) { new U.Svc().Work(); return; } U.Host.Go();"), "-r:U.dll -r:System.ServiceProcess.dll"}))
-		if r.App.Program == nil || r.App.Program.Service == nil || !r.App.Program.Service.Foreground {
-			t.Errorf("got %s %+v", r.App.Kind, r.App.Program)
-		}
-	})
 }
 
-// Started by docker run -d or Kubernetes, a program has no console to read from
-// and no arguments: what then ends, or calls ServiceBase.Run, can't be an
-// entrypoint as it is.
-func TestOnlyAProgramThatWaitsWithoutAConsoleStaysInTheForeground(t *testing.T) {
-	const flags = "-r:System.ServiceProcess.dll -r:System.Configuration.Install.dll"
-	const svc = `class Svc : ServiceBase { public Svc() { ServiceName = "S"; } public void Go() { } public void StopIt() { }
-		public void Serve() { new ManualResetEvent(false).WaitOne(); } public void Listen() { new Thread(() => done.WaitOne()).Start(); }
-		ManualResetEvent done = new ManualResetEvent(false); }`
-	const library = `namespace U { public static class Loop { public static void Run() { while (true) System.Threading.Thread.Sleep(1000); } public static void Ask() { System.Console.ReadKey(true); } } }`
-	for name, c := range map[string]struct {
-		main       string
-		foreground bool
-	}{
-		"waits":                           {`if (Environment.UserInteractive) { s.Go(); new ManualResetEvent(false).WaitOne(); } else ServiceBase.Run(s);`, true},
-		"sleeps for ever":                 {`if (Environment.UserInteractive) { s.Go(); Thread.Sleep(Timeout.Infinite); return; } ServiceBase.Run(s);`, true},
-		"sleeps again and again":          {`if (!Environment.UserInteractive) { ServiceBase.Run(s); return; } s.Go(); while (true) Thread.Sleep(1000);`, true},
-		"waits in the service":            {`if (Environment.UserInteractive) s.Serve(); else ServiceBase.Run(s);`, true},
-		"waits in a library":              {`if (Environment.UserInteractive) { s.Go(); U.Loop.Run(); return; } ServiceBase.Run(s);`, true},
-		"by a variable":                   {`bool console = Environment.UserInteractive || a.Length > 0; if (console) s.Serve(); else ServiceBase.Run(s);`, true},
-		"installs, or works unasked":      {`if (Environment.UserInteractive) { if (a != null && a.Length > 0) Setup(); else s.Serve(); return; } ServiceBase.Run(s);`, true},
-		"by its arguments":                {`if (Environment.UserInteractive) { switch (a.Length) { case 1: Setup(); break; case 0: s.Serve(); break; } return; } ServiceBase.Run(s);`, true},
-		"reads a line":                    {`if (Environment.UserInteractive) { s.Go(); Console.ReadLine(); s.StopIt(); } else ServiceBase.Run(s);`, false},
-		"reads a key, then waits":         {`if (Environment.UserInteractive) { Console.ReadKey(true); s.Serve(); } else ServiceBase.Run(s);`, false},
-		"reads a key in a library":        {`if (Environment.UserInteractive) { s.Go(); U.Loop.Ask(); s.Serve(); return; } ServiceBase.Run(s);`, false},
-		"only with an argument":           {`if (Environment.UserInteractive && a.Length > 0) { s.Serve(); return; } ServiceBase.Run(s);`, false},
-		"only with one, in a variable":    {`bool console = Environment.UserInteractive && a.Length > 0; if (console) { s.Serve(); return; } ServiceBase.Run(s);`, false},
-		"only with a certain one":         {`if (Environment.UserInteractive) { if (a.Length == 1 && a[0] == "-c") s.Serve(); return; } ServiceBase.Run(s);`, false},
-		"waits for a moment":              {`if (Environment.UserInteractive) { s.Go(); Thread.Sleep(5000); return; } ServiceBase.Run(s);`, false},
-		"waits in a thread of its own":    {`if (Environment.UserInteractive) { s.Listen(); return; } ServiceBase.Run(s);`, false},
-		"writes a line":                   {`if (Environment.UserInteractive) { Log("x"); return; } ServiceBase.Run(s);`, false},
-		"installs in Main":                {`if (Environment.UserInteractive) { Log("x"); ManagedInstallerClass.InstallHelper(a); return; } ServiceBase.Run(s);`, false},
-		"installs in a method":            {`if (Environment.UserInteractive) { Setup(); return; } ServiceBase.Run(s);`, false},
-		"runs the service in a method":    {`if (Environment.UserInteractive) { Console.Write("no"); return; } Service();`, false},
-		"waits where it is a service":     {`if (!Environment.UserInteractive) { ServiceBase.Run(s); s.Serve(); }`, false},
-		"of a value that nobody can know": {`if (Environment.UserInteractive == a[0].Length > 3) { s.Serve(); return; } ServiceBase.Run(s);`, false},
+// Environment.UserInteractive is false in a container, so what a program does where
+// it is true, even to wait for ever, makes it no entrypoint.
+func TestServiceThatAsksUserInteractiveNeedsAServiceManager(t *testing.T) {
+	const flags = "-r:System.ServiceProcess.dll"
+	for name, main := range map[string]string{
+		"waits":                `if (System.Environment.UserInteractive) { new System.Threading.ManualResetEvent(false).WaitOne(); } else ServiceBase.Run(new Svc());`,
+		"reads a line":         `if (System.Environment.UserInteractive) { System.Console.ReadLine(); return; } ServiceBase.Run(new Svc());`,
+		"by a variable":        `bool console = System.Environment.UserInteractive || a.Length > 0; if (console) System.Threading.Thread.Sleep(-1); else ServiceBase.Run(new Svc());`,
+		"waits for five ticks": `if (System.Environment.UserInteractive) { new System.Threading.ManualResetEvent(false).WaitOne(System.TimeSpan.FromSeconds(5)); return; } ServiceBase.Run(new Svc());`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			var sources [][3]string
-			refs := flags
-			if strings.Contains(c.main, "U.") {
-				sources, refs = append(sources, [3]string{"U.dll", library, "-target:library"}), flags+" -r:U.dll"
-			}
-			r := look(t, csharp(t, append(sources, [3]string{"App.exe",
-				"using System; using System.Threading; using System.ServiceProcess; using System.Configuration.Install; " + svc +
-					` static class P { static void Main(string[] a) { Svc s = new Svc(); ` + c.main + ` }
-				static void Log(string s) { Console.Write(s); }
-				static void Service() { ServiceBase.Run(new Svc()); }
-				static void Setup() { new TransactedInstaller().Install(null); } }`, refs})...))
-			if r.App.Kind != detect.KindNetFXService || r.App.Program.Service.Foreground != c.foreground {
-				t.Errorf("got %s %+v", r.App.Kind, r.App.Program)
-			}
-			if slices.Contains(rules(r), "WP1108") == c.foreground {
-				t.Errorf("got %v", rules(r))
-			}
-			said := slices.ContainsFunc(r.App.Program.Service.Evidence, func(e detect.Evidence) bool { return strings.Contains(e.Detail, "System.Console::Read") })
-			if said != strings.HasPrefix(name, "reads ") {
-				t.Errorf("evidence %v", r.App.Program.Service.Evidence)
+			r := look(t, csharp(t, [3]string{"App.exe", "using System.ServiceProcess; class Svc : ServiceBase { public Svc() { ServiceName = \"S\"; } } static class P { static void Main(string[] a) { " + main + " } }", flags}))
+			if r.App.Kind != detect.KindNetFXService || r.App.Program.Service.Foreground || !slices.Contains(rules(r), "WP1108") {
+				t.Errorf("got %s %+v with %v", r.App.Kind, r.App.Program.Service, rules(r))
 			}
 		})
+	}
+}
+
+// A host of Topshelf looks at the process that started it, so it stays in the
+// foreground in a container and is the entrypoint itself.
+func TestServiceOfTopshelfStaysInTheForeground(t *testing.T) {
+	const topshelf = `namespace Topshelf {
+		public static class HostFactory { public static int Run(System.Action<HostConfigurators.HostConfigurator> a) { return 0; } }
+		namespace HostConfigurators { public interface HostConfigurator { void SetServiceName(string name); } } }`
+	r := look(t, csharp(t, [3]string{"Topshelf.dll", topshelf, "-target:library"},
+		[3]string{"App.exe", `static class P { static int Main() { return Topshelf.HostFactory.Run(x => x.SetServiceName("Orders")); } }`, "-r:Topshelf.dll"}))
+	if r.App.Kind != detect.KindNetFXService || !r.App.Program.Service.Foreground || r.App.Program.Service.Name != "Orders" || slices.Contains(rules(r), "WP1108") {
+		t.Errorf("got %s %+v with %v", r.App.Kind, r.App.Program.Service, rules(r))
 	}
 }
 

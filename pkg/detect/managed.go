@@ -11,8 +11,7 @@ import (
 // of program depends on it.
 type traits struct {
 	service    []Evidence // extends ServiceBase, or calls its Run
-	foreground []Evidence // falls back to a console
-	held       []Evidence // falls back to a console that it reads from
+	foreground []Evidence // stays in the foreground without a service manager
 	window     []Evidence // uses a windowing framework
 	loop       []Evidence // runs a message loop
 	names      []serviceName
@@ -45,6 +44,12 @@ var (
 		"System.Windows.Forms.Application::Run", "System.Windows.Application::Run", "Microsoft.UI.Xaml.Application::Start",
 		"Avalonia.ClassicDesktopStyleApplicationLifetimeExtensions::StartWithClassicDesktopLifetime",
 	}
+	// hostedServiceCalls and topshelfCalls are of hosts that look at the process which
+	// started them, and stay in the foreground where it is no service manager
+	// (WindowsServiceHelpers.IsWindowsService of dotnet/runtime, HostFactory of
+	// Topshelf). A program that asks Environment.UserInteractive does not: that is
+	// false in a container, which has no visible window station
+	// (github.com/Particular/ServiceControl/issues/2175), so it runs as a service.
 	hostedServiceCalls = []string{
 		"Microsoft.Extensions.Hosting.WindowsServiceLifetimeHostBuilderExtensions::UseWindowsService",
 		"Microsoft.Extensions.Hosting.WindowsServiceLifetimeHostBuilderExtensions::AddWindowsService",
@@ -206,7 +211,7 @@ func (tr *traits) serviceOf() *Service {
 	if len(tr.service) == 0 {
 		return nil
 	}
-	s := &Service{Foreground: len(tr.foreground) > 0, Evidence: mergeEvidence(nil, slices.Concat(tr.service[:min(len(tr.service), 3)], tr.foreground, tr.held))}
+	s := &Service{Foreground: len(tr.foreground) > 0, Evidence: mergeEvidence(nil, slices.Concat(tr.service[:min(len(tr.service), 3)], tr.foreground))}
 	best := -1
 	for _, n := range tr.names {
 		if len(tr.several) > 0 && n.source == "service-name-set" && n.by != tr.several[0] {

@@ -64,8 +64,6 @@ func everything(f *File) (errs []error) {
 	add(err)
 	_, err = c.CallsFromMembers(func(name string) bool { return strings.HasSuffix(name, "::Main") })
 	add(err)
-	_, err = c.Follow(nil, Assume{NoArguments: true})
-	add(err)
 	_, _, err = c.FindString("App_Data")
 	add(err)
 	if len(members) > 0 {
