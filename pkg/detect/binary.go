@@ -48,6 +48,10 @@ type managed struct {
 	EntryPoint                      uint32
 }
 
+// starts says whether an .exe is a program rather than a library: it has an entry
+// point in IL or, in C++/CLI, in native code.
+func (b *image) starts() bool { return b.clr != nil && (b.clr.EntryPoint != 0 || b.arch.Mixed) }
+
 func (b *image) native() bool { return b.clr == nil }
 
 // name is the assembly's name, or the file's without extension.

@@ -22,8 +22,14 @@ func detectConfig(t *Tree) []Fact {
 			continue
 		}
 		p := f.path()
-		sections(t.readXML(p, configUnknown), func(section string, e *element) {
+		root := t.readXML(p, configUnknown)
+		sections(root, func(section string, e *element) {
 			facts = append(facts, configElement(t, p, section, e)...)
+		})
+		t.wholeSections(p, root, func(section string, e *element, _ bool) {
+			if e.file != "" {
+				facts = append(facts, configElement(t, e.file, section, e)...)
+			}
 		})
 	}
 	for f := range t.withExt(".json") {
@@ -142,6 +148,7 @@ var (
 	drivePath = pattern(`(?i)(?:^|[^a-z])([a-z]:\\[^"<>|*?;,]*|[a-z]:/[^"<>|*?;,/][^"<>|*?;,]*)`)
 	uncPath   = pattern(`(?:^|[\s"'=;,])(\\\\[A-Za-z0-9._-]+\\[^"<>|*?;,]+)`)
 	inImage   = pattern(`(?i)^c:[\\/](windows|inetpub|program files|program files \(x86\)|programdata)\b`)
+	hostKey   = pattern(`(?i)(server|host|hostname|servername|smtp)$`)
 	folderKey = pattern(`(?i)(upload|log|temp|cache|export|output|attachment|storage|data|file|report|backup)s?[-_.:]?(path|dir|directory|folder|root|location)$`)
 	looksConn = pattern(`(?i)(^|;)\s*(data source|server|addr|address|host|network address|accountendpoint|endpoint|defaultendpointsprotocol|attachdbfilename)\s*=`)
 )
@@ -157,16 +164,22 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 	case isSecretName(key) && !placeholder().MatchString(value) && !boolish().MatchString(value):
 		return []Fact{{Key: "secret", Value: maskName(key), Evidence: ev}}
 	}
+	if oracleKey().MatchString(key) && oracle().MatchString(value) {
+		facts = append(facts, Fact{Key: "secret", Value: maskName(key) + " (in its logon)", Evidence: ev})
+	}
 	if where := secretInside(value); where != "" {
 		facts = append(facts, Fact{Key: "secret", Value: maskName(key) + " (" + where + ")", Evidence: ev})
 	}
+	if hostKey().MatchString(last) && isLocal(strings.ToLower(value)) {
+		facts = append(facts, Fact{Key: "local-server", Value: maskName(key) + ": " + maskValue(value), Evidence: ev})
+	}
 	for _, m := range drivePath().FindAllStringSubmatch(value, 3) {
 		if !inImage().MatchString(m[1]) {
-			facts = append(facts, Fact{Key: "absolute-path", Value: pathValue(m[1]), Evidence: ev})
+			facts = append(facts, Fact{Key: "absolute-path", Value: pathValue(orWhole(m[1], value)), Evidence: ev})
 		}
 	}
 	if m := uncPath().FindStringSubmatch(value); m != nil {
-		facts = append(facts, Fact{Key: "unc-path", Value: pathValue(m[1]), Evidence: ev})
+		facts = append(facts, Fact{Key: "unc-path", Value: pathValue(orWhole(m[1], value)), Evidence: ev})
 	}
 	if strings.HasPrefix(strings.ToLower(key), "serilog:writeto:") && strings.HasSuffix(strings.ToLower(key), ":args:path") {
 		facts = append(facts, logFile(value, ev)...)
@@ -181,6 +194,16 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 		facts = append(facts, written(rel, value, "the setting "+maskName(key)+" names a folder of the application", ev)...)
 	}
 	return facts
+}
+
+// orWhole is the path that a value holds: with its blanks where it is the whole value,
+// else up to the first one, since what follows in a command line may be a password.
+func orWhole(path, value string) string {
+	if strings.Trim(value, " \"'") == strings.TrimSpace(path) && !options().MatchString(value) {
+		return path
+	}
+	short, _, _ := strings.Cut(path, " ")
+	return short
 }
 
 // pathValue is a path of a value, without the options of a command that follow it.
@@ -280,132 +303,4 @@ func wcfEndpoint(binding string, ev []Evidence) []Fact {
 		return nil
 	}
 	return []Fact{{Key: "iis-feature", Value: id, Evidence: ev, item: Need{ID: id, Why: "an endpoint with " + binding + " needs its activation feature in IIS", Evidence: ev}}}
-}
-
-// connectionString judges one. Of its text only server and database are told.
-func connectionString(name, value string, ev []Evidence) []Fact {
-	parts := splitConnection(value)
-	if i := strings.IndexAny(value, ",;="); i > 0 && value[i] == ',' && strings.Contains(value, "=") && !strings.Contains(value, ";") {
-		// "host:6379,password=x,ssl=true", as StackExchange.Redis takes it
-		host, rest, _ := strings.Cut(value, ",")
-		parts = splitConnection(strings.ReplaceAll(rest, ",", ";"))
-		parts["server"] = strings.TrimSpace(host)
-	}
-	if inner := parts["provider connection string"]; inner != "" {
-		return connectionString(name, strings.ReplaceAll(inner, "&quot;", `"`), ev)
-	}
-	name = maskValue(name)
-	var facts []Fact
-	add := func(key, value string) { facts = append(facts, Fact{Key: key, Value: value, Evidence: ev}) }
-	server := firstOf(parts, "data source", "server", "addr", "address", "network address", "host")
-	database := firstOf(parts, "initial catalog", "database")
-	about := name
-	if server != "" {
-		user, host := serverUser(server)
-		if strings.ContainsAny(user, ":/") {
-			add("secret", "connection string "+name+", in its server")
-		}
-		if shown := maskValue(host); user != "" {
-			about = fmt.Sprintf("%s: server %s@%s", name, hidden, shown)
-		} else {
-			about = fmt.Sprintf("%s: server %s", name, shown)
-		}
-		server = host
-		if database != "" {
-			about += ", database " + maskValue(database)
-		}
-	}
-	add("connection-string", about)
-	for _, k := range sortedKeys(parts) {
-		if v := parts[k]; isSecretName(k) && !placeholder().MatchString(v) && !strings.EqualFold(v, "true") && !strings.EqualFold(v, "false") {
-			add("secret", "connection string "+name+", "+clean(k))
-		}
-	}
-	if hasURLSecret(value) {
-		add("secret", "connection string "+name+", in its URL")
-	}
-	low := strings.ToLower(server)
-	switch {
-	case strings.Contains(low, "(localdb)"), parts["attachdbfilename"] != "", strings.Contains(low, `\sqlexpress`) && isLocal(low), strings.EqualFold(parts["user instance"], "true"):
-		add("local-database", name)
-	case isLocal(low):
-		add("local-server", about)
-	}
-	if v := strings.ToLower(firstOf(parts, "integrated security", "trusted_connection")); v == "true" || v == "sspi" || v == "yes" {
-		add("integrated-security", about)
-	}
-	if strings.Contains(strings.ToLower(value), "|datadirectory|") {
-		f := writeFact("App_Data", "a connection string names |DataDirectory|, which is App_Data in a site", ev)
-		f.source = "data-directory"
-		facts = append(facts, f)
-	}
-	if v := parts["provider"]; v != "" {
-		add("oledb-provider", maskValue(v))
-	}
-	if file := firstOf(parts, "data source", "dbq"); strings.Contains(file, `:\`) && !inImage().MatchString(file) {
-		add("absolute-path", pathValue(file))
-	}
-	return facts
-}
-
-// serverUser takes the user off a server, in which no "@" has another meaning:
-// "scott/tiger@" before a net service name, "user:password@" before a host. That of
-// a URL stays, for it is masked as one.
-func serverUser(server string) (user, host string) {
-	if i := strings.LastIndex(server, "@"); i >= 0 && !strings.Contains(server[:i], "://") {
-		return server[:i], server[i+1:]
-	}
-	return "", server
-}
-
-// isLocal says whether a server name means the machine itself.
-func isLocal(server string) bool {
-	host := strings.TrimPrefix(server, "tcp:")
-	host, _, _ = strings.Cut(host, `\`)
-	host, _, _ = strings.Cut(host, ",")
-	host, _, _ = strings.Cut(host, "/")
-	if name, port, ok := strings.Cut(host, ":"); ok && !strings.Contains(port, ":") {
-		host = name
-	}
-	switch strings.TrimSpace(host) {
-	case ".", "(local)", "localhost", "127.0.0.1", "::1":
-		return true
-	}
-	return false
-}
-
-func firstOf(m map[string]string, keys ...string) string {
-	for _, k := range keys {
-		if v := m[k]; v != "" {
-			return v
-		}
-	}
-	return ""
-}
-
-// splitConnection splits "key=value;key='value'" with keys in lower case, as
-// DbConnectionStringBuilder does.
-func splitConnection(s string) map[string]string {
-	parts := map[string]string{}
-	for len(s) > 0 {
-		key, rest, ok := strings.Cut(s, "=")
-		if !ok {
-			break
-		}
-		rest = strings.TrimLeft(rest, " ")
-		var value string
-		if rest != "" && (rest[0] == '"' || rest[0] == '\'') {
-			if end := strings.IndexByte(rest[1:], rest[0]); end >= 0 {
-				value, rest = rest[1:1+end], rest[end+2:]
-				_, rest, _ = strings.Cut(rest, ";")
-			} else {
-				value, rest = rest[1:], ""
-			}
-		} else {
-			value, rest, _ = strings.Cut(rest, ";")
-		}
-		parts[strings.ToLower(strings.Trim(key, " ;\r\n\t"))] = strings.TrimSpace(value)
-		s = rest
-	}
-	return parts
 }

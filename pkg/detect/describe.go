@@ -30,7 +30,7 @@ func (r *resolution) describe() {
 			r.derive("framework-ended", r.app.Framework.Version, "", ev, more)
 		}
 	}
-	if r.app.Kind == KindASPNET && !r.has("machine-key", "fixed") {
+	if r.app.Kind == KindASPNET && !r.has("machine-key", "fixed") && !r.has("section-unknown", "system.web/machineKey") {
 		var web []Evidence
 		r.each("framework", func(f *Fact) {
 			if f.source == "web-config" {
@@ -45,6 +45,17 @@ func (r *resolution) describe() {
 				f.OverruledBy = "off: system.webServer/validation turns the check off"
 			}
 		})
+	}
+	if r.app.Kind == KindASPNETCore {
+		var ev []Evidence
+		r.each("iis-feature", func(f *Fact) {
+			if f.Value == "windows-authentication" {
+				ev = mergeEvidence(ev, f.Evidence)
+			}
+		})
+		if len(ev) > 0 {
+			r.derive("iis-sign-in", "windows", "", ev, nil)
+		}
 	}
 	program := r.app.Program
 	if program != nil && r.app.Framework.Name == NETCoreApp && r.app.Architecture == X86 && !program.SelfContained {

@@ -14,10 +14,10 @@ func detectFramework(t *Tree) []Fact {
 	for _, b := range t.binaries {
 		switch {
 		case b.clr == nil || strings.HasPrefix(b.clr.TargetFramework.Value, NETCoreApp):
-		case b.clr.EntryPoint == 0 && strings.HasSuffix(b.base, ".exe") && !b.arch.Mixed:
+		case !b.starts() && strings.HasSuffix(b.base, ".exe"):
 			facts = append(facts, signFact(b.path+" is a library, whatever its name says", "Give winpack the folder of the program that uses the library.",
 				at(b.path, b.clr.Span, "CLI header without an entry point")))
-		case !b.isDLL && b.clr.EntryPoint != 0:
+		case !b.isDLL && b.starts():
 			facts = append(facts, t.netfxProgram(b)...)
 		}
 	}
@@ -46,6 +46,10 @@ func (t *Tree) netfxProgram(b *image) []Fact {
 				return err
 			}
 			tr, err := readTraits(t.codeOf(b).evidence, clr)
+			if b.arch.Mixed {
+				does := b.nativeTraits()
+				tr.service, tr.window, tr.message = append(tr.service, does.dispatcher...), append(tr.window, does.window...), append(tr.message, does.message...)
+			}
 			t.readLibraries(b, &tr)
 			facts = append(facts, programFacts(&tr, p, "netfx", b.gui, self)...)
 			return err
@@ -67,7 +71,7 @@ func (t *Tree) netfxProgram(b *image) []Fact {
 // referenced names another program of the folder that uses this one as a library.
 func (t *Tree) referenced(b *image) string {
 	for _, o := range t.binaries {
-		if o != b && o.dir == b.dir && o.clr != nil && o.clr.EntryPoint != 0 && o.ref(b.name()) != nil && b.ref(o.name()) == nil {
+		if o != b && o.dir == b.dir && o.starts() && o.ref(b.name()) != nil && b.ref(o.name()) == nil {
 			return o.path
 		}
 	}
@@ -94,8 +98,11 @@ func programFacts(tr *traits, p *Program, family string, gui bool, self Evidence
 	switch {
 	case kind == Kind(family+"-console") && len(tr.maybe) > 0:
 		facts = append(facts, Fact{Key: "library-trait", Value: p.Path, about: p.Path, Evidence: tr.maybe})
-	case gui && kind != Kind(family+"-desktop"):
-		facts = append(facts, Fact{Key: "subsystem", Value: "linked as a GUI program, uses no window", about: p.Path, Evidence: []Evidence{self}})
+	}
+	if kind == Kind(family+"-console") {
+		facts = append(facts, consoleFacts(gui && len(tr.maybe) == 0, p.Path, tr.message, self)...)
+	} else if gui && kind != Kind(family+"-desktop") {
+		facts = append(facts, consoleFacts(true, p.Path, nil, self)...)
 	}
 	return facts
 }
@@ -197,7 +204,12 @@ func architectureFacts(b *image, about, source string) []Fact {
 // (learn.microsoft.com/dotnet/framework/configure-apps/file-schema/startup/supportedruntime-element).
 func (t *Tree) exeConfig(p, about string) []Fact {
 	var facts []Fact
-	startup := t.readXML(p, configUnknown).child("startup")
+	root := t.readXML(p, configUnknown)
+	if at, ok := t.malformed[p]; ok {
+		return []Fact{{Key: "config-broken", Value: p, about: about, Evidence: []Evidence{{Path: p, Line: at, Detail: "the XML breaks here"}},
+			item: map[string]string{"then": "the program does not start"}}}
+	}
+	startup := root.child("startup")
 	if startup == nil {
 		return nil
 	}

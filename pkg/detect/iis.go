@@ -7,38 +7,6 @@ import (
 	"strings"
 )
 
-// sections calls f for every element below a configuration root with its path
-// ("system.webServer/security/access"). <location> elements are transparent.
-func sections(root *element, f func(section string, e *element)) {
-	if root == nil {
-		return
-	}
-	if root.name != "configuration" { // a file that configSource names
-		walkSections(root.name, root, f)
-		return
-	}
-	for _, c := range root.children {
-		walkSections(c.name, c, f)
-	}
-}
-
-func walkSections(section string, e *element, f func(string, *element)) {
-	if e.name == "location" {
-		for _, c := range e.children {
-			walkSections(c.name, c, f)
-		}
-		return
-	}
-	f(section, e)
-	for _, c := range e.children {
-		walkSections(section+"/"+c.name, c, f)
-	}
-}
-
-func line(p string, e *element, detail string) []Evidence {
-	return []Evidence{{Path: p, Line: e.line, Detail: mask(detail)}}
-}
-
 const webConfigUnknown = "what the site asks of IIS and ASP.NET is unknown"
 
 // webConfigs are the web.config files of the folder, that of the root first.
@@ -58,11 +26,21 @@ func (t *Tree) webConfigs() []string {
 func detectIIS(t *Tree) []Fact {
 	var facts []Fact
 	for _, p := range t.webConfigs() {
-		root := t.readXML(p, webConfigUnknown)
-		sections(root, func(section string, e *element) {
+		t.wholeSections(p, t.readXML(p, webConfigUnknown), func(section string, e *element, missing bool) {
+			if missing {
+				facts = append(facts, Fact{Key: "section-unknown", Value: section, Evidence: line(p, e, section+" is read from a file that is not in the folder")})
+				return
+			}
 			facts = append(facts, iisSection(p, section, e)...)
 			facts = append(facts, aspnetSection(p, section, e)...)
 		})
+		if at, ok := t.malformed[p]; ok {
+			facts = append(facts, Fact{Key: "config-broken", Value: p, Evidence: []Evidence{{Path: p, Line: at, Detail: "the XML breaks here"}},
+				item: map[string]string{"then": "IIS answers every request of the site with 500.19"}})
+			if !strings.Contains(p, "/") {
+				facts = append(facts, Fact{Key: "section-unknown", Value: "system.web/machineKey", Evidence: []Evidence{{Path: p, Line: at, Detail: "the XML breaks here"}}})
+			}
+		}
 	}
 	return facts
 }
@@ -105,11 +83,18 @@ func iisSection(p, section string, e *element) []Fact {
 			add("iis-module", m.ID, section+" needs "+m.Title+", which is not part of Windows", section+" is set")
 		}
 	}
+	for _, r := range d.Setting {
+		if slices.Contains(r.Sections, section) && conditionHolds(e, r.When) {
+			name := strings.TrimPrefix(section, "system.webServer/")
+			facts = append(facts, Fact{Key: "iis-setting", Value: strings.TrimSuffix(strings.TrimSuffix(name, "/add"), "/remove"),
+				Evidence: line(p, e, section+" is set"), item: map[string]string{"why": r.Why}})
+		}
+	}
 	switch section {
 	case "system.webServer/modules/add", "system.webServer/handlers/add":
 		facts = append(facts, iisModule(p, section, e)...)
 	case "system.webServer/modules/remove", "system.webServer/modules/clear":
-		if name := e.attr("name"); e.name == "clear" || slices.Contains(d.Modules.Locked, name) {
+		if name := e.attr("name"); e.name == "clear" || containsFold(d.Modules.Locked, name) {
 			tag := "clear/"
 			if e.name == "remove" {
 				tag = `remove name="` + maskValue(name) + `"/`
@@ -141,6 +126,11 @@ func iisSection(p, section string, e *element) []Fact {
 		}
 	}
 	return facts
+}
+
+// containsFold says whether a name is in a list, as IIS compares names of modules.
+func containsFold(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 // processPath is what the ASP.NET Core Module starts.
@@ -201,19 +191,19 @@ func iisModule(p, section string, e *element) []Fact {
 		if name == "" {
 			continue
 		}
-		known := slices.Contains(d.Modules.Builtin, name)
+		known := containsFold(d.Modules.Builtin, name)
 		add := func(key, value, why string) {
 			known = true
 			ev := line(p, e, "<add> in "+section+" names the native module "+name)
 			facts = append(facts, Fact{Key: key, Value: value, Evidence: ev, item: Need{ID: value, Why: why, Evidence: ev}})
 		}
 		for _, f := range d.Feature {
-			if slices.Contains(f.Modules, name) && f.ID != "asp" {
+			if containsFold(f.Modules, name) && f.ID != "asp" {
 				add("iis-feature", f.ID, "the module "+name+" comes with the Windows feature")
 			}
 		}
 		for _, m := range d.Module {
-			if slices.ContainsFunc(m.Modules, func(n string) bool { return strings.EqualFold(n, name) }) {
+			if containsFold(m.Modules, name) {
 				add("iis-module", m.ID, name+" is "+m.Title+", which is not part of Windows")
 			}
 		}
@@ -237,7 +227,7 @@ func aspnetSection(p, section string, e *element) []Fact {
 	fact := func(key, value, detail string) []Fact {
 		return []Fact{{Key: key, Value: maskValue(value), Evidence: line(p, e, detail)}}
 	}
-	root := !strings.Contains(p, "/")
+	root := !strings.Contains(p, "/") && e.location == ""
 	if what := classicOnly[section]; what != "" && root {
 		return fact("classic-only", what, section+" is set")
 	}
@@ -263,6 +253,9 @@ func aspnetSection(p, section string, e *element) []Fact {
 				Evidence: line(p, e, "httpRuntime targetFramework="+v), item: Framework{NETFramework, v}}}
 		}
 	case "system.web/machineKey":
+		if !root {
+			return nil
+		}
 		if k := e.attr("validationKey"); k != "" && !strings.Contains(strings.ToLower(k), "autogenerate") {
 			return fact("machine-key", "fixed", "machineKey has a fixed validationKey (not shown)")
 		}

@@ -45,6 +45,7 @@ func TestKindOfWebFolders(t *testing.T) {
 	}{
 		"files only":                        {[]string{"index.html", html, "a.css", "b{}"}, detect.KindStatic},
 		"files with a web.config for types": {[]string{"index.html", html, "web.config", `<configuration><system.webServer><staticContent><mimeMap fileExtension=".x" mimeType="a/b"/></staticContent></system.webServer></configuration>`}, detect.KindStatic},
+		"an index without <html>":           {[]string{"index.html", "<h1>hi</h1>"}, detect.KindStatic},
 		"an index that is no HTML":          {[]string{"index.html", "hello"}, detect.KindUnknown},
 		"no page":                           {[]string{"a.css", "b{}"}, detect.KindUnknown},
 		"php beside files":                  {[]string{"index.html", html, "api/index.php", "<?php"}, detect.KindUnknown},
@@ -93,7 +94,10 @@ func TestUnknownNamesItsSignsAndWhatHelps(t *testing.T) {
 		"a page of a project":  {[]string{"web.config", "<configuration/>", "a.aspx", `<%@ Page CodeBehind="a.aspx.cs" Inherits="X" %>`, "a.aspx.cs", "class X{}"}, "uncompiled a.aspx", "Build it first"},
 		"a site below":         {[]string{"wwwroot/index.html", html, "readme.txt", "x"}, "a site below the folder: wwwroot", "Give winpack the folder wwwroot"},
 		"an ASP.NET site":      {[]string{"wwwroot/a.aspx", page, "wwwroot/web.config", "<configuration/>"}, "a site below the folder: wwwroot", "Give winpack the folder wwwroot"},
-		"no HTML":              {[]string{"index.html", "hello"}, "index.html holds no HTML", "Look at that page"},
+		"no HTML":              {[]string{"index.html", "hello"}, "index.html shows no HTML", "Look at that page"},
+		"only scripts":         {[]string{"lib/readme.txt", "x", "deploy.cmd", "@echo off"}, "scripts: deploy.cmd", "name it as entrypoint"},
+		"a site without bin":   {[]string{"Global.asax", "<%@ Application %>", "Views/Home/Index.cshtml", "@{}"}, "an ASP.NET site without its folder bin", "Give winpack the published site"},
+		"a lonely web.config":  {[]string{"web.config", `<configuration><system.web><compilation targetFramework="4.8"/></system.web></configuration>`}, "a web.config of ASP.NET without a page", "Give winpack the published site"},
 		"a page that is none":  {[]string{"a.aspx", "just text"}, "a.aspx has no directive", "Look at the file"},
 		"a program without it": {[]string{"App.runtimeconfig.json", "{}"}, "App.runtimeconfig.json has no App.dll beside it", "Copy all files"},
 	} {

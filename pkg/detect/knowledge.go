@@ -113,6 +113,14 @@ type iisTable struct {
 		Source     string   `toml:"source"`
 		Confidence string   `toml:"confidence"`
 	} `toml:"module"`
+	// Setting are sections that only IIS applies.
+	Setting []struct {
+		Sections   []string `toml:"sections"`
+		When       string   `toml:"when"` // "attribute=value"
+		Why        string   `toml:"why"`  // what is otherwise without IIS
+		Source     string   `toml:"source"`
+		Confidence string   `toml:"confidence"`
+	} `toml:"setting"`
 	Modules struct {
 		Builtin    []string `toml:"builtin"`
 		Locked     []string `toml:"locked"` // registered with lockItem

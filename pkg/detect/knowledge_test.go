@@ -69,6 +69,12 @@ func TestTablesAreWellFormed(t *testing.T) {
 			t.Errorf("module %+v", r)
 		}
 	}
+	for _, r := range iis.Setting {
+		row("setting", r.Sections[0], r.Source, r.Confidence, iis.Sources)
+		if r.Why == "" {
+			t.Errorf("setting %+v", r)
+		}
+	}
 	dlls := dllData()
 	seen := map[string]bool{}
 	for _, r := range dlls.DLLs {

@@ -13,6 +13,7 @@ type traits struct {
 	service    []Evidence // extends ServiceBase, or calls its Run
 	foreground []Evidence // stays in the foreground without a service manager
 	window     []Evidence // uses a windowing framework
+	message    []Evidence // shows message boxes of Windows
 	loop       []Evidence // runs a message loop
 	names      []serviceName
 	several    []string          // service types of one process, in the order in which they are made
@@ -122,6 +123,9 @@ func readTraits(ev func(pe.Span, string) Evidence, clr *pe.CLR) (traits, error) 
 		return tr, err
 	}
 	for _, n := range natives {
+		if strings.EqualFold(moduleName(n.Module), "user32.dll") && isMessageBox(n.Function) {
+			tr.message = append(tr.message, ev(n.Span, "calls the native "+n.Module+"!"+n.Function))
+		}
 		if slices.Contains(windowFunctions, strings.TrimRight(n.Function, "AW")) || slices.ContainsFunc(windowFunctions, func(w string) bool { return strings.TrimSuffix(strings.TrimSuffix(n.Function, "W"), "A") == w }) {
 			tr.window = append(tr.window, ev(n.Span, "calls the native "+n.Module+"!"+n.Function))
 		}

@@ -1,6 +1,8 @@
 package detect
 
 import (
+	"bytes"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -37,32 +39,21 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 		self.Detail = why
 		return []Fact{{Key: "program", Value: b.path, source: "helper", about: b.path, Evidence: []Evidence{self}, item: &Program{Path: b.path, Form: FormNative}}}
 	}
-	var dispatcher, window []Evidence
-	for _, im := range slices.Concat(b.imports, b.delayed) {
-		dll := strings.ToLower(im.DLL)
-		if slices.ContainsFunc(guiLibraries, func(p string) bool { return strings.HasPrefix(dll, p) }) {
-			window = append(window, at(b.path, im.Span, "imports "+im.DLL))
-		}
-		for _, f := range im.Functions {
-			switch {
-			case f.Name == "StartServiceCtrlDispatcherW" || f.Name == "StartServiceCtrlDispatcherA":
-				dispatcher = append(dispatcher, at(b.path, f.Span, "imports "+im.DLL+"!"+f.Name))
-			case dll == "user32.dll" && slices.Contains(createWindow, f.Name):
-				window = append(window, at(b.path, f.Span, "imports user32.dll!"+f.Name))
-			}
-		}
-	}
+	does := b.nativeTraits()
 	p := &Program{Path: b.path, Form: FormNative}
 	kind, ev := KindNativeConsole, []Evidence{self}
 	golang, mark := t.isGo(b)
+	if golang != "" { // which links all of golang.org/x/sys by name, used or not
+		does = nativeTraits{linked: does.dispatcher, dispatcher: t.goService(b)}
+	}
 	switch {
 	case b.broken:
 		kind = KindUnknown
-	case len(dispatcher) > 0 && golang == "":
-		kind, ev = KindNativeService, dispatcher
-		p.Service = &Service{Evidence: dispatcher}
-	case b.gui && len(window) > 0 && golang == "":
-		kind, ev = KindNativeDesktop, window
+	case len(does.dispatcher) > 0:
+		kind, ev = KindNativeService, does.dispatcher
+		p.Service = &Service{Evidence: does.dispatcher}
+	case b.gui && len(does.window) > 0:
+		kind, ev = KindNativeDesktop, does.window
 	}
 	facts := []Fact{
 		{Key: "program", Value: b.path, source: source, about: b.path, Evidence: []Evidence{self}, item: p},
@@ -72,12 +63,12 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 		facts = append(facts, brokenProgram(b.path, self))
 	}
 	if p.Service != nil {
-		facts = append(facts, Fact{Key: "service-start", Value: "needs a service manager", about: b.path, Evidence: dispatcher})
+		facts = append(facts, Fact{Key: "service-start", Value: "needs a service manager", about: b.path, Evidence: does.dispatcher})
 	}
 	if golang != "" {
 		facts = append(facts, Fact{Key: "language", Value: "go", about: b.path, Evidence: []Evidence{at(b.path, mark, golang)}})
-		if len(dispatcher) > 0 {
-			facts = append(facts, Fact{Key: "sign", Value: "imports the service dispatcher, as golang.org/x/sys links it into any Go program", about: b.path, Evidence: dispatcher})
+		if len(does.linked) > 0 {
+			facts = append(facts, Fact{Key: "sign", Value: "imports the service dispatcher, as golang.org/x/sys links it into any Go program", about: b.path, Evidence: does.linked})
 		}
 	}
 	for _, e := range b.exports {
@@ -85,11 +76,117 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 			facts = append(facts, Fact{Key: "language", Value: "native-aot", about: b.path, Evidence: []Evidence{at(b.path, e.Span, "exports DotNetRuntimeDebugHeader: .NET compiled ahead of time")}})
 		}
 	}
-	if b.gui && kind == KindNativeConsole {
-		facts = append(facts, Fact{Key: "subsystem", Value: "linked as a GUI program, uses no window", about: b.path, Evidence: []Evidence{self}})
+	if kind == KindNativeConsole {
+		facts = append(facts, consoleFacts(b.gui, b.path, does.message, self)...)
 	}
 	facts = append(facts, architectureFacts(b, b.path, "self")...)
 	return append(facts, t.imports(b, b.path)...)
+}
+
+// nativeTraits is what the imports of native code give away.
+type nativeTraits struct {
+	dispatcher []Evidence // runs a service
+	window     []Evidence // makes windows
+	message    []Evidence // shows message boxes
+	linked     []Evidence // names the dispatcher without running a service
+}
+
+func (b *image) nativeTraits() nativeTraits {
+	var n nativeTraits
+	for _, im := range slices.Concat(b.imports, b.delayed) {
+		dll := strings.ToLower(im.DLL)
+		if slices.ContainsFunc(guiLibraries, func(p string) bool { return strings.HasPrefix(dll, p) }) {
+			n.window = append(n.window, at(b.path, im.Span, "imports "+im.DLL))
+		}
+		for _, f := range im.Functions {
+			switch {
+			case f.Name == "StartServiceCtrlDispatcherW" || f.Name == "StartServiceCtrlDispatcherA":
+				n.dispatcher = append(n.dispatcher, at(b.path, f.Span, "imports "+im.DLL+"!"+f.Name))
+			case dll == "user32.dll" && slices.Contains(createWindow, f.Name):
+				n.window = append(n.window, at(b.path, f.Span, "imports user32.dll!"+f.Name))
+			case dll == "user32.dll" && isMessageBox(f.Name):
+				n.message = append(n.message, at(b.path, f.Span, "imports user32.dll!"+f.Name))
+			}
+		}
+	}
+	return n
+}
+
+// isMessageBox says whether a function of user32.dll shows a message and waits until
+// somebody closes it.
+func isMessageBox(function string) bool {
+	return slices.Contains([]string{"MessageBox", "MessageBoxEx", "MessageBoxIndirect"}, strings.TrimRight(function, "AW"))
+}
+
+// consoleFacts are those of a program without windows of its own.
+func consoleFacts(gui bool, about string, message []Evidence, self Evidence) []Fact {
+	var facts []Fact
+	if gui {
+		facts = append(facts, Fact{Key: "subsystem", Value: "linked as a GUI program, not seen to make a window", about: about, Evidence: []Evidence{self}})
+	}
+	if len(message) > 0 {
+		facts = append(facts, Fact{Key: "message-box", Value: about, about: about, Evidence: message})
+	}
+	return facts
+}
+
+// goService looks for the function that runs a service in the names that the Go
+// linker keeps of the functions that can be reached. A program that also asks
+// IsWindowsService looks at the process which started it: in a container it stays in
+// the foreground, so that it is none here.
+func (t *Tree) goService(b *image) []Evidence {
+	const runs, asks = "\x00golang.org/x/sys/windows/svc.Run\x00", "\x00golang.org/x/sys/windows/svc.IsWindowsService\x00"
+	var names []pe.Span
+	t.withPE(b.path, func(f *pe.File) error {
+		for _, s := range f.Sections {
+			if s.Name == ".rdata" {
+				names = append(names, pe.Span{Offset: int64(s.Offset), Length: int64(s.Size)})
+			}
+		}
+		return nil
+	})
+	places := t.findIn(b.path, names, runs, asks)
+	if places[0] < 0 || places[1] >= 0 {
+		return nil
+	}
+	return []Evidence{at(b.path, pe.Span{Offset: places[0] + 1, Length: int64(len(runs) - 2)}, "runs golang.org/x/sys/windows/svc.Run, and does not ask IsWindowsService")}
+}
+
+// maxNames bounds how much of a program is searched for names.
+const maxNames = 64 << 20
+
+// findIn is where texts stand in parts of a file, -1 for each that does not.
+func (t *Tree) findIn(p string, parts []pe.Span, texts ...string) []int64 {
+	places := slices.Repeat([]int64{-1}, len(texts))
+	f, size, err := t.openFile(p)
+	if err != nil {
+		return places
+	}
+	defer f.Close()
+	r, ok := f.(io.ReaderAt)
+	if !ok {
+		return places
+	}
+	longest := 0
+	for _, text := range texts {
+		longest = max(longest, len(text))
+	}
+	buf := make([]byte, 256<<10)
+	step := int64(len(buf) - longest)
+	left := int64(maxNames)
+	for _, part := range parts {
+		for from := part.Offset; from < min(part.Offset+part.Length, size) && left > 0; from, left = from+step, left-step {
+			n, _ := r.ReadAt(buf[:min(int64(len(buf)), part.Offset+part.Length-from)], from)
+			for i, text := range texts {
+				if places[i] < 0 {
+					if at := bytes.Index(buf[:n], []byte(text)); at >= 0 {
+						places[i] = from + int64(at)
+					}
+				}
+			}
+		}
+	}
+	return places
 }
 
 func brokenProgram(p string, ev Evidence) Fact {

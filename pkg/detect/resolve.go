@@ -259,6 +259,14 @@ func (r *resolution) dropOthers(program *Program) {
 			} else if f.source == "without-aspnet" && r.app.Kind != KindStatic {
 				f.OverruledBy = string(r.app.Kind) + ": ASP.NET opens the section in its images"
 			}
+		case "iis-setting":
+			if r.app.Kind != KindASPNETCore {
+				f.OverruledBy = string(r.app.Kind) + ": IIS applies it, or nothing of IIS runs"
+			}
+		case "config-broken":
+			if f.about == "" && !iis { // of a site; that of a program speaks of it
+				f.OverruledBy = string(r.app.Kind) + ": the program runs without IIS"
+			}
 		case "write":
 			if f.source == "data-directory" && r.app.Kind != KindASPNET && r.app.Kind != KindWCF {
 				f.OverruledBy = string(r.app.Kind) + ": |DataDirectory| is another folder in a program"

@@ -1,13 +1,14 @@
 package detect
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
 var (
-	secretName = pattern(`(?i)(passw|passphrase|\bpwd|pwd$|secret|api[-_.:]?key|access[-_.:]?key|account[-_.:]?key|auth[-_.:]?key|security[-_.:]?key|jwt[-_.:]?key|shared[-_]?access|private[-_.:]?key|encryption[-_.:]?key|signing[-_.:]?key|(^|[-_.:])token$|(^|[-_.:])(pass|pw)$|accesstoken|authtoken|bearer|credential|connection[-_]?string)`)
+	secretName = pattern(`(?i)(passw|kennwort|mot_?de_?passe|contrase|passphrase|\bpwd|pwd$|secret|api[-_.:]?key|access[-_.:]?key|account[-_.:]?key|auth[-_.:]?key|security[-_.:]?key|jwt[-_.:]?key|shared[-_]?access|private[-_.:]?key|encryption[-_.:]?key|signing[-_.:]?key|(^|[-_.:])token$|(^|[-_.:])(pass|pw)$|accesstoken|authtoken|bearer|credential|connection[-_]?string)`)
 	// camelPass is the end of MailPass and SmtpPass, and not that of Compass.
 	camelPass = pattern(`[a-z0-9]Pass$`)
 	// notSecret are words by which a setting only speaks about secrets.
@@ -24,7 +25,7 @@ func isSecretName(name string) bool {
 
 // stems: one of them is in every name that secretName takes, and quickly found
 // missing in the others, which are nearly all.
-var stems = []string{"pass", "pw", "secret", "key", "token", "bearer", "cred", "connection", "shared"}
+var stems = []string{"pass", "kennwort", "contrase", "pw", "secret", "key", "token", "bearer", "cred", "connection", "shared"}
 
 // placeholder values stand where a deployment puts the secret in.
 var placeholder = pattern(`(?i)^\s*$|^\s*(\$\{.*\}|\$\(.*\)|#\{.*\}#?|__.*__|%.*%|\{\{.*\}\}|<.*>|\*+|x{3,}|changeme|todo|your[-_ ].*|.*placeholder.*|@microsoft\.keyvault\(.*\))\s*$`)
@@ -45,6 +46,17 @@ var (
 	option = pattern(`((?:^|[\s"'])(?:--?|/)([A-Za-z][\w.:-]*)["']?\s+)("[^"]*"?|'[^']*'?|[^\s"']+)`)
 	// netUse is the password that follows the user in "net use \\nas\x /user:bob pw".
 	netUse = pattern(`(?i)((?:^|\s)/u(?:ser)?:\S+\s+)(\S+)`)
+	// userPassword is "-U sa -P x" of sqlcmd, psexec and their like, curlUser "-u name:x"
+	// of curl, header "Authorization: Basic x", signature the end of a shared access URL:
+	// the second group is the secret.
+	userPassword = pattern(`(?i)((?:^|\s)[-/]u(?:ser)?(?:\s+|[:=])\S+(?:\s.*?)?\s[-/]p(?:ass\w*)?(?:\s+|[:=]))(\S+)`)
+	curlUser     = pattern(`((?:^|\s)(?:-u|--user)\s+[^\s:/\\]+:)(\S+)`)
+	header       = pattern(`(?i)(\bauthorization\s*[:=]\s*["']?\w+\s+)([^\s"']+)`)
+	signature    = pattern(`(?i)([?&]sig=)([^&\s"']+)`)
+	portNumber   = pattern(`^\d{1,5}$`)
+	// oracle is "scott/x@db", where the key of the setting speaks of a database.
+	oracle    = pattern(`^\s*[A-Za-z]\w*/[^\s/@]+@[A-Za-z][\w./:-]*\s*$`)
+	oracleKey = pattern(`(?i)(conn|ora|db|database|logon|login)`)
 	// spoken is "password x", which says something in a value, not in a sentence.
 	spoken  = pattern(`(?i)(\b(?:passw\w*|passphrase|pwd|token|secret)\s+)("[^"]*"?|'[^']*'?|\S+)`)
 	control = pattern(`[\x00-\x1f\x7f-\x9f\x{202a}-\x{202e}\x{2066}-\x{2069}]`)
@@ -63,8 +75,8 @@ func mask(s string) string {
 	}
 	if strings.ContainsAny(s, "-/") {
 		s, _ = hideOptions(s)
-		s = netUse().ReplaceAllString(s, "${1}"+hidden)
 	}
+	s, _ = hideCredentials(s)
 	return clean(s)
 }
 
@@ -119,6 +131,30 @@ func hideOptions(s string) (masked string, found bool) {
 	return b.String(), found
 }
 
+// hideCredentials hides what stands in a command line, header or address where the
+// secret has no name, but a place.
+func hideCredentials(s string) (masked string, found bool) {
+	if !strings.ContainsAny(s, "-/?&:=") {
+		return s, false
+	}
+	for _, p := range []func() *regexp.Regexp{netUse, userPassword, curlUser, header, signature} {
+		for from := 0; from < len(s); {
+			m := p().FindStringSubmatchIndex(s[from:])
+			if m == nil {
+				break
+			}
+			if secret := s[from+m[4] : from+m[5]]; portNumber().MatchString(secret) {
+				from += m[5]
+				continue
+			}
+			found = true
+			s = s[:from+m[4]] + hidden + s[from+m[5]:]
+			from += m[4] + len(hidden)
+		}
+	}
+	return s, found
+}
+
 // hasURLSecret says whether s holds a URL with a user in it.
 func hasURLSecret(s string) bool {
 	if !strings.Contains(s, "://") {
@@ -139,7 +175,8 @@ func hasURLSecret(s string) bool {
 func hasSecret(s string) bool {
 	_, key := hideKeyed(s)
 	_, opt := hideOptions(s)
-	return key || opt || hasURLSecret(s) || netUse().MatchString(s)
+	_, placed := hideCredentials(s)
+	return key || opt || placed || hasURLSecret(s)
 }
 
 // pair is "name=value" inside of a value: in a query, a connection string of
@@ -157,7 +194,8 @@ func secretInside(value string) string {
 			return clean(m[1]) + " in its value"
 		}
 	}
-	if _, found := hideOptions(value); found || netUse().MatchString(value) {
+	_, option := hideOptions(value)
+	if _, placed := hideCredentials(value); option || placed {
 		return "in its command line"
 	}
 	return ""

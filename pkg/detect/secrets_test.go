@@ -120,6 +120,9 @@ func TestSettingsThatOnlyLookLikeSecretsAreLeftAlone(t *testing.T) {
     <add key="Help" value="/reset?tokenType=jwt"/>
     <add key="Cache" value="redis:6379,ssl=true"/>
     <add key="Git" value="src/app@1.2"/>
+    <add key="Source" value="team/app@main"/>
+    <add key="Ping" value="ping -u host -p 8080"/>
+    <add key="Scheme" value="Basic authentication"/>
     <add key="Keyboard:Key" value="enter"/>
   </appSettings></configuration>`))
 	for _, f := range r.Facts {
@@ -182,6 +185,15 @@ func TestArgumentsAreSplitAsWindowsDoes(t *testing.T) {
 func TestSecretsInValuesAreFoundAndNeverPrinted(t *testing.T) {
 	for name, c := range map[string]struct{ web, json, want string }{
 		"command line":                 {web: `<appSettings><add key="Tool" value="D:\tool.exe --token PLANTED"/></appSettings>`, want: "Tool (in its command line)"},
+		"net use, password first":      {web: `<appSettings><add key="cmd" value="net use X: \\srv\share PLANTED /user:dom\u"/></appSettings>`},
+		"user and password of sqlcmd":  {web: `<appSettings><add key="Job" value="sqlcmd -S db -U sa -P PLANTED -i a.sql"/></appSettings>`, want: "Job (in its command line)"},
+		"user and password of psexec":  {web: `<appSettings><add key="Job" value="psexec -u dom\u -p PLANTED cmd"/></appSettings>`, want: "Job (in its command line)"},
+		"user of curl":                 {web: `<appSettings><add key="Job" value="curl -u admin:PLANTED http://x/"/></appSettings>`, want: "Job (in its command line)"},
+		"header":                       {web: `<appSettings><add key="Extra" value="Authorization: Basic PLANTED"/></appSettings>`, want: "Extra (in its command line)"},
+		"signature of a URL":           {web: `<appSettings><add key="Blob" value="https://a.blob.core.windows.net/c?sv=2020&amp;sig=PLANTED"/></appSettings>`, want: "Blob (in its command line)"},
+		"logon of Oracle":              {web: `<appSettings><add key="OracleLogon" value="scott/PLANTED@orcl"/></appSettings>`, want: "OracleLogon (in its logon)"},
+		"password in German":           {web: `<appSettings><add key="Kennwort" value="PLANTED"/></appSettings>`, want: "Kennwort"},
+		"password in French":           {web: `<appSettings><add key="MotDePasse" value="PLANTED"/></appSettings>`, want: "MotDePasse"},
 		"share with a user":            {web: `<appSettings><add key="Share" value="\\nas\share /user:bob PLANTED"/></appSettings>`, want: "Share (in its command line)"},
 		"folder":                       {web: `<appSettings><add key="Logs" value="D:\logs\password PLANTED\x"/></appSettings>`},
 		"slash in a URL's user":        {web: `<connectionStrings><add name="Q" connectionString="Data Source=amqp://user:a/PLANTED@host"/></connectionStrings>`, want: "connection string Q, in its URL"},

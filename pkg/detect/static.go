@@ -52,7 +52,7 @@ func detectStatic(t *Tree) []Fact {
 	if t.empty() {
 		return []Fact{{Key: "empty", Value: "no file", Evidence: []Evidence{{Path: ".", Detail: "the folder holds no file"}}}}
 	}
-	facts := t.signs()
+	facts := append(t.signs(), t.leftoverSigns()...)
 	index := ""
 	for _, n := range indexNames {
 		if p := t.find(n); p != "" {
@@ -64,8 +64,8 @@ func detectStatic(t *Tree) []Fact {
 		return append(facts, t.sitesBelow()...)
 	}
 	if !t.isHTML(index) {
-		return append(facts, signFact(index+" holds no HTML", "Look at that page: a site of files needs a start page of HTML.",
-			Evidence{Path: index, Line: 1, Detail: "neither <html> nor <!doctype html> in the first bytes"}))
+		return append(facts, signFact(index+" shows no HTML in its first 4 KB", "Look at that page: a site of files needs a start page of HTML.",
+			Evidence{Path: index, Line: 1, Detail: "no element of HTML in the first 4 KB"}))
 	}
 	for _, f := range facts {
 		if f.source != "" {
@@ -77,11 +77,11 @@ func detectStatic(t *Tree) []Fact {
 		Evidence: []Evidence{{Path: index, Line: 1, Detail: "an HTML page that a web server shows first, and no code for a server"}}})
 }
 
-// isHTML says whether a page starts as HTML does.
-func (t *Tree) isHTML(p string) bool {
-	head := strings.ToLower(string(t.head(p, headBytes)))
-	return slices.ContainsFunc([]string{"<html", "<!doctype html", "<body", "<head"}, func(tag string) bool { return strings.Contains(head, tag) })
-}
+// isHTML says whether a page holds HTML: the declaration, or elements of it. Browsers
+// take a page without <html> too.
+func (t *Tree) isHTML(p string) bool { return htmlElement().Match(t.head(p, headBytes)) }
+
+var htmlElement = pattern(`(?i)<!doctype\s+html|<(html|head|body|title|meta|link|script|style|h[1-6]|p|div|main|section|article|header|nav|table|form|ul|ol|a|img|span|br|center|font|frameset|iframe)(\s[^<]*)?/?>`)
 
 // sitesBelow are signs of sites of files in the folders below, where nothing else
 // is there that would start.

@@ -33,14 +33,15 @@ type Tree struct {
 	byKey map[string][]*dir // by path in lower case
 	open  map[string]string // path → path to open, for links inside the folder
 
-	pages    pe.Pages // for binaries
-	mu       sync.Mutex
-	problems []Problem
-	xml      map[string]*element
-	json     map[string]*node
-	binaries []*image // sorted by path
-	byName   map[string]*image
-	highest  int // see programDepth
+	pages     pe.Pages // for binaries
+	mu        sync.Mutex
+	problems  []Problem
+	xml       map[string]*element
+	malformed map[string]int // line at which a file is no XML
+	json      map[string]*node
+	binaries  []*image // sorted by path
+	byName    map[string]*image
+	highest   int // see programDepth
 }
 
 // newTree indexes the folder. The error is that of reading its root.
@@ -48,7 +49,7 @@ func newTree(fsys fs.FS, name string) (*Tree, error) {
 	t := &Tree{
 		Name: name, fsys: fsys,
 		byKey: map[string][]*dir{}, open: map[string]string{},
-		xml: map[string]*element{}, json: map[string]*node{},
+		xml: map[string]*element{}, malformed: map[string]int{}, json: map[string]*node{},
 	}
 	top := scan(fsys, maxEntries)
 	if top.err != nil {
@@ -303,7 +304,7 @@ func (t *Tree) programDepth() int { return t.highest }
 func (t *Tree) findPrograms() {
 	best := maxDepth
 	for _, b := range t.binaries {
-		program := !b.isDLL && (b.native() && t.helper(b) == "" || !b.native() && b.clr.EntryPoint != 0)
+		program := !b.isDLL && (b.native() && t.helper(b) == "" || !b.native() && b.starts())
 		if b.isDLL && !b.native() {
 			program = t.find(strings.TrimSuffix(b.path, path.Ext(b.path))+runtimeConfigExt) != ""
 		}

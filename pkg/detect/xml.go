@@ -2,6 +2,7 @@ package detect
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -19,8 +20,14 @@ const (
 // element is an XML element with the line of its start tag. Names carry no
 // namespace: .NET configuration compares them as they are written.
 type element struct {
-	name     string
-	line     int
+	name string
+	line int
+	// location is the path of the <location> around it, which it is limited to; empty
+	// for the whole site, as "." is too.
+	location string
+	// file is where it stands, if that is another one than was asked for: a section
+	// that configSource names.
+	file     string
 	attrs    []xml.Attr
 	children []*element
 	text     string
@@ -72,6 +79,8 @@ type xmlError struct {
 
 func (e *xmlError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e.what) }
 
+const notWellFormed = "is not well-formed XML"
+
 // parseXML reads a document. A document type declaration is refused: it can
 // name files to include and grow without end, and no configuration needs one.
 func parseXML(data []byte) (*element, error) {
@@ -99,7 +108,7 @@ func parseXML(data []byte) (*element, error) {
 			break
 		}
 		if err != nil {
-			return nil, &xmlError{line, "is not well-formed XML"}
+			return nil, &xmlError{line, notWellFormed}
 		}
 		switch tok := tok.(type) {
 		case xml.Directive:
@@ -112,6 +121,9 @@ func parseXML(data []byte) (*element, error) {
 			if len(open) > 0 {
 				parent := open[len(open)-1]
 				parent.children = append(parent.children, e)
+				if e.location = parent.location; parent.name == "location" {
+					e.location = strings.Trim(cmp.Or(parent.attr("path"), parent.location), "./")
+				}
 			} else if root == nil {
 				root = e
 			}
@@ -153,6 +165,11 @@ func (t *Tree) readXML(p, unknown string) *element {
 		var err error
 		if e, err = parseXML(data); err != nil {
 			t.problem(p, err.Error()+"; "+unknown)
+			if broken, ok := errors.AsType[*xmlError](err); ok && broken.what == notWellFormed {
+				t.mu.Lock()
+				t.malformed[p] = broken.line
+				t.mu.Unlock()
+			}
 			e = nil
 		}
 	}
