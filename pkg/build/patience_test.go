@@ -1,9 +1,11 @@
 package build
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -90,5 +92,36 @@ func TestRegistryThatNeverAnswersIsGivenUp(t *testing.T) {
 	}
 	if said.Load() == 0 {
 		t.Error("nobody was told that something is waited for")
+	}
+}
+
+// A registry may send a manifest without end, which is read into memory.
+func TestManifestWithoutEndIsGivenUp(t *testing.T) {
+	var sent atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v2/" {
+			return
+		}
+		rw.Header().Set("Content-Type", "application/vnd.oci.image.index.v1+json")
+		piece := bytes.Repeat([]byte(" "), 1<<16)
+		for {
+			n, err := rw.Write(piece)
+			if sent.Add(int64(n)); err != nil {
+				return
+			}
+		}
+	}))
+	defer s.Close()
+	host := strings.TrimPrefix(s.URL, "http://")
+	w := newWire(nil)
+	defer w.close()
+	b := shopPlan("ltsc2022").Bases[0]
+	b.Reference = host + "/shop/base:1"
+	_, err := resolveOne(t.Context(), Registry{Insecure: []string{host}}, w, b)
+	if err == nil || !strings.Contains(err.Error(), "a manifest of more than 8 MB") {
+		t.Errorf("got %v", err)
+	}
+	if n := sent.Load(); n > 64<<20 {
+		t.Errorf("%d MB were taken", n>>20)
 	}
 }

@@ -193,6 +193,9 @@ func (w *wire) once(req *http.Request, body io.ReadCloser) (*http.Response, erro
 		cancel(nil)
 		return nil, err
 	}
+	if req.Method == http.MethodGet && strings.Contains(req.URL.Path, "/manifests/") {
+		resp.Body = &cappedBody{ReadCloser: resp.Body, left: maxManifest, host: req.URL.Host}
+	}
 	stalled := time.AfterFunc(w.transfer, func() { cancel(&silentError{req.URL.Host, w.transfer}) })
 	resp.Body = &countedBody{
 		ReadCloser: resp.Body, n: &w.read,
@@ -204,6 +207,26 @@ func (w *wire) once(req *http.Request, body io.ReadCloser) (*http.Response, erro
 		},
 	}
 	return resp, nil
+}
+
+// maxManifest is the size that a manifest or index may have: twice what registries
+// have to take (github.com/opencontainers/distribution-spec, "Pushing Manifests").
+const maxManifest = 8 << 20
+
+// cappedBody is a body that may not be longer than left: it is read into memory.
+type cappedBody struct {
+	io.ReadCloser
+	left int64
+	host string
+}
+
+func (b *cappedBody) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, fmt.Errorf("%s answers with a manifest of more than %d MB, which none is", b.host, maxManifest>>20)
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left+1)])
+	b.left -= int64(n)
+	return n, err
 }
 
 // sessionless leaves out the name of an upload's session, which each attempt has

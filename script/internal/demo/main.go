@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -22,23 +23,25 @@ const microsoft = "mcr.microsoft.com"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, "https://"+microsoft); err != nil {
+	if err := run(ctx, os.Stdout, "https://"+microsoft); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, upstream string) error {
+// run is the demo, from the root of the project. The base is that of upstream, where it
+// answers.
+func run(ctx context.Context, out io.Writer, upstream string) error {
 	tmp, err := os.MkdirTemp("", "winpack-demo-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
 
-	step("go build ./cmd/winpack")
+	step(out, "go build ./cmd/winpack")
 	winpack := filepath.Join(tmp, "winpack")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", winpack, "./cmd/winpack").CombinedOutput(); err != nil {
-		return fmt.Errorf("compiling winpack: %w\n%s", err, out)
+	if text, err := exec.CommandContext(ctx, "go", "build", "-o", winpack, "./cmd/winpack").CombinedOutput(); err != nil {
+		return fmt.Errorf("compiling winpack: %w\n%s", err, text)
 	}
 
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,9 +52,9 @@ func run(ctx context.Context, upstream string) error {
 	reg := newRegistry(nil)
 	if answers(ctx, upstream, 3*time.Second) {
 		reg = newRegistry(&upstreamRegistry{base: upstream, prefix: "mcr/"})
-		fmt.Printf("\nBASE IMAGE: the real one. %s answers; this registry passes it on, and no base layer moves.\n", microsoft)
+		fmt.Fprintf(out, "\nBASE IMAGE: the real one. %s answers; this registry passes it on, and no base layer moves.\n", microsoft)
 	} else {
-		fmt.Printf("\nBASE IMAGE: A STAND-IN, because %s did not answer within 3 seconds.\n"+
+		fmt.Fprintf(out, "\nBASE IMAGE: A STAND-IN, because %s did not answer within 3 seconds.\n"+
 			"It has the real shape (index, os.version, layers, entrypoint) and no Windows in it: the image below is\n"+
 			"complete but for that.\n", microsoft)
 	}
@@ -79,35 +82,35 @@ func run(ctx context.Context, upstream string) error {
 		{"build", "shop", "-t", ref, "--push", "--mirror", microsoft + "=" + host + "/mcr", "--insecure-registry", host},
 	}
 	for _, args := range commands {
-		step("winpack " + strings.Join(args, " "))
+		step(out, "winpack "+strings.Join(args, " "))
 		cmd := exec.CommandContext(ctx, winpack, args...)
-		cmd.Dir, cmd.Stdout, cmd.Stderr = tmp, os.Stdout, os.Stderr
+		cmd.Dir, cmd.Stdout, cmd.Stderr = tmp, out, os.Stderr
 		start := time.Now()
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("winpack %s: %w", args[0], err)
 		}
-		fmt.Printf("(%.1f s)\n", time.Since(start).Seconds())
+		fmt.Fprintf(out, "(%.1f s)\n", time.Since(start).Seconds())
 		if args[0] == "dockerfile" {
 			text, err := os.ReadFile(filepath.Join(tmp, "shop.winpack", "Dockerfile"))
 			if err != nil {
 				return err
 			}
-			step("cat shop.winpack/Dockerfile")
-			os.Stdout.Write(text)
+			step(out, "cat shop.winpack/Dockerfile")
+			_, _ = out.Write(text)
 		}
 	}
 
-	step("what the registry holds now")
-	if err := show(ctx, os.Stdout, ref, app); err != nil {
+	step(out, "what the registry holds now")
+	if err := show(ctx, out, ref, app); err != nil {
 		return err
 	}
 	if reg.up != nil {
-		fmt.Printf("bytes of base layers that moved: %d\n", reg.blobBytes())
+		fmt.Fprintf(out, "bytes of base layers that moved: %d\n", reg.layerBytes())
 	}
 	return nil
 }
 
-func step(text string) { fmt.Printf("\n$ %s\n", text) }
+func step(out io.Writer, text string) { fmt.Fprintf(out, "\n$ %s\n", text) }
 
 // answers says whether a registry answers within the limit; an authentication
 // challenge is an answer too.

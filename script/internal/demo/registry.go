@@ -30,14 +30,16 @@ type upstreamRegistry struct {
 	base   string // "https://host"
 	prefix string // "mcr/"
 
-	mu    sync.Mutex
-	blobs map[string]upstreamBlob
-	moved int64
+	mu          sync.Mutex
+	blobs       map[string]upstreamBlob
+	moved       int64
+	movedLayers int64
 }
 
 type upstreamBlob struct {
 	repository string
 	size       int64
+	layer      bool
 }
 
 func newRegistry(up *upstreamRegistry) *demoRegistry {
@@ -52,6 +54,13 @@ func (r *demoRegistry) blobBytes() int64 {
 	r.up.mu.Lock()
 	defer r.up.mu.Unlock()
 	return r.up.moved
+}
+
+// layerBytes is how much of that was of layers.
+func (r *demoRegistry) layerBytes() int64 {
+	r.up.mu.Lock()
+	defer r.up.mu.Unlock()
+	return r.up.movedLayers
 }
 
 var route = regexp.MustCompile(`^/v2/(.+)/(manifests|blobs)/([^/]+)$`)
@@ -131,7 +140,7 @@ func (u *upstreamRegistry) remember(repository string, manifest []byte) {
 	defer u.mu.Unlock()
 	for _, d := range append(m.Layers, m.Config) {
 		if d.Digest.Hex != "" {
-			u.blobs[d.Digest.String()] = upstreamBlob{repository, d.Size}
+			u.blobs[d.Digest.String()] = upstreamBlob{repository, d.Size, d.Digest != m.Config.Digest}
 		}
 	}
 }
@@ -154,6 +163,9 @@ func (u *upstreamRegistry) serveBlob(w http.ResponseWriter, req *http.Request, b
 	n, _ := io.Copy(w, resp.Body)
 	u.mu.Lock()
 	u.moved += n
+	if blob.layer {
+		u.movedLayers += n
+	}
 	u.mu.Unlock()
 }
 

@@ -132,7 +132,7 @@ func New(ctx context.Context, walk Walk, opts Options) (*Layer, error) {
 			}
 			t := l.FileTime(info.ModTime())
 			if y := t.Year(); y < firstYear || y > lastYear {
-				return fmt.Errorf("%q is dated %d, which no Windows file can be", e.Source, y)
+				return fmt.Errorf("%q is dated %d: a layer can hold the years %d to %d; correct the file's time", e.Source, y, firstYear, lastYear)
 			}
 			if !found || t.After(l.newest) {
 				l.newest, found = t, true
