@@ -96,7 +96,7 @@ func TestUnknownNamesItsSignsAndWhatHelps(t *testing.T) {
 		"an ASP.NET site":      {[]string{"wwwroot/a.aspx", page, "wwwroot/web.config", "<configuration/>"}, "a site below the folder: wwwroot", "Give winpack the folder wwwroot"},
 		"no HTML":              {[]string{"index.html", "hello"}, "index.html shows no HTML", "Look at that page"},
 		"only scripts":         {[]string{"lib/readme.txt", "x", "deploy.cmd", "@echo off"}, "scripts: deploy.cmd", "name it as entrypoint"},
-		"a site without bin":   {[]string{"Global.asax", "<%@ Application %>", "Views/Home/Index.cshtml", "@{}"}, "an ASP.NET site without its folder bin", "Give winpack the published site"},
+		"a site without bin":   {[]string{"Global.asax", "<%@ Application %>", "Views/Home/Index.cshtml", "@{}"}, "an ASP.NET site without its assembly in bin", "Give winpack the published site"},
 		"a lonely web.config":  {[]string{"web.config", `<configuration><system.web><compilation targetFramework="4.8"/></system.web></configuration>`}, "a web.config of ASP.NET without a page", "Give winpack the published site"},
 		"a page that is none":  {[]string{"a.aspx", "just text"}, "a.aspx has no directive", "Look at the file"},
 		"a program without it": {[]string{"App.runtimeconfig.json", "{}"}, "App.runtimeconfig.json has no App.dll beside it", "Copy all files"},

@@ -26,15 +26,17 @@ func (t *Tree) leftoverSigns() []Fact {
 // siteWithoutCode is a web.config, Global.asax or Razor view of ASP.NET where neither
 // a page nor an assembly is.
 func (t *Tree) siteWithoutCode() []Fact {
-	if t.hasDLLs("bin") {
-		return nil
+	for _, b := range t.binaries {
+		if strings.EqualFold(b.dir, "bin") && b.ref("System.Web") != nil && !vendor(b.name()) {
+			return nil // which says more
+		}
 	}
 	for range t.withExt(pageExts()...) {
 		return nil
 	}
 	const remedy = "Give winpack the published site, with the assemblies in its folder bin (msbuild /p:DeployOnBuild=true)."
 	if p := t.find("Global.asax"); p != "" {
-		return []Fact{signFact("an ASP.NET site without its folder bin: "+p, remedy, Evidence{Path: p, Line: 1, Detail: "the application file of ASP.NET"})}
+		return []Fact{signFact("an ASP.NET site without its assembly in bin: "+p, remedy, Evidence{Path: p, Line: 1, Detail: "the application file of ASP.NET"})}
 	}
 	if p := t.find("web.config"); p != "" {
 		var found *element

@@ -12,7 +12,7 @@ var (
 	// camelPass is the end of MailPass and SmtpPass, and not that of Compass.
 	camelPass = pattern(`[a-z0-9]Pass$`)
 	// notSecret are words by which a setting only speaks about secrets.
-	notSecret = pattern(`(?i)(length|policy|regex|expression|required|enabled?|format|minimum|maximum|attempts|expir|timeout|days|hours|minutes|publickeytoken|bypass|(url|uri|path|page|header|issuer|audience|name|file)s?$)`)
+	notSecret = pattern(`(?i)(length|policy|regex|expression|required|enabled?|format|minimum|maximum|attempts|expir|timeout|days|hours|minutes|publickeytoken|bypass|(url|uri|path|page|header|issuer|audience|name|file|type)s?$)`)
 )
 
 // isSecretName says whether a setting of that name holds a secret, as far as

@@ -123,6 +123,7 @@ func TestSettingsThatOnlyLookLikeSecretsAreLeftAlone(t *testing.T) {
     <add key="Source" value="team/app@main"/>
     <add key="Ping" value="ping -u host -p 8080"/>
     <add key="Scheme" value="Basic authentication"/>
+    <add key="clientCredentialType" value="Certificate"/>
     <add key="Keyboard:Key" value="enter"/>
   </appSettings></configuration>`))
 	for _, f := range r.Facts {
