@@ -75,8 +75,15 @@ func (c Catalog) choose(w want, os string) (ImageRow, bool) {
 	return best, false
 }
 
-// lacks says what an image lacks, empty when it fits. Features that no image
-// has do not count: they come by a RUN step.
+// needsRun says whether the app wants a feature that no image has. It comes by a RUN
+// step, as the others then do too: a larger image saves nothing.
+func (c Catalog) needsRun(w want) bool {
+	return slices.ContainsFunc(w.features, func(f string) bool {
+		return !slices.ContainsFunc(c.Images, func(o ImageRow) bool { return slices.Contains(w.roles, o.Role) && slices.Contains(o.Has, f) })
+	})
+}
+
+// lacks says what an image lacks, empty when it fits.
 func (c Catalog) lacks(img ImageRow, w want) string {
 	if familyRank(img.Family) < familyRank(w.family) {
 		return "family"
@@ -87,9 +94,7 @@ func (c Catalog) lacks(img ImageRow, w want) string {
 		}
 	}
 	for _, f := range w.features {
-		if !slices.Contains(img.Has, f) && slices.ContainsFunc(c.Images, func(o ImageRow) bool {
-			return slices.Contains(w.roles, o.Role) && slices.Contains(o.Has, f)
-		}) {
+		if !slices.Contains(img.Has, f) && !c.needsRun(w) {
 			return "features"
 		}
 	}

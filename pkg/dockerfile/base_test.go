@@ -137,6 +137,35 @@ func hasRule(p Plan, rule string) bool {
 	return slices.ContainsFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == rule })
 }
 
+// An image with one feature more spares no RUN step where another feature takes one.
+func TestLargerImageIsNotTakenWhereARunStepStays(t *testing.T) {
+	site := func(features ...string) detect.Report {
+		return with(aspnet("4.8"), func(r *detect.Report) {
+			for _, f := range features {
+				r.Needs.IIS.Features = append(r.Needs.IIS.Features, detect.Need{ID: f, Why: "x"})
+			}
+		})
+	}
+	for name, c := range map[string]struct {
+		features []string
+		image    string
+		run      bool
+	}{
+		"an image has it": {[]string{"websockets"}, "/wcf:", false},
+		"none has one":    {[]string{"websockets", "windows-authentication"}, "/aspnet:", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := plan(t, site(c.features...), Options{})
+			if !strings.Contains(p.Bases[0].Reference, c.image) || p.Builder.Windows != c.run {
+				t.Errorf("got %s, RUN %v", p.Bases[0].Reference, p.Builder.Windows)
+			}
+			if text := string(render(t, p).Content["Dockerfile"]); c.run && !strings.Contains(text, "IIS-WebSockets") {
+				t.Errorf("the feature that no step adds:\n%s", text)
+			}
+		})
+	}
+}
+
 func TestEndedDotNetNamesTheNext(t *testing.T) {
 	p := plan(t, dotnet("8.0", detect.KindASPNETCore), Options{})
 	i := slices.IndexFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == RuleDotNetEnded })
