@@ -256,6 +256,18 @@ func (t *Tree) siteAssemblies() []Fact {
 		pages = true
 		break
 	}
+	// A large site has thousands of assemblies that say the same: what uniqueFacts would
+	// drop is not kept, as they come in the order of their paths.
+	type same struct{ key, value, source string }
+	seen := map[same]int{}
+	join := func(more ...Fact) {
+		for _, f := range more {
+			k := same{f.Key, f.Value, f.source}
+			if seen[k]++; seen[k] <= MaxEvidence {
+				facts = append(facts, f)
+			}
+		}
+	}
 	for _, b := range t.binaries {
 		if !strings.EqualFold(b.dir, "bin") || !b.isDLL || b.clr == nil {
 			continue
@@ -264,19 +276,19 @@ func (t *Tree) siteAssemblies() []Fact {
 			highest, top = b, f
 		}
 		if b.arch.Name == X86 && !b.arch.Prefer32 || b.arch.Mixed {
-			facts = append(facts, architectureFacts(b, "", "bin")...)
+			join(architectureFacts(b, "", "bin")...)
 		}
 		if r := b.ref("System.Web"); r != nil && !vendor(b.name()) {
-			facts = append(facts, Fact{Key: "site", Value: "assembly", Evidence: []Evidence{at(b.path, r.Span, "refers to System.Web "+r.Version)}})
-			facts = append(facts, frameworkFacts(b, "")...)
+			join(Fact{Key: "site", Value: "assembly", Evidence: []Evidence{at(b.path, r.Span, "refers to System.Web "+r.Version)}})
+			join(frameworkFacts(b, "")...)
 			if len(b.data) > 0 {
 				f := writeFact("App_Data", "the code of the site names App_Data, where ASP.NET applications keep the data that they write", b.data)
 				f.source = "data-directory"
-				facts = append(facts, f)
+				join(f)
 			}
 		}
-		facts = append(facts, t.flavors(b, pages)...)
-		facts = append(facts, t.dependencies(b, "netfx", "")...)
+		join(t.flavors(b, pages)...)
+		join(t.dependencies(b, "netfx", "")...)
 	}
 	if highest != nil {
 		facts = append(facts, Fact{Key: "framework", Value: top.Name + " " + top.Version, source: "target-framework-attribute",
