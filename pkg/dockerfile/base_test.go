@@ -238,7 +238,7 @@ func TestErrorsAreTyped(t *testing.T) {
 		"windows desktop": {winDesktop, Options{}, isType[*NoImageError], "self-contained"},
 		"prefer":          {native(), Options{Prefer: "speed"}, isType[*UsageError], "no-run"},
 		"base injection":  {native(), Options{Base: "x\nRUN evil"}, isType[*UsageError], "no image reference"},
-		"path":            {with(native(), func(r *detect.Report) { r.App.Program.Path = "../up.exe" }), Options{}, isType[*UsageError], "rename"},
+		"path":            {with(native(), func(r *detect.Report) { r.App.Program.Path = "../up.exe" }), Options{}, isType[*AppNameError], "rename"},
 	} {
 		_, err := New(c.rep, catalog(t), c.opt)
 		if !c.is(err) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {

@@ -99,3 +99,9 @@ func (e *UnknownReleaseError) Error() string {
 type UsageError struct{ Message string }
 
 func (e *UsageError) Error() string { return e.Message }
+
+// AppNameError says that the program that starts the app has a name which cannot be in
+// a Windows image.
+type AppNameError struct{ Err error }
+
+func (e *AppNameError) Error() string { return e.Err.Error() }

@@ -225,7 +225,7 @@ func (p *planner) programSteps() error {
 	}
 	exe, err := windowsPath(appDir, prog.Path)
 	if err != nil {
-		return err
+		return &AppNameError{err}
 	}
 	command := []string{exe}
 	if prog.Form == detect.FormFrameworkDependent {

@@ -244,19 +244,20 @@ func isUsage(err error) bool {
 	return errors.As(err, &usage)
 }
 
-// verdict decides whether the job can go on. For a job that only detects, not
-// to know the app or to have no base image is an answer, unless a release was
-// asked for by name.
+// verdict decides whether the job can go on. For a job that only detects it is an
+// answer not to know the app, to find a program whose name Windows forbids, or to have
+// no base image, unless a release was asked for by name.
 func (res *Result) verdict(planErr error, job Job) error {
 	var (
 		blocked *dockerfile.BlockedError
 		unknown *dockerfile.UnknownKindError
 		noImage *dockerfile.NoImageError
+		name    *dockerfile.AppNameError
 	)
 	detectOnly := (job.Write == nil || job.Write.Optional) && job.Build == nil && !job.NeedPlan
 	switch {
 	case planErr == nil, errors.As(planErr, &blocked):
-	case detectOnly && errors.As(planErr, &unknown):
+	case detectOnly && (errors.As(planErr, &unknown) || errors.As(planErr, &name)):
 	case detectOnly && errors.As(planErr, &noImage) && len(job.OS) == 0:
 	default:
 		return planErr

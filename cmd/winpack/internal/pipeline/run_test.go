@@ -4,6 +4,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,6 +13,7 @@ import (
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/fixtures"
 	"github.com/winpack/winpack/fixtures/schema"
+	"github.com/winpack/winpack/pkg/detect"
 )
 
 var update = flag.Bool("update", false, "write the goldens anew")
@@ -53,6 +56,32 @@ func TestReportOfEveryFixture(t *testing.T) {
 				t.Errorf("the report changed (-golden +now):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A name that Windows forbids is told with all else that was found: only a build fails
+// for it.
+func TestProgramWithANameThatWindowsForbidsIsReported(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: Windows has no such names")
+	}
+	exe, err := os.ReadFile(filepath.Join(fixtures.App(t, "native-console"), "sum.exe"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"con.exe", "a:b.exe"} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), exe, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		res := Run(t.Context(), Job{App: dir})
+		if res.Err != nil || res.Report == nil || res.Report.App.Kind != detect.KindNativeConsole || res.Report.Base.Reference != "" {
+			t.Errorf("%s: %v, %+v", name, res.Err, res.Report)
+		}
+		res = Run(t.Context(), Job{App: dir, NeedPlan: true})
+		if res.Err == nil || isUsage(res.Err) || !strings.Contains(res.Err.Error(), "rename it") {
+			t.Errorf("%s: a plan gives %v", name, res.Err)
+		}
 	}
 }
 
