@@ -6,6 +6,8 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -240,5 +242,38 @@ func TestRandomCopiesGiveTheImageOfBuildKit(t *testing.T) {
 	}
 	if built < 10 {
 		t.Errorf("only %d of 30 are built by both: the others prove little", built)
+	}
+}
+
+// A Linux worker runs the commands of a stage for Linux, as those that compile for
+// Windows, and refuses those of Windows before anything is sent.
+func TestStageOfLinuxIsBuiltByALinuxWorker(t *testing.T) {
+	s := newSite(t)
+	daemon := buildkit.Start(t, s.host)
+	dir := t.TempDir()
+	writeTree(t, dir, map[string]string{
+		"main.go": "package main\n\nimport \"os\"\n\nfunc main() {\n\tif os.WriteFile(\"/out.txt\", []byte(\"made\"), 0o644) != nil {\n\t\tos.Exit(1)\n\t}\n}\n",
+		"Dockerfile": "FROM --platform=linux/amd64 scratch AS build\nCOPY tool /tool\nRUN [\"/tool\"]\n" +
+			"FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\nCOPY --from=build /out.txt C:/x/\n",
+		"Windows": "FROM mcr.microsoft.com/windows/nanoserver:ltsc2022 AS a\nRUN dir\nFROM a AS b\nCOPY tool C:/q/\n" +
+			"FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\nCOPY --from=b C:/q/tool C:/x/\n",
+	})
+	build := exec.Command("go", "build", "-o", "tool", "main.go")
+	build.Dir, build.Env = dir, append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	ref := s.host + "/team/file:linux-stage"
+	flags := append([]string{"--builder", "buildkit", "--buildkit-addr", daemon.Address(), "--push", "-t", ref}, s.flags()...)
+	if _, stderr, code := winpack(t, dir, append([]string{"build", "-f", "Dockerfile"}, flags...)...); code != exitDone {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	base := s.base(t, "mcr.microsoft.com/windows/nanoserver:ltsc2022", osVersions(t, "ltsc2022")[0])
+	if got := added(t, image(t, ref), base); got["x/out.txt"] != "made" {
+		t.Errorf("the image has %v", slices.Sorted(maps.Keys(got)))
+	}
+	_, stderr, code := winpack(t, dir, append([]string{"build", "-f", "Windows"}, flags...)...)
+	if code != exitFailed || !strings.Contains(stderr, "runs a command on Windows (line 2)") || strings.Contains(stderr, "passwd") {
+		t.Errorf("exit %d\n%s", code, stderr)
 	}
 }

@@ -64,7 +64,7 @@ func (c contextFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) e
 		if target != "" && target != "." && e.Path != target && !strings.HasPrefix(e.Path, target+"/") {
 			return nil
 		}
-		stat := &types.Stat{Path: filepath.FromSlash(e.Path), Mode: uint32(0o644), ModTime: c.layer.Time().UnixNano()}
+		stat := &types.Stat{Path: filepath.FromSlash(e.Path), Mode: uint32(c.mode), ModTime: c.layer.Time().UnixNano()}
 		switch {
 		case e.Folder:
 			stat.Mode = uint32(fs.ModeDir | 0o755)

@@ -25,6 +25,7 @@ type sent struct {
 	tree       *tree
 	layer      *winlayer.Layer // of the context: it knows names and sizes
 	mounts     []mount
+	mode       fs.FileMode // of every file
 }
 
 // mount is a file system of the context, and where it stands there.
@@ -45,7 +46,7 @@ func planContext(ctx context.Context, req Request, plan dockerfile.Plan) (*sent,
 	if err != nil {
 		return nil, err
 	}
-	s := &sent{dockerfile: text, mounts: []mount{{at: dockerfile.ContextApp, fsys: app}}}
+	s := &sent{dockerfile: text, mode: 0o644, mounts: []mount{{at: dockerfile.ContextApp, fsys: app}}}
 	var exclude []string
 	for _, step := range plan.Steps {
 		switch {
@@ -80,7 +81,9 @@ func fileContext(ctx context.Context, req Request) (*sent, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sent{dockerfile: req.File.Text, mounts: []mount{{fsys: noLinks{app}}}}
+	// Executable, as Docker sends a context from Windows: a stage of Linux may run what it
+	// copies, and the mode that a file has here is no input.
+	s := &sent{dockerfile: req.File.Text, mode: 0o755, mounts: []mount{{fsys: noLinks{app}}}}
 	return s, s.list(ctx, req, nil)
 }
 

@@ -178,24 +178,13 @@ func (p *Parsed) chain(s syntax, args map[string]string) ([]instructions.Stage, 
 	if err != nil {
 		return nil, err
 	}
-	named := map[string]int{}
-	above := make([]int, len(s.stages))
 	for i := range s.stages {
 		st := &s.stages[i]
-		line := lineOf(st.Location)
-		name, err := global.expand(s.lex, st.BaseName)
-		if err != nil {
-			return nil, &FileError{p.name, line, err}
-		}
-		st.BaseName = name
-		above[i] = -1
-		if j, ok := named[name]; ok && name != "" {
-			above[i] = j
-		}
-		if st.Name != "" {
-			named[strings.ToLower(st.Name)] = i
+		if st.BaseName, err = global.expand(s.lex, st.BaseName); err != nil {
+			return nil, &FileError{p.name, lineOf(st.Location), err}
 		}
 	}
+	above := parents(s.stages)
 	last := len(s.stages) - 1
 	var chain []instructions.Stage
 	inUse := map[int]bool{}

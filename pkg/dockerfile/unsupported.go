@@ -3,7 +3,6 @@ package dockerfile
 import (
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -64,10 +63,15 @@ func (p *Parsed) Supported(args map[string]string) error {
 	if err != nil {
 		return err
 	}
+	global, err := p.global(s, args)
+	if err != nil {
+		return err
+	}
+	all := &stageTree{s.stages, parents(s.stages), global, s.lex}
 	var first *UnsupportedError
-	for _, stage := range chain {
+	for i, stage := range chain {
 		for _, cmd := range stage.Commands {
-			e := p.unsupported(cmd, s.stages)
+			e := p.unsupported(cmd, all, i < len(chain)-1)
 			switch {
 			case e == nil:
 			case e.NeedsWindows():
@@ -90,7 +94,9 @@ var knownSyntax = regexp.MustCompile(`^(docker\.io/)?docker/dockerfile(-upstream
 // remoteSource is what BuildKit takes for an address or a Git repository.
 var remoteSource = regexp.MustCompile(`^([a-zA-Z0-9]+://|[\w.-]+@[\w.-]+:)`)
 
-func (p *Parsed) unsupported(cmd instructions.Command, stages []instructions.Stage) *UnsupportedError {
+// unsupported says what a line of the stages that make the image takes beyond files.
+// extended says that another stage begins with this one, and so runs its ONBUILD.
+func (p *Parsed) unsupported(cmd instructions.Command, all *stageTree, extended bool) *UnsupportedError {
 	line := lineOf(cmd.Location())
 	refuse := func(what, why string, builders ...string) *UnsupportedError {
 		return &UnsupportedError{p.name, line, what, why, builders}
@@ -99,21 +105,21 @@ func (p *Parsed) unsupported(cmd instructions.Command, stages []instructions.Sta
 	case *instructions.RunCommand:
 		return refuse("RUN", "it runs a command on Windows", onWindows()...)
 	case *instructions.OnbuildCommand:
+		if extended && runs(c) {
+			return refuse("ONBUILD", "it runs a command on Windows in the stage that begins with this one", onWindows()...)
+		}
 		return refuse("ONBUILD", "it is an instruction for images that are built on this one", builderBuildKit, builderWindowsDocker)
 	case *instructions.CopyCommand:
 		if c.From == "" {
 			return nil
 		}
 		what := "COPY --from=" + printable(c.From)
-		i, ok := instructions.HasStage(stages, c.From)
-		if n, err := strconv.Atoi(c.From); err == nil && n >= 0 && n < len(stages) {
-			i, ok = n, true
-		}
-		if ok {
-			for _, other := range stages[i].Commands {
-				if run, ok := other.(*instructions.RunCommand); ok {
-					return refuse(what, fmt.Sprintf("that stage runs a command on Windows (line %d)", lineOf(run.Location())), onWindows()...)
-				}
+		if i, ok := all.named(c.From); ok {
+			switch at, windows := all.run(i, map[int]bool{}); {
+			case windows:
+				return refuse(what, fmt.Sprintf("that stage runs a command on Windows (line %d)", at), onWindows()...)
+			case at > 0:
+				return refuse(what, "it takes files out of a stage that runs commands on Linux", builderBuildKit)
 			}
 			return refuse(what, "it takes files out of another stage", builderBuildKit, builderWindowsDocker)
 		}
