@@ -58,6 +58,8 @@ type File struct {
 	Args map[string]string // build arguments; BASE is set for each release
 	// Ignore are the patterns of the ignore file.
 	Ignore []string
+	// Sources are the paths of the context that the Dockerfile copies; nil means all.
+	Sources []string
 	// Runs are the instructions that run something on Windows, like "Dockerfile:7: RUN",
 	// of the stages that are built.
 	Runs []string

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/winpack/winpack/pkg/build/internal/winlayer"
@@ -83,7 +84,7 @@ func fileContext(ctx context.Context, req Request) (*sent, error) {
 	}
 	// Executable, as Docker sends a context from Windows: a stage of Linux may run what it
 	// copies, and the mode that a file has here is no input.
-	s := &sent{dockerfile: req.File.Text, mode: 0o755, mounts: []mount{{fsys: noLinks{app}}}}
+	s := &sent{dockerfile: req.File.Text, mode: 0o755, mounts: []mount{{fsys: noLinks{app, req.File.Sources}}}}
 	return s, s.list(ctx, req, nil)
 }
 
@@ -180,17 +181,38 @@ func (s *sent) key(ctx context.Context) (string, error) {
 type readerOnly struct{ io.Reader }
 
 // noLinks is a file system in which symbolic links are an error: BuildKit on Linux
-// writes them so that they dangle on Windows, without a word.
-type noLinks struct{ fs.FS }
+// writes them so that they dangle on Windows, without a word. Those that no COPY takes
+// are left out.
+type noLinks struct {
+	fs.FS
+	sources []string // that are copied; nil means all
+}
+
+// copied says whether a path is one of the sources or lies in one. Of a pattern that is
+// what lies in the folder before its first special character.
+func (n noLinks) copied(name string) bool {
+	if n.sources == nil {
+		return true
+	}
+	return slices.ContainsFunc(n.sources, func(source string) bool {
+		if i := strings.IndexAny(source, `*?[\`); i >= 0 {
+			source = path.Dir(source[:i] + "x")
+		}
+		return source == "." || name == source || strings.HasPrefix(name, source+"/")
+	})
+}
 
 func (n noLinks) ReadDir(name string) ([]fs.DirEntry, error) {
 	entries, err := fs.ReadDir(n.FS, name)
+	var left []fs.DirEntry
 	for _, e := range entries {
-		if e.Type()&fs.ModeSymlink != 0 {
-			return nil, &linkError{path.Join(name, e.Name())}
+		if at := path.Join(name, e.Name()); e.Type()&fs.ModeSymlink == 0 {
+			left = append(left, e)
+		} else if n.copied(at) {
+			return nil, &linkError{at}
 		}
 	}
-	return entries, err
+	return left, err
 }
 
 // ListDir implements detect.Lister.
@@ -200,7 +222,7 @@ func (n noLinks) ListDir(name string, visit func(fs.DirEntry) error) error {
 		if e.Type()&fs.ModeSymlink == 0 {
 			return visit(e)
 		}
-		if first == "" || e.Name() < first {
+		if n.copied(path.Join(name, e.Name())) && (first == "" || e.Name() < first) {
 			first = e.Name()
 		}
 		return nil

@@ -1,6 +1,8 @@
 package dockerfile
 
 import (
+	"path"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -96,4 +98,49 @@ func (t *stageTree) onWindows(i int) bool {
 func runs(c *instructions.OnbuildCommand) bool {
 	word, _, _ := strings.Cut(strings.TrimSpace(c.Expression), " ")
 	return strings.EqualFold(word, "RUN")
+}
+
+// runMount is what RUN mounts, and elsewhere one that is none of the context.
+var (
+	runMount  = regexp.MustCompile(`--mount=\S+`)
+	elsewhere = regexp.MustCompile(`[=,](from=|type=(cache|secret|ssh|tmpfs))`)
+)
+
+// Sources are the paths in the context that any stage copies, as they are written, but
+// for a leading slash: "." for all of it, and for what is only known in a build.
+func (p *Parsed) Sources() ([]string, error) {
+	s, err := p.read()
+	if err != nil {
+		return nil, err
+	}
+	var sources []string
+	take := func(paths []string) {
+		for _, source := range paths {
+			if strings.Contains(source, "$") {
+				source = "."
+			}
+			sources = append(sources, path.Clean(strings.TrimPrefix(strings.ReplaceAll(source, `\`, "/"), "/")))
+		}
+	}
+	for _, stage := range s.stages {
+		for _, cmd := range stage.Commands {
+			switch c := cmd.(type) {
+			case *instructions.CopyCommand:
+				if c.From == "" {
+					take(c.SourcePaths)
+				}
+			case *instructions.AddCommand:
+				take(c.SourcePaths)
+			case *instructions.OnbuildCommand:
+				take([]string{"."})
+			case *instructions.RunCommand:
+				for _, m := range runMount.FindAllString(c.String(), -1) {
+					if !elsewhere.MatchString(m) {
+						take([]string{"."})
+					}
+				}
+			}
+		}
+	}
+	return sources, nil
 }

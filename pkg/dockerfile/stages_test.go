@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,5 +48,25 @@ func TestRunOfAnotherStageIsJudgedByItsPlatform(t *testing.T) {
 				t.Errorf("got line %d, Windows %v: %v", e.Line, e.NeedsWindows(), err)
 			}
 		})
+	}
+}
+
+func TestSourcesAreWhatAnyStageCopies(t *testing.T) {
+	p, err := Parse("Dockerfile", []byte("FROM golang AS build\nCOPY ./src/ go.mod /s/\nRUN --mount=type=cache,target=/c go build\n"+
+		"FROM "+nanoserver+"ltsc2022\nCOPY --from=build /x C:/x/\nADD [\"a b.txt\", \"/top/*.dll\", \"C:/y/\"]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.Sources(); err != nil || !slices.Equal(got, []string{"src", "go.mod", "a b.txt", "top/*.dll"}) {
+		t.Errorf("got %q, %v", got, err)
+	}
+	for _, text := range []string{"COPY $X C:/x/", "ARG A\nCOPY ${A}/b C:/x/", "RUN --mount=target=/c go build", "ONBUILD COPY a b"} {
+		p, err := Parse("Dockerfile", []byte("FROM "+nanoserver+"ltsc2022\n"+text+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := p.Sources(); err != nil || !slices.Equal(got, []string{"."}) {
+			t.Errorf("%s: got %q, %v", text, got, err)
+		}
 	}
 }

@@ -133,6 +133,7 @@ func (d *Dockerfile) checkForBuildKit(job Job) error {
 // why the direct builder can't.
 func (d *Dockerfile) forBuilder(unsupported error) *build.File {
 	f := &build.File{Text: d.Data, Args: d.Args}
+	f.Sources, _ = d.Parsed.Sources() // nil, for all, of what can't be read
 	if !d.From.ByArg {
 		f.Images = []string{d.From.Reference}
 	}
