@@ -28,7 +28,7 @@ func TestRowsAreDoneAgainWhenWhatTheyComeFromChanges(t *testing.T) {
 	write(t, at("apps/app0002/winpack.toml"), "user = \"ContainerUser\"\n")
 	write(t, at("all.toml"), "# for all\n")
 	// What a killed process left in a row's folder goes when the row is done.
-	left := []string{at("out/apps/a/.image.123/layout/x"), at("out/apps/a/.winpack-123")}
+	left := []string{at("out/apps/a/.image.123/layout/x"), at("out/apps/a/.winpack-123"), at("out/apps/a/image/.oci-layout.winpack-26"), at("out/apps/a/image/blobs/sha256/.0a.winpack-27")}
 	for _, path := range left {
 		write(t, path, "x")
 	}

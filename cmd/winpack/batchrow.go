@@ -176,6 +176,14 @@ func removeLeft(folder string) {
 			_ = os.RemoveAll(filepath.Join(folder, e.Name()))
 		}
 	}
+	for _, below := range []string{"image", "image/blobs/sha256"} { // a layout that was being filled
+		entries, _ := os.ReadDir(filepath.Join(folder, filepath.FromSlash(below)))
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), ".winpack-") {
+				_ = os.RemoveAll(filepath.Join(folder, filepath.FromSlash(below), e.Name()))
+			}
+		}
+	}
 }
 
 // owners are the references that have an image, by their rows: two apps in one image

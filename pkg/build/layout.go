@@ -93,7 +93,11 @@ type folderWriter struct {
 	alone bool            // the layout has no other image
 }
 
-const indexName = "index.json"
+// Files of a layout beside its blobs.
+const (
+	indexName  = "index.json"
+	layoutName = "oci-layout"
+)
 
 func newFolderWriter(ctx context.Context, dir string) (_ *folderWriter, err error) {
 	w := &folderWriter{dir: filepath.Clean(dir), blobs: map[string]bool{}}
@@ -186,7 +190,7 @@ func (w *folderWriter) blob(desc v1.Descriptor, open func() (io.ReadCloser, erro
 }
 
 func (w *folderWriter) text(name string, data []byte) error {
-	if name == "oci-layout" {
+	if name == layoutName {
 		if _, err := os.Stat(w.path(name)); err == nil {
 			return nil
 		}

@@ -111,6 +111,32 @@ func TestLayoutKeepsItsOtherImages(t *testing.T) {
 	}
 }
 
+// A build that was killed leaves half of a layout, which the next one fills.
+func TestLayoutOfABuildThatWasKilledIsFilled(t *testing.T) {
+	host := bases(t, standin.Options{})
+	for _, left := range []string{".oci-layout.winpack-26", ".index.json.winpack-27", "index.json.lock"} {
+		dir := filepath.Join(t.TempDir(), "layout")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, left), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		req := request(host)
+		req.Push, req.Outputs = false, []Output{{Type: "oci", Dest: dir}}
+		mustBuild(t, direct(host), req)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".oci-layout.other"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	req := request(host)
+	req.Push, req.Outputs = false, []Output{{Type: "oci", Dest: dir}}
+	if _, err := direct(host).Build(t.Context(), req); err == nil {
+		t.Error("a folder with files of others is filled")
+	}
+}
+
 func TestLayoutFillsAFolderThatCannotBeMoved(t *testing.T) {
 	host := bases(t, standin.Options{})
 	save := func(dir string) {

@@ -211,10 +211,11 @@ func (o Output) place() (dest, error) {
 		return fail(pathCause(err))
 	}
 	others := slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		// Another build may have begun it.
-		return !slices.Contains([]string{"blobs", indexName, indexName + ".lock"}, e.Name()) && !IsTemporary(e.Name(), filepath.Base(d.path))
+		// Another build may have begun it, or have been killed in it.
+		return !slices.Contains([]string{"blobs", indexName, indexName + ".lock"}, e.Name()) &&
+			!slices.ContainsFunc([]string{filepath.Base(d.path), layoutName, indexName}, func(of string) bool { return IsTemporary(e.Name(), of) })
 	})
-	if _, err := os.Stat(filepath.Join(o.Dest, "oci-layout")); others && err != nil {
+	if _, err := os.Stat(filepath.Join(o.Dest, layoutName)); others && err != nil {
 		return fail(errors.New("the folder holds something else than an OCI layout: name an empty or a new one"))
 	}
 	if _, err := readIndex(o.Dest); err != nil {
@@ -286,7 +287,7 @@ func (j *job) contents(done finished, app *content, sparse bool) ([]content, err
 }
 
 func (j *job) writeLayout(ctx context.Context, w layoutWriter, done finished, contents []content) error {
-	if err := w.text("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)); err != nil {
+	if err := w.text(layoutName, []byte(`{"imageLayoutVersion":"1.0.0"}`)); err != nil {
 		return err
 	}
 	for _, c := range contents {
