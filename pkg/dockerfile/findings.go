@@ -30,6 +30,7 @@ const (
 	RuleBaseTrusted   = "WP3008" // the image of --base is taken to have what the app needs
 	RuleServiceStop   = "WP3009" // a stop of the container may not reach the service
 	RuleNoStart       = "WP3010" // nothing is known to start the app
+	RuleNoList        = "WP3011" // a Dockerfile has a list of JSON that is none
 )
 
 // Rules lists the rules of the planner by ID. Their Level is the worst that a

@@ -74,6 +74,13 @@ func (res *Result) buildDockerfile(ctx context.Context, job Job, path, app strin
 		return err
 	}
 	unsupported := d.Parsed.Supported(d.Arguments(d.Bases[0]))
+	// Findings end the build before a builder is asked, and after what is wrong without.
+	asks := errors.As(unsupported, new(*dockerfile.UnsupportedError)) && job.named() == nil
+	if asks {
+		if err := d.judge(job); err != nil {
+			return err
+		}
+	}
 	req := job.request(dockerfile.Plan{Name: appName(d.ContextDir), Bases: d.Bases})
 	builder, err := job.pickFor(ctx, req, unsupported)
 	if err != nil {
@@ -85,8 +92,10 @@ func (res *Result) buildDockerfile(ctx context.Context, job Job, path, app strin
 	if job.Build.Unused != "" {
 		job.note("%s: note: %s", d.Name, job.Build.Unused)
 	}
-	if err := d.judge(job); err != nil {
-		return err
+	if !asks {
+		if err := d.judge(job); err != nil {
+			return err
+		}
 	}
 	job.Trees = nil
 	var plan dockerfile.Plan
@@ -275,14 +284,18 @@ func (d *Dockerfile) read(job Job) (err error) {
 	return nil
 }
 
-// judge shows the findings of the base images and ends the build where --fail-on
-// says so.
+// judge shows the findings of the Dockerfile and of its base images, and ends the build
+// where --fail-on says so.
 func (d *Dockerfile) judge(job Job) error {
 	catalog, err := job.catalog()
 	if err != nil {
 		return err
 	}
-	found := report.New(detect.Report{}, dockerfile.Plan{Findings: catalog.BaseFindings(d.Name, d.From, d.Bases)}, "")
+	own, err := d.Parsed.Findings()
+	if err != nil {
+		return err
+	}
+	found := report.New(detect.Report{}, dockerfile.Plan{Findings: append(own, catalog.BaseFindings(d.Name, d.From, d.Bases)...)}, "")
 	job.accept(&found)
 	if job.Found != nil {
 		job.Found(found)
