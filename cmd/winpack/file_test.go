@@ -84,8 +84,9 @@ func TestWrittenDockerfileIsBuiltForEachRelease(t *testing.T) {
 			t.Errorf("%s: %v", version, problem)
 		}
 	}
-	// From anywhere, with the app named or not: the recorded context counts.
-	s.in(t, t.TempDir(), exitDone, "-f", filepath.Join(dir, "shop.winpack", "Dockerfile"), ".", "--push", "-t", s.host+"/team/file:2")
+	// From anywhere, with the app or its context named or not: the recorded context counts.
+	s.in(t, t.TempDir(), exitDone, "-f", filepath.Join(dir, "shop.winpack", "Dockerfile"), "--push", "-t", s.host+"/team/file:2")
+	s.in(t, dir, exitDone, "-f", "shop.winpack/Dockerfile", ".", "--dry-run")
 	for release, args := range map[string][]string{
 		"ltsc2022": {"--os", "ltsc2022"},
 		"ltsc2025": {"--os", "ltsc2025"}, // the file's comment names it
@@ -115,6 +116,23 @@ func TestWrittenDockerfileIsBuiltForEachRelease(t *testing.T) {
 	s.in(t, dir, exitDone, "-f", "own/Dockerfile", "--os", "ltsc2025", "--push", "-t", s.host+"/team/own:1")
 	if _, stderr := s.in(t, dir, exitUsage, "-f", "own/Dockerfile", "--os", "ltsc2019", "--dry-run"); !strings.Contains(stderr, "another release than --os asks for") {
 		t.Errorf("another release is refused as\n%s", stderr)
+	}
+}
+
+// A Dockerfile that winpack wrote is never built for another app than its own without a
+// word.
+func TestWrittenDockerfileIsNotBuiltForAnotherApp(t *testing.T) {
+	s := newSite(t)
+	dir := writtenApp(t, "static")
+	writeTree(t, dir, map[string]string{"other/index.html": "<!doctype html>", "own/Dockerfile": "FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\nCOPY index.html C:/x/\n"})
+	_, stderr := s.in(t, dir, exitUsage, "other", "-f", "shop.winpack/Dockerfile", "--push", "-t", s.host+"/team/other:1")
+	if want := `winpack: -f "shop.winpack/Dockerfile" was written for the app "shop", and APP names "other": leave APP out, or name a Dockerfile of that app` + "\n"; stderr != want {
+		t.Errorf("it is refused as\n%swant\n%s", stderr, want)
+	}
+	s.in(t, t.TempDir(), exitUsage, ".", "-f", filepath.Join(dir, "shop.winpack", "Dockerfile"), "--dry-run")
+	s.in(t, dir, exitDone, "other", "-f", "own/Dockerfile", "--dry-run") // nobody recorded an app for it
+	if err := os.Symlink("shop", filepath.Join(dir, "link")); err == nil {
+		s.in(t, dir, exitDone, "link", "-f", "shop.winpack/Dockerfile", "--dry-run")
 	}
 }
 

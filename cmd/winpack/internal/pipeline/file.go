@@ -176,7 +176,13 @@ func openDockerfile(ctx context.Context, job Job, path, app string) (d *Dockerfi
 		return nil, nil, err
 	}
 	if record != nil {
-		d.ContextDir = filepath.Join(resolve(filepath.Dir(d.Path)), filepath.FromSlash(record.Context))
+		at := resolve(filepath.Dir(d.Path))
+		recorded := filepath.Join(at, filepath.FromSlash(record.App))
+		named := resolve(d.ContextDir)
+		d.ContextDir = filepath.Join(at, filepath.FromSlash(record.Context))
+		if named != resolve(recorded) && named != resolve(d.ContextDir) {
+			return nil, nil, Usagef("-f %q was written for the app %q, and APP names %q: leave APP out, or name a Dockerfile of that app", path, Shown(recorded), app)
+		}
 		if info, err := os.Stat(d.ContextDir); err != nil || !info.IsDir() {
 			return nil, nil, fmt.Errorf("the record beside %q names the context %q, which is no folder: write the Dockerfile again with `winpack dockerfile`", d.Name, d.ContextDir)
 		}
