@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -52,6 +53,7 @@ func (s *settingsFile) common(job *pipeline.Job) error {
 	}
 	if job.Base == "" && s.Base != "" {
 		job.Base = s.Base
+		s.place(job, "base")
 		if dir, local := strings.CutPrefix(s.Base, "oci:"); local {
 			if dir, err = s.path(dir); err != nil {
 				return s.errorf(toml.Key{"base"}, 0, "base %q: %w", s.Base, err)
@@ -115,8 +117,31 @@ func (s *settingsFile) image(job *pipeline.Job) error {
 		return s.errorf(strings.SplitN(key, ".", 2), element, "%w", err)
 	}
 	set.Files = nil
+	set.Places = job.Settings.Places
 	job.Settings = set
+	if len(s.Entrypoint) > 0 {
+		s.place(job, "entrypoint")
+	}
+	if len(s.Ports) > 0 {
+		s.place(job, "ports")
+	}
 	return nil
+}
+
+// place notes where a setting stands, for findings about it.
+func (s *settingsFile) place(job *pipeline.Job, key string) {
+	path := toml.Key(strings.SplitN(key, ".", 2))
+	file := filepath.ToSlash(s.file)
+	if s.app {
+		file = configName // places are relative to the app
+	}
+	line, _ := keyPosition(s.text, path, 0)
+	places := maps.Clone(job.Settings.Places) // rows of a batch share them
+	if places == nil {
+		places = map[string]detect.Evidence{}
+	}
+	places[key] = detect.Evidence{Path: file, Line: line, Detail: key}
+	job.Settings.Places = places
 }
 
 // files are what goes into the image beside the app.

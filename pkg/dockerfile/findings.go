@@ -31,6 +31,7 @@ const (
 	RuleServiceStop   = "WP3009" // a stop of the container may not reach the service
 	RuleNoStart       = "WP3010" // nothing is known to start the app
 	RuleNoList        = "WP3011" // a Dockerfile has a list of JSON that is none
+	RuleHTTPSPort     = "WP3012" // IIS is to listen on 443, without a certificate
 )
 
 // Rules lists the rules of the planner by ID. Their Level is the worst that a
@@ -63,9 +64,9 @@ func (p *planner) find(rule string, level detect.Level, message, remedy string) 
 	p.findAt(rule, level, message, remedy, nil)
 }
 
-// findAt is find for what was seen at a place; without one it is the subject.
+// findAt is find for what was seen at a place; without a list of them it is the subject.
 func (p *planner) findAt(rule string, level detect.Level, message, remedy string, seen []detect.Evidence) {
-	if len(seen) == 0 {
+	if seen == nil {
 		seen = p.subject()
 	}
 	message, remedy = sentence(message), sentence(remedy)

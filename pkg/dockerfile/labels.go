@@ -3,6 +3,7 @@ package dockerfile
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/winpack/winpack/pkg/detect"
@@ -26,6 +27,10 @@ const (
 	LabelDirectX = "io.github.winpack.directx"
 )
 
+// LabelPorts are the TCP ports that the app listens on, joined by "|", where they are
+// others than those that the base image exposes: an image can't take that back.
+const LabelPorts = "io.github.winpack.ports"
+
 // FactDirectX is the key of the facts that say that an app uses DirectX.
 const FactDirectX = "directx"
 
@@ -46,6 +51,13 @@ func (p *planner) label() {
 	}
 	if slices.ContainsFunc(p.rep.Facts, func(f detect.Fact) bool { return f.Key == FactDirectX && f.OverruledBy == "" }) {
 		set[LabelDirectX] = "true"
+	}
+	if p.moved() {
+		var ports []string
+		for _, port := range p.plan.Config.Ports {
+			ports = append(ports, strconv.Itoa(port))
+		}
+		set[LabelPorts] = strings.Join(ports, "|")
 	}
 	labels := p.plan.Config.Labels
 	if labels == nil {

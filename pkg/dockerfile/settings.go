@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/moby/patternmatcher"
+
+	"github.com/winpack/winpack/pkg/detect"
 )
 
 // Settings are what a user sets of the image by hand. What is empty stays as
@@ -30,6 +32,9 @@ type Settings struct {
 	// Windows paths.
 	Write []string
 	Files []Extra
+	// Places say where settings stand, for findings about them, by the names of Check
+	// ("ports", "env.NAME") and "base". One that is not among them was given as a flag.
+	Places map[string]detect.Evidence
 }
 
 // Health is a health check as an image configuration has it. Docker runs it,
@@ -219,6 +224,25 @@ func checkIgnore(pattern string) error {
 	return nil
 }
 
+// unique are the values without those that stand before, in their order.
+func unique[T comparable](values []T) []T {
+	var out []T
+	for _, v := range values {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// place is where a setting stands; no place where it is a flag.
+func (p *planner) place(key string) []detect.Evidence {
+	if at, ok := p.opt.Places[key]; ok {
+		return []detect.Evidence{at}
+	}
+	return []detect.Evidence{}
+}
+
 // set puts the user's settings on top of what was decided.
 func (p *planner) set() error {
 	s, c := p.opt.Settings, &p.plan.Config
@@ -240,7 +264,7 @@ func (p *planner) set() error {
 		c.User = s.User
 	}
 	if len(s.Ports) > 0 {
-		c.Ports = slices.Clone(s.Ports)
+		c.Ports = unique(s.Ports)
 	}
 	if len(s.Env) > 0 && c.Env == nil {
 		c.Env = map[string]string{}

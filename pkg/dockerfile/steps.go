@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,7 +16,6 @@ const (
 	siteDir   = `C:\inetpub\wwwroot`
 	appDir    = `C:\app`
 	dotnetExe = `C:\Program Files\dotnet\dotnet.exe`
-	appcmd    = `"%SystemRoot%\System32\inetsrv\appcmd.exe"`
 )
 
 // Trustees that folders are granted to. SIDs: "Well-known SIDs", [MS-DTYP] 2.4.2.4.
@@ -28,13 +26,6 @@ var (
 
 // notShipped are files of the app folder that are no part of the app.
 func notShipped() []string { return []string{".git", "winpack.toml"} }
-
-var sectionPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*([./][A-Za-z][A-Za-z0-9]*)*$`)
-
-func (p *planner) hosted() bool {
-	k := p.rep.App.Kind
-	return k == detect.KindASPNET || k == detect.KindWCF || k == detect.KindStatic
-}
 
 // steps fills in steps, configuration and what builder they need.
 func (p *planner) steps() error {
@@ -65,97 +56,6 @@ func (p *planner) steps() error {
 		}
 	}
 	return nil
-}
-
-func (p *planner) iisSteps() error {
-	iis := p.rep.Needs.IIS
-	if iis == nil {
-		iis = &detect.IIS{}
-	}
-	if p.want.clr2 {
-		p.netfx3()
-	}
-	if err := p.runFeatures(iis.Features); err != nil {
-		return err
-	}
-	p.runModules(iis.Modules)
-
-	start := StepStart
-	how := "at container start, so that the image builds without Windows"
-	if p.plan.has(StepRun) || p.plan.has(StepManual) {
-		how = "at container start; --prefer fast-start does it in the build"
-	}
-	if p.opt.Prefer == PreferFastStart {
-		start, how = StepRun, "in the build, as --prefer fast-start asks"
-	}
-	var pool []string
-	if iis.AppPool.Enable32Bit || p.rep.App.Architecture == detect.X86 {
-		pool = append(pool, "/enable32BitAppOnWin64:true")
-	}
-	if p.want.clr2 {
-		pool = append(pool, "/managedRuntimeVersion:v2.0")
-	}
-	if iis.AppPool.Classic {
-		pool = append(pool, "/managedPipelineMode:Classic")
-	}
-	if len(pool) > 0 {
-		p.plan.Steps = append(p.plan.Steps, Step{Kind: start, Why: "the app pool is configured " + how,
-			Commands: []string{appcmd + ` set apppool "DefaultAppPool" ` + strings.Join(pool, " ")}})
-	}
-	var unlock []string
-	for _, need := range iis.Unlock {
-		if p.open(need.ID) {
-			continue
-		}
-		if !sectionPattern.MatchString(need.ID) {
-			return &UsageError{fmt.Sprintf("configuration section %q is no section name", need.ID)}
-		}
-		unlock = append(unlock, appcmd+" unlock config -section:"+need.ID)
-	}
-	if len(unlock) > 0 {
-		p.plan.Steps = append(p.plan.Steps, Step{Kind: start, Why: "sections that web.config sets are locked in a fresh IIS, and are unlocked " + how, Commands: unlock})
-	}
-
-	p.plan.Steps = append(p.plan.Steps, Step{Kind: StepCopy, Why: "the site", From: ".", To: siteDir, Exclude: notShipped()})
-	if err := p.extras(siteDir); err != nil {
-		return err
-	}
-	if err := p.grants(siteDir, iisUsers, "the app pool writes there"); err != nil {
-		return err
-	}
-	if len(p.opt.Entrypoint) == 0 {
-		p.monitor()
-	}
-	p.plan.Config.Ports = []int{80}
-	if slices.ContainsFunc(iis.Features, func(n detect.Need) bool { return n.ID == "wcf-tcp" }) {
-		p.plan.Config.Ports = append(p.plan.Config.Ports, 808)
-	}
-	return nil
-}
-
-// monitor names what a start script has to run where the base is one of --base
-// whose own entrypoint is not known: that of the IIS images.
-func (p *planner) monitor() {
-	if len(p.plan.Bases[0].Entrypoint) > 0 || !p.plan.has(StepStart) && !p.plan.has(StepGrant) {
-		return
-	}
-	for _, img := range p.cat.Images {
-		if img.Role == roleIIS && len(img.Entrypoint) > 0 {
-			p.plan.Config.Entrypoint = slices.Clone(img.Entrypoint)
-			p.why("the entrypoint of the given base is not known: the start script runs that of the IIS images")
-			return
-		}
-	}
-}
-
-// open says whether every chosen image leaves a section unlocked.
-func (p *planner) open(section string) bool {
-	for _, row := range p.rows {
-		if row == nil || !slices.Contains(row.Open, section) {
-			return false
-		}
-	}
-	return true
 }
 
 // grants adds a grant step for each folder that the app writes to.

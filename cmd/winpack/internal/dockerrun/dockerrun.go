@@ -84,7 +84,7 @@ func New(reference string, in build.Inspected, host *winhost.Host, table *winhos
 		l.note("the app uses DirectX: the host needs a graphics card with a driver, and an image of the server family")
 	}
 	config := in.Images[image].Config
-	l.ports(config.ExposedPorts)
+	l.ports(config.ExposedPorts, config.Labels[dockerfile.LabelPorts])
 	l.environment(config.Labels[dockerfile.LabelEnv])
 	l.volumes(in.Repository, config.Labels[dockerfile.LabelWrites])
 	l.add(reference)
@@ -101,8 +101,10 @@ func (l *Line) note(format string, args ...any) {
 const maxListed = 32
 
 // ports publishes what the image exposes: 80 and 443 at 8080 and 8443, which are
-// free on most machines, the others at their own number.
-func (l *Line) ports(exposed map[string]struct{}) {
+// free on most machines, the others at their own number. Where the image's label names
+// the TCP ports that the app listens on, the others are those of its base.
+func (l *Line) ports(exposed map[string]struct{}, label string) {
+	listens := list(label)
 	type port struct {
 		number   int
 		protocol string
@@ -114,6 +116,10 @@ func (l *Line) ports(exposed map[string]struct{}) {
 		protocol = cmp.Or(strings.ToLower(protocol), "tcp")
 		if err != nil || n < 1 || n > 65535 || protocol != "tcp" && protocol != "udp" {
 			l.note("the image exposes %q, which is no port: left out", key)
+			continue
+		}
+		if len(listens) > 0 && protocol == "tcp" && !slices.Contains(listens, strconv.Itoa(n)) {
+			l.note("port %d is exposed by the base image, and the app does not listen there: left out", n)
 			continue
 		}
 		ports = append(ports, port{n, protocol})

@@ -126,6 +126,19 @@ func TestLineHasWhatTheImageAndTheHostNeed(t *testing.T) {
 	}
 }
 
+// The base of a site exposes 80, which an image can't take back: where the site was
+// bound elsewhere, nothing answers there.
+func TestPortOfTheBaseAloneIsNotPublished(t *testing.T) {
+	config := v1.Config{ExposedPorts: map[string]struct{}{"80/tcp": {}, "8081/tcp": {}, "53/udp": {}}, Labels: map[string]string{dockerfile.LabelPorts: "8081"}}
+	l, err := New(reference, inspected(config, "10.0.20348.1"), nil, table(t))
+	if want := "docker run --rm -p 53:53/udp -p 8081:8081 " + reference; err != nil || l.String() != want {
+		t.Errorf("got %s, %v, want %s", l, err, want)
+	}
+	if !strings.Contains(strings.Join(l.Notes, "\n"), "port 80 is exposed by the base image") {
+		t.Errorf("80 is left out without a word: %q", l.Notes)
+	}
+}
+
 func TestImageThatTheHostCannotRunIsRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		in   build.Inspected

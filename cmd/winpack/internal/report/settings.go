@@ -183,7 +183,11 @@ func (s *settings) program() {
 		s.note("The account that it runs as.")
 		s.set(false, "user", tomlText(user))
 	}
-	s.note("Ports that it listens on, instead of those that were found.")
+	if s.hosted() {
+		s.note("Ports that IIS is bound to when the container starts, by http.")
+	} else {
+		s.note("Ports that it listens on, instead of those that were found.")
+	}
 	s.seen("port")
 	ports := make([]string, len(s.App.Ports))
 	for i, p := range s.App.Ports {
@@ -202,6 +206,11 @@ func (s *settings) program() {
 		}
 	}
 	s.set(false, "write", tomlList(writes))
+}
+
+// hosted says whether IIS serves the app.
+func (s *settings) hosted() bool {
+	return slices.Contains([]detect.Kind{detect.KindASPNET, detect.KindWCF, detect.KindStatic}, s.App.Kind)
 }
 
 // user is the account that the container starts as; empty where it is not known.
