@@ -31,6 +31,7 @@ const (
 	RuleServiceStop   = "WP3009" // a stop of the container may not reach the service
 	RuleNoStart       = "WP3010" // nothing is known to start the app
 	RuleNoList        = "WP3011" // a Dockerfile has a list of JSON that is none
+	RuleNoProgram     = "WP3013" // the entrypoint names a file that nothing brings
 	RuleHTTPSPort     = "WP3012" // IIS is to listen on 443, without a certificate
 )
 
@@ -82,7 +83,7 @@ func sentence(s string) string {
 	if s == "" {
 		return s
 	}
-	if !strings.HasSuffix(s, ".") {
+	if !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "?") {
 		s += "."
 	}
 	if strings.HasPrefix(s, "winpack ") {

@@ -10,7 +10,7 @@ import (
 )
 
 // New decides how an application becomes an image: base, steps, configuration.
-// It is pure. The error is a *BlockedError, *UnknownKindError, *NoImageError,
+// It is pure, but for what it looks up in the folders of the options. The error is a *BlockedError, *UnknownKindError, *NoImageError,
 // *UnknownReleaseError or *UsageError; the plan beside it then holds what was
 // found until then (kind, findings), no step, and nothing of a base.
 func New(rep detect.Report, cat Catalog, opt Options) (Plan, error) {
@@ -63,6 +63,7 @@ func (p *planner) decide() error {
 	}
 	p.plan.Why = append(p.plan.Why, p.whyNot()...)
 	p.label()
+	p.checkEntrypoint()
 	return nil
 }
 

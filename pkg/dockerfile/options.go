@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/winpack/winpack/pkg/detect"
@@ -31,6 +32,10 @@ type Options struct {
 	// Accepted are the rules of findings that the user takes upon himself: one that
 	// is a blocker does not end planning.
 	Accepted []string
+	// App is the app folder without what is ignored, and Trees what Settings.Files name:
+	// where App is given, what the entrypoint of Settings names is looked up there.
+	App   fs.FS
+	Trees map[string]fs.FS
 	Settings
 }
 

@@ -116,7 +116,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 			return Usagef("--files keeps what winpack writes, and %q was edited by hand and is what is built: leave --files out, or remove that file", Shown(edited.path))
 		}
 	}
-	plan, planErr := makePlan(found, job)
+	plan, planErr := makePlan(found, job, ctxFS{ctx, left})
 	blocked := (*dockerfile.BlockedError)(nil)
 	if edited.path != "" && !errors.As(planErr, &blocked) {
 		planErr = nil // the plan is not what is built
@@ -222,12 +222,17 @@ func (job Job) CheckReleases() error {
 
 // makePlan decides on base and steps. Beside an error the plan holds what was
 // found until then.
-func makePlan(found detect.Report, job Job) (dockerfile.Plan, error) {
+func makePlan(found detect.Report, job Job, app fs.FS) (dockerfile.Plan, error) {
+	trees, done, err := openTrees(job.Trees)
+	if err != nil {
+		return dockerfile.Plan{}, err
+	}
+	defer done()
 	catalog, err := job.catalog()
 	if err != nil {
 		return dockerfile.Plan{}, err
 	}
-	options := dockerfile.Options{OS: job.OS, OSAsked: len(job.OS) > 0, Base: job.Base, Prefer: job.Prefer, Settings: job.Settings}
+	options := dockerfile.Options{OS: job.OS, OSAsked: len(job.OS) > 0, Base: job.Base, Prefer: job.Prefer, Settings: job.Settings, App: app, Trees: trees}
 	for _, a := range job.Accept {
 		options.Accepted = append(options.Accepted, a.Rule)
 	}
