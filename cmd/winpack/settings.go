@@ -125,8 +125,23 @@ func (s *settingsFile) image(job *pipeline.Job) error {
 	if len(s.Ports) > 0 {
 		s.place(job, "ports")
 	}
+	places := 0 // each reads the whole file
+	for _, t := range []struct {
+		name   string
+		values map[string]string
+	}{{"env", s.Env}, {"labels", s.Labels}} {
+		for _, k := range slices.Sorted(maps.Keys(t.values)) {
+			if places < maxPlaces && detect.SecretSetting(k, t.values[k]) != "" {
+				places++
+				s.place(job, t.name+"."+k)
+			}
+		}
+	}
 	return nil
 }
+
+// maxPlaces bounds the settings whose places are looked for.
+const maxPlaces = 100
 
 // place notes where a setting stands, for findings about it.
 func (s *settingsFile) place(job *pipeline.Job, key string) {

@@ -27,10 +27,15 @@ func (p *Parsed) Findings() ([]detect.Finding, error) {
 		f.line = node.StartLine
 		f.list(node.Original)
 	}
-	return f.found, nil
+	s, err := p.read()
+	if err != nil {
+		return nil, err
+	}
+	f.secrets(s)
+	return byLine(f.found), nil
 }
 
-// fileFinder collects the findings of a Dockerfile.
+// fileFinder collects the findings of a Dockerfile; of flags where it has no name.
 type fileFinder struct {
 	name  string
 	line  int
@@ -38,8 +43,11 @@ type fileFinder struct {
 }
 
 func (f *fileFinder) find(rule string, level detect.Level, message, remedy string) {
-	f.found = append(f.found, detect.Finding{Rule: rule, Level: level, Message: sentence(message), Remedy: sentence(remedy),
-		Evidence: []detect.Evidence{{Path: f.name, Line: f.line}}})
+	seen := []detect.Evidence{}
+	if f.name != "" {
+		seen = append(seen, detect.Evidence{Path: f.name, Line: f.line})
+	}
+	f.found = append(f.found, detect.Finding{Rule: rule, Level: level, Message: sentence(message), Remedy: sentence(remedy), Evidence: seen})
 }
 
 // unlisted says what becomes of a list for an instruction that takes one, where it is

@@ -31,8 +31,9 @@ const (
 	RuleServiceStop   = "WP3009" // a stop of the container may not reach the service
 	RuleNoStart       = "WP3010" // nothing is known to start the app
 	RuleNoList        = "WP3011" // a Dockerfile has a list of JSON that is none
-	RuleNoProgram     = "WP3013" // the entrypoint names a file that nothing brings
 	RuleHTTPSPort     = "WP3012" // IIS is to listen on 443, without a certificate
+	RuleNoProgram     = "WP3013" // the entrypoint names a file that nothing brings
+	RuleSecret        = "WP3014" // a secret in the image's configuration
 )
 
 // Rules lists the rules of the planner by ID. Their Level is the worst that a

@@ -64,6 +64,7 @@ func (p *planner) decide() error {
 	p.plan.Why = append(p.plan.Why, p.whyNot()...)
 	p.label()
 	p.checkEntrypoint()
+	p.secrets()
 	return nil
 }
 

@@ -301,6 +301,7 @@ func (d *Dockerfile) judge(job Job) error {
 	if err != nil {
 		return err
 	}
+	own = append(own, dockerfile.LabelFindings(job.Build.Labels)...)
 	found := report.New(detect.Report{}, dockerfile.Plan{Findings: append(own, catalog.BaseFindings(d.Name, d.From, d.Bases)...)}, "")
 	job.accept(&found)
 	if job.Found != nil {

@@ -124,6 +124,9 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if isUsage(planErr) {
 		return planErr
 	}
+	if job.Build != nil && edited.path == "" { // else the Dockerfile's own findings have them
+		plan.Findings = append(plan.Findings, dockerfile.LabelFindings(job.Build.Labels)...)
+	}
 	why := ""
 	switch {
 	case planErr == nil:
