@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -33,9 +34,20 @@ func run(ctx context.Context, args []string, e env) (code int) {
 	case line.help:
 		err = printHelp(e.stdout, app, line.command)
 	default:
+		app.Metadata = map[string]any{givenFlags: line.given}
 		err = app.RunContext(ctx, line.argv())
 	}
 	return fail(ctx, e.stderr, err)
+}
+
+// givenFlags is where the names of the flags on the command line are kept.
+const givenFlags = "given"
+
+// isGiven says whether a flag stands on the command line; one that does not may come
+// from the environment.
+func isGiven(c *cli.Context, name string) bool {
+	names, _ := c.App.Metadata[givenFlags].([]string)
+	return slices.Contains(names, name)
 }
 
 func newApp(e env) *cli.App {

@@ -17,6 +17,9 @@ type commandLine struct {
 	flags   []string
 	args    []string
 	help    bool
+	// given are the names of the flags that stand on the command line; the others of
+	// flags come from the environment.
+	given []string
 }
 
 // argv is the command line as urfave/cli takes it.
@@ -70,6 +73,7 @@ func parseArgs(app *cli.App, args []string, getenv func(string) string) (command
 	}
 	for _, g := range p.given {
 		line.flags = append(line.flags, "--"+g.name+"="+g.value)
+		line.given = append(line.given, g.name)
 	}
 	line.flags, err = appendEnvironment(line.flags, line.command.Flags, p.given, getenv)
 	return line, err

@@ -29,7 +29,8 @@ func initCommand(e env) *cli.Command {
 		UsageText: "winpack init [APP] [flags]",
 		Description: `Writes each setting with the value that it has by itself, as a comment, and says where that was seen; the
 findings stand in it as tables to accept them by. It changes nothing until a line loses its #. Settings that
-are given as flags stand in it as they are. A file that is there is not overwritten without --force.
+are given as flags stand in the place of what winpack does by itself; what the environment says does not stand
+in it. A file that is there is not overwritten without --force.
 
   winpack init ./site
   winpack init ./site --os ltsc2022 --stdout`,
@@ -43,6 +44,7 @@ are given as flags stand in it as they are. A file that is there is not overwrit
 			if err != nil {
 				return err
 			}
+			withoutEnvironment(c, &job)
 			out, err := initOutput(c, job)
 			if err != nil {
 				return err
@@ -63,6 +65,26 @@ are given as flags stand in it as they are. A file that is there is not overwrit
 			}
 			return err
 		},
+	}
+}
+
+// withoutEnvironment takes out of a job what the environment says: that is of a machine,
+// and the file is of the app.
+func withoutEnvironment(c *cli.Context, job *pipeline.Job) {
+	if !isGiven(c, "os") {
+		job.OS = nil
+	}
+	if !isGiven(c, "base") {
+		job.Base = ""
+	}
+	if !isGiven(c, "fail-on") {
+		job.FailOn = ""
+	}
+	if !isGiven(c, "mirror") {
+		job.Mirrors = nil
+	}
+	if !isGiven(c, "insecure-registry") {
+		job.Insecure = nil
 	}
 }
 

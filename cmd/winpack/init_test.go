@@ -62,6 +62,68 @@ func TestInitWritesSettingsThatChangeNothing(t *testing.T) {
 	}
 }
 
+// Each line that init writes says what is so anyway: taking its # away changes neither
+// the report nor a byte of what is written.
+func TestEachLineOfInitChangesNothing(t *testing.T) {
+	names, err := fixtures.Names()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := map[string]int{}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			app := fixtures.Copy(t, name)
+			stdout, stderr, code := winpack(t, filepath.Dir(app), "init", filepath.Base(app), "--stdout")
+			if code != exitDone {
+				t.Fatalf("exit %d\n%s", code, stderr)
+			}
+			settings, _, _ := strings.Cut(stdout, "# [[accept]]") // a table of these changes what counts
+			run := func(text string) (string, map[string][]byte) {
+				if err := os.WriteFile(filepath.Join(app, configName), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				job := pipeline.Job{App: app, Mirrors: map[string]string{}, Write: &pipeline.Write{Render: true, Optional: true}}
+				if _, err := configure(&job, time.Now(), os.Stderr); err != nil {
+					t.Fatalf("%v\n%s", err, text)
+				}
+				res := pipeline.Run(t.Context(), job)
+				var files map[string][]byte
+				if res.Written != nil {
+					files = res.Written.Content
+				}
+				return reportText(t, res), files
+			}
+			report, files := run("")
+			table := ""
+			for line := range strings.Lines(settings) {
+				setting, ok := strings.CutPrefix(line, "# ")
+				switch {
+				case strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "##") && !ok:
+					t.Errorf("%q is neither a setting nor a note", line)
+				case !ok:
+				case strings.HasPrefix(setting, "["):
+					table = setting
+				default:
+					gotReport, gotFiles := run(table + setting)
+					key, _, _ := strings.Cut(setting, " ")
+					lines[strings.Trim(table, "[]\n")+"."+key]++
+					if diff := cmp.Diff(report, gotReport); diff != "" {
+						t.Errorf("%schanges the report (-before +after):\n%s", setting, diff)
+					}
+					if diff := cmp.Diff(files, gotFiles); diff != "" {
+						t.Errorf("%schanges what is written (-before +after):\n%s", setting, diff)
+					}
+				}
+			}
+		})
+	}
+	for _, key := range []string{".os", ".fail-on", ".mirror", ".insecure-registry", ".entrypoint", ".cmd", ".workdir", ".user", ".ports", ".ignore", ".write", "build.builder"} {
+		if lines[key] == 0 {
+			t.Errorf("no fixture has a line of %s: %v", key, lines)
+		}
+	}
+}
+
 func reportText(t *testing.T, res pipeline.Result) string {
 	t.Helper()
 	data, err := report.JSON(res.Report)

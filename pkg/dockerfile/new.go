@@ -14,13 +14,18 @@ import (
 // *UnknownReleaseError or *UsageError; the plan beside it then holds what was
 // found until then (kind, findings), no step, and nothing of a base.
 func New(rep detect.Report, cat Catalog, opt Options) (Plan, error) {
-	p := &planner{rep: rep, cat: cat, opt: opt}
-	p.plan = Plan{Name: rep.App.Name, Kind: rep.App.Kind, Bases: []Base{}, Why: []string{}, Rejected: []Rejected{}, Steps: []Step{}, Builder: BuilderNeeds{Reasons: []string{}}}
+	p := newPlanner(rep, cat, settle(rep, cat, opt))
 	if err := p.decide(); err != nil {
 		p.plan.Steps, p.plan.Bases, p.plan.Why, p.plan.Rejected = []Step{}, []Base{}, []string{}, []Rejected{}
 		return p.plan, err
 	}
 	return p.plan, nil
+}
+
+func newPlanner(rep detect.Report, cat Catalog, opt Options) *planner {
+	p := &planner{rep: rep, cat: cat, opt: opt}
+	p.plan = Plan{Name: rep.App.Name, Kind: rep.App.Kind, Bases: []Base{}, Why: []string{}, Rejected: []Rejected{}, Steps: []Step{}, Builder: BuilderNeeds{Reasons: []string{}}}
+	return p
 }
 
 type planner struct {

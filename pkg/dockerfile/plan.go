@@ -30,6 +30,8 @@ type Plan struct {
 	// Windows service and watch it.
 	Service *ServiceStart `json:"service,omitempty"`
 	Config  Config        `json:"config"`
+	// UserGiven says that the user chose Config.User.
+	UserGiven bool `json:"userGiven,omitempty"`
 	// Builder says whether a step needs a Windows builder.
 	Builder BuilderNeeds `json:"builder"`
 	// Findings are those that only the choice of an image can tell (no image of

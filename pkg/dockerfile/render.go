@@ -251,7 +251,7 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 	}
 	if p.Config.User != "" {
 		switch netfx := p.Kind == detect.KindNetFXConsole || p.Kind == detect.KindNetFXService; {
-		case p.Config.User != userAdmin || p.Service != nil:
+		case p.Config.User != userAdmin || p.Service != nil || p.UserGiven: // it is the user's to say why
 		case !netfx:
 			w.comment("The program listens by http.sys. Where its URL is reserved in the image (netsh http add urlacl), ContainerUser is safer.")
 		default:

@@ -261,7 +261,7 @@ func (p *planner) set() error {
 		c.WorkingDir = dir
 	}
 	if s.User != "" {
-		c.User = s.User
+		c.User, p.plan.UserGiven = s.User, true
 	}
 	if len(s.Ports) > 0 {
 		c.Ports = unique(s.Ports)

@@ -13,8 +13,8 @@ import (
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
-// Given are settings that the user gave when the file was asked for: they stand in it
-// as they are, and the others as comments.
+// Given are settings that the user gave as flags when the file was asked for: they stand
+// in it in the place of what winpack decides by itself, as comments too.
 type Given struct {
 	OS       []string
 	Base     string
@@ -24,9 +24,10 @@ type Given struct {
 }
 
 // Settings writes a winpack.toml with what was detected and planned: every setting
-// that matters is a comment of one #, with the value that it has by itself, and what
-// is said of it a comment of two. So it changes nothing until somebody takes a # away,
-// and all of it can lose one and is still a winpack.toml.
+// that matters is a comment of one #, with the value that it has by itself or by a flag,
+// and what is said of it a comment of two. So it changes nothing until somebody takes a
+// # away, and what winpack does by itself not even then; and all of it can lose one and
+// is still a winpack.toml.
 func (r Report) Settings(plan dockerfile.Plan, given Given) []byte {
 	s := settings{Report: r, plan: plan, given: given}
 	s.head()
@@ -69,13 +70,14 @@ func (s *settings) note(format string, args ...any) {
 // example is a line of TOML that is not of this app.
 func (s *settings) example(text string) { s.line("## %s", text) }
 
-// set writes a setting: as it is where it was given, else as a comment.
-func (s *settings) set(given bool, key, value string) {
-	mark := "# "
+// set writes a setting as a comment.
+func (s *settings) set(key, value string) { s.line("# %s = %s", key, value) }
+
+// flagged says that settings below were given as flags.
+func (s *settings) flagged(given bool) {
 	if given {
-		mark = ""
+		s.note("As the command line had it: take the # away to keep it so.")
 	}
-	s.line("%s%s = %s", mark, key, value)
 }
 
 // seen says where the facts of a key were seen, which decided.
@@ -103,7 +105,7 @@ func seenAt(e detect.Evidence) string {
 
 func (s *settings) head() {
 	s.note("Settings of %s for winpack, written by `winpack init`.", s.App.Name)
-	s.note("A line with one # is what winpack does by itself: take the # away to keep it so, or to change it. What stays a comment follows the app when that changes. Lines with two are notes. Flags and WINPACK_<FLAG> come before this file.")
+	s.note("A line with one # is what winpack does by itself, where nothing else is said: take the # away to keep it so, or to change it. What stays a comment follows the app when that changes. Lines with two are notes. Flags and WINPACK_<FLAG> come before this file.")
 	s.line("##")
 	s.note("What was found: %s", describe(s.App))
 	for _, key := range []string{"kind", "framework", "architecture", "sign"} {
@@ -114,6 +116,7 @@ func (s *settings) head() {
 func (s *settings) image() {
 	s.line("")
 	s.note("Windows releases to build for. One that is named here is never left out.")
+	s.flagged(len(s.given.OS) > 0)
 	oses := s.given.OS
 	if len(oses) == 0 {
 		for _, b := range s.plan.Bases {
@@ -122,10 +125,14 @@ func (s *settings) image() {
 			}
 		}
 	}
-	if len(oses) == 0 {
-		oses = dockerfile.DefaultOS()
+	switch {
+	case len(oses) == 0:
+		s.example("os = " + tomlList(dockerfile.DefaultOS()))
+	case len(s.given.OS) == 0 && len(s.plan.Omitted) > 0: // the default is another list
+		s.example("os = " + tomlList(oses))
+	default:
+		s.set("os", tomlList(oses))
 	}
-	s.set(len(s.given.OS) > 0, "os", tomlList(oses))
 	for _, b := range s.plan.Bases {
 		s.note("The base image of %s: %s", b.OS, b.Reference)
 	}
@@ -135,9 +142,10 @@ func (s *settings) image() {
 	switch {
 	case s.given.Base != "":
 		s.note("The base image instead of the chosen one.")
-		s.set(true, "base", tomlText(s.given.Base))
-	case len(s.plan.Bases) == 1:
-		s.set(false, "base", tomlText(s.plan.Bases[0].Reference))
+		s.flagged(true)
+		s.set("base", tomlText(s.given.Base))
+	case len(s.plan.Bases) == 1 && len(s.given.OS) == 0:
+		s.set("base", tomlText(s.plan.Bases[0].Reference))
 	default:
 		s.note("One image instead, for the releases that it is published for.")
 		reference := s.Base.Reference
@@ -148,15 +156,17 @@ func (s *settings) image() {
 	}
 	s.line("")
 	s.note("Exit 4 when a finding of this level or above remains: error, warning or never.")
+	s.flagged(s.given.FailOn != "")
 	failOn := s.given.FailOn
 	if failOn == "" {
 		failOn = "never"
 	}
-	s.set(s.given.FailOn != "", "fail-on", tomlText(failOn))
+	s.set("fail-on", tomlText(failOn))
 	s.line("")
 	s.note("Pull HOST/... from MIRROR/..., and registries that are spoken to over plain http.")
-	s.set(len(s.given.Mirrors) > 0, "mirror", tomlList(s.given.Mirrors))
-	s.set(len(s.given.Insecure) > 0, "insecure-registry", tomlList(s.given.Insecure))
+	s.flagged(len(s.given.Mirrors)+len(s.given.Insecure) > 0)
+	s.set("mirror", tomlList(s.given.Mirrors))
+	s.set("insecure-registry", tomlList(s.given.Insecure))
 }
 
 func (s *settings) program() {
@@ -170,18 +180,18 @@ func (s *settings) program() {
 		s.note("It runs as the Windows service %s, which a start script registers and watches. An entrypoint here takes the place of both.", s.plan.Service.Name)
 		s.example("entrypoint = " + tomlList([]string{s.plan.Service.Program}))
 	case len(s.App.Entrypoint) > 0:
-		s.set(false, "entrypoint", tomlList(s.App.Entrypoint))
+		s.set("entrypoint", tomlList(s.App.Entrypoint))
 	default:
 		s.note("Nothing was found: the base image may start the app by itself.")
 		s.example("entrypoint = " + tomlList([]string{`C:\app\NAME.exe`}))
 	}
-	s.set(false, "cmd", tomlList(c.Cmd))
+	s.set("cmd", tomlList(c.Cmd))
 	if c.WorkingDir != "" {
-		s.set(false, "workdir", tomlText(c.WorkingDir))
+		s.set("workdir", tomlText(c.WorkingDir))
 	}
 	if user := s.user(); user != "" {
 		s.note("The account that it runs as.")
-		s.set(false, "user", tomlText(user))
+		s.set("user", tomlText(user))
 	}
 	if s.hosted() {
 		s.note("Ports that IIS is bound to when the container starts, by http.")
@@ -193,10 +203,10 @@ func (s *settings) program() {
 	for i, p := range s.App.Ports {
 		ports[i] = strconv.Itoa(p)
 	}
-	s.set(false, "ports", "["+strings.Join(ports, ", ")+"]")
+	s.set("ports", "["+strings.Join(ports, ", ")+"]")
 	s.line("")
 	s.note("Files of the folder that are no part of the app: patterns as in .dockerignore, like **/*.pdb; ! brings back.")
-	s.set(false, "ignore", "[]")
+	s.set("ignore", "[]")
 	s.note("Folders that the app may write to, below its own or absolute.")
 	s.seen("write")
 	var writes []string
@@ -205,7 +215,7 @@ func (s *settings) program() {
 			writes = append(writes, step.To)
 		}
 	}
-	s.set(false, "write", tomlList(writes))
+	s.set("write", tomlList(writes))
 }
 
 // hosted says whether IIS serves the app.
@@ -218,7 +228,7 @@ func (s *settings) user() string {
 	switch {
 	case s.plan.Config.User != "":
 		return s.plan.Config.User
-	case len(s.plan.Bases) > 0 && s.plan.Bases[0].Administrator:
+	case len(s.plan.Bases) > 0 && s.plan.Bases[0].Administrator && s.given.Base == "": // else that is a guess
 		return "ContainerAdministrator"
 	}
 	return ""
@@ -229,7 +239,7 @@ func (s *settings) tables() {
 	s.note("Variables of the container, beside what the base sets. No secrets: who may pull the image reads them.")
 	s.line("# [env]")
 	for _, k := range slices.Sorted(maps.Keys(s.plan.Config.Env)) {
-		s.set(false, tomlKey(k), tomlText(s.plan.Config.Env[k]))
+		s.set(tomlKey(k), tomlText(s.plan.Config.Env[k]))
 	}
 	s.example(`NAME = "value"`)
 	s.line("")
@@ -243,7 +253,7 @@ func (s *settings) tables() {
 	s.line("")
 	s.note("The flags of winpack build: -t, --builder and -o.")
 	s.line("# [build]")
-	s.set(false, "builder", tomlText("auto"))
+	s.set("builder", tomlText("auto"))
 	s.example(`tags = ["registry.example.com/team/app:1"]`)
 	s.example(`output = ["type=oci,dest=app.tar"]`)
 	s.line("")
@@ -288,8 +298,8 @@ func (s *settings) accept() {
 			s.note("  do: %s", remedy)
 		}
 		s.line("# [[accept]]")
-		s.set(false, "rule", tomlText(rule))
-		s.set(false, "reason", tomlText("say why it is no problem here"))
+		s.set("rule", tomlText(rule))
+		s.set("reason", tomlText("say why it is no problem here"))
 	}
 }
 
