@@ -72,15 +72,19 @@ func printReport(e env, c *cli.Context, format string, job pipeline.Job, r repor
 	})
 }
 
-// chosenBy are the flags that the choice of the image depends on, as words.
+// chosenBy are the flags that the choice of the image depends on, as words. Those that
+// come from the environment are there for the next command too.
 func chosenBy(c *cli.Context) []string {
 	var words []string
 	for _, name := range []string{"config", "os", "base"} {
-		if c.IsSet(name) {
+		if isGiven(c, name) {
 			words = append(words, "--"+name, c.String(name))
 		}
 	}
 	for _, name := range []string{"mirror", "insecure-registry"} {
+		if !isGiven(c, name) {
+			continue
+		}
 		for _, value := range c.StringSlice(name) {
 			words = append(words, "--"+name, value)
 		}
