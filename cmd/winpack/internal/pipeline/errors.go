@@ -54,10 +54,23 @@ func (e *FindingsError) Error() string {
 
 // StaleError says that files on disk are not what winpack would write now.
 type StaleError struct {
-	Dir   string
-	Files []string
+	Dir    string
+	Files  []string
+	Edited []string // files there that were edited by hand, stale or not
 }
 
 func (e *StaleError) Error() string {
-	return fmt.Sprintf("stale in %q: %s; `winpack dockerfile` writes them anew", e.Dir, strings.Join(e.Files, ", "))
+	text := fmt.Sprintf("stale in %q: %s; ", Shown(e.Dir), strings.Join(e.Files, ", "))
+	if len(e.Edited) == 0 {
+		return text + "`winpack dockerfile` writes them anew"
+	}
+	return text + fmt.Sprintf("%s edited by hand, so `winpack dockerfile` writes nothing: move the edits between the edit markers of the Dockerfile, "+
+		"where they stay, or give --force, which loses them; --stdout prints what would be written", wasEdited(e.Edited))
+}
+
+func wasEdited(names []string) string {
+	if len(names) == 1 {
+		return names[0] + " was"
+	}
+	return strings.Join(names, ", ") + " were"
 }

@@ -99,7 +99,7 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 		}
 		res.Written.Stale, res.Written.Edited = stale, edited
 		if len(stale) > 0 {
-			return &StaleError{options.Dir, stale}
+			return &StaleError{options.Dir, stale, edited}
 		}
 		return nil
 	}
@@ -108,7 +108,7 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 		edited := (*dockerfile.EditedError)(nil)
 		switch {
 		case errors.As(err, &edited):
-			return err
+			return &dockerfile.EditedError{Dir: Shown(edited.Dir), Names: edited.Names}
 		case errors.Is(err, fs.ErrPermission):
 			return fmt.Errorf("writing the Dockerfile: %w; name a folder that you may write to with -o", err)
 		}
@@ -171,7 +171,7 @@ func refuseOverwrite(w *Write, absolute string) error {
 	}
 	state, err := ownState(dir, absolute)
 	if err == nil && len(state.Edited) > 0 {
-		err = &dockerfile.EditedError{Dir: dir, Names: state.Edited}
+		err = &dockerfile.EditedError{Dir: Shown(dir), Names: state.Edited}
 	}
 	return err
 }
