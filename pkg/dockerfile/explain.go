@@ -35,7 +35,7 @@ func (p *planner) explain(c choice, all []choice) {
 	case roleDotNet, roleDotNetASP:
 		p.explainDotNet(w, img, os)
 	}
-	p.explainFamily(c, all[0].os)
+	p.explainFamily(c, all)
 }
 
 // lacksLibraries says whether the app needs a DLL that is neither in its folder nor
@@ -162,11 +162,19 @@ func (c Catalog) nextDotNet(version string) DotNetRow {
 	return next
 }
 
-// explainFamily says why no smaller family serves.
-func (p *planner) explainFamily(c choice, first string) {
+// explainFamily says why no smaller family serves. Where releases differ in it, a reason
+// names its own.
+func (p *planner) explainFamily(c choice, all []choice) {
 	w, img, os := c.want, c.img, c.os
+	first := all[0].os
+	differ := slices.ContainsFunc(all, func(o choice) bool { return o.img.Family != img.Family })
 	if img.Family == detect.FamilyNanoServer {
-		p.why("Nano Server is the smallest Windows image and has all that the app uses")
+		const enough = "the smallest Windows image and has all that the app uses"
+		if differ {
+			p.why(img.Family + " on " + os + ": " + enough)
+		} else {
+			p.why("Nano Server is " + enough)
+		}
 		return
 	}
 	smaller := p.similarVersion(img.Role, img.Version, os, detect.FamilyNanoServer)
@@ -193,7 +201,7 @@ func (p *planner) explainFamily(c choice, first string) {
 		}
 		// For .NET Framework and IIS it would not do anyway.
 		if nano := p.similar(roleOS, want{}, os, detect.FamilyNanoServer); nano != nil && img.Role == roleOS && slices.Contains(nano.Capabilities[os], "WOW64") {
-			reasons = append(reasons, "the capability WOW64 that Nano Server can be given takes a RUN step that nobody has shown")
+			reasons = append(reasons, "for Nano Server of this release Microsoft offers WOW64 as a Feature on Demand, but publishes no image that has it and no way to add it")
 		}
 	}
 	if len(w.commands) > 0 {
@@ -208,7 +216,11 @@ func (p *planner) explainFamily(c choice, first string) {
 	if len(reasons) > 0 {
 		if os == first {
 			p.said = reasons
-			p.why(img.Family + ": " + strings.Join(reasons, "; "))
+			on := ""
+			if differ {
+				on = " on " + os
+			}
+			p.why(img.Family + on + ": " + strings.Join(reasons, "; "))
 		} else if more := slices.DeleteFunc(slices.Clone(reasons), func(s string) bool { return slices.Contains(p.said, s) }); len(more) > 0 {
 			p.why(img.Family + " on " + os + ": " + strings.Join(more, "; "))
 		}

@@ -63,6 +63,7 @@ func (p *planner) decide() error {
 		return err
 	}
 	p.plan.Family = p.plan.Bases[0].Family
+	p.plan.FastStart = p.opt.Prefer == PreferFastStart
 	if err := p.steps(); err != nil {
 		return err
 	}

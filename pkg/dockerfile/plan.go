@@ -30,6 +30,8 @@ type Plan struct {
 	// Windows service and watch it.
 	Service *ServiceStart `json:"service,omitempty"`
 	Config  Config        `json:"config"`
+	// FastStart says that the build does what it can, by RUN, and not the container.
+	FastStart bool `json:"fastStart,omitempty"`
 	// UserGiven says that the user chose Config.User.
 	UserGiven bool `json:"userGiven,omitempty"`
 	// Builder says whether a step needs a Windows builder.

@@ -281,13 +281,19 @@ func firstWhy(p Plan) string {
 }
 
 func scriptWhy(p Plan) string {
+	then := "then runs the entrypoint of the base."
+	if len(p.Config.Entrypoint) > 0 {
+		then = "then runs the app."
+	}
 	switch {
 	case p.Service != nil:
 		return "Runs the app as a Windows service and ends with its exit code."
 	case p.has(StepStart) && p.grantsAtStart():
-		return "Configures IIS and grants write access at container start, then runs the entrypoint of the base."
+		return "Configures IIS and grants write access at container start, " + then
 	case p.has(StepStart):
-		return "Configures IIS at container start, then runs the entrypoint of the base."
+		return "Configures IIS at container start, " + then
+	case p.Builder.Windows:
+		return "Grants write access at container start (--prefer fast-start grants in the build), " + then
 	}
 	return "Grants write access at container start: a RUN step would need Windows to build."
 }
@@ -344,7 +350,15 @@ func copyLines(w *writer, s Step, l layout, opt RenderOptions, hasScript bool) e
 
 func runGrants(w *writer, p Plan, elevate func()) {
 	w.line("")
-	w.comment("The program writes there and is no administrator, so that the build has to grant it, which needs a Windows builder (winpack build does without).")
+	why := "The program writes there and is no administrator, so that the build has to grant it"
+	if p.Administrator() {
+		why = "The build grants write access, as --prefer fast-start asks"
+	}
+	if p.Builder.Windows {
+		w.comment(why + ".")
+	} else {
+		w.comment(why + ", which needs a Windows builder (winpack build does without).")
+	}
 	elevate()
 	moved := false
 	for _, s := range p.Steps {
@@ -358,8 +372,8 @@ func runGrants(w *writer, p Plan, elevate func()) {
 		}
 		w.line("RUN %s", jsonList("icacls", s.To, "/grant", "*"+s.Trustee.SID+":(OI)(CI)M", "/q"))
 	}
-	if moved && p.Config.WorkingDir != "" {
-		w.line("WORKDIR %s", word(p.Config.WorkingDir))
+	if moved {
+		w.line("WORKDIR %s", word(cmp.Or(p.Config.WorkingDir, `C:\`))) // the images of IIS set none
 	}
 }
 

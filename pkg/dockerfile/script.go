@@ -21,12 +21,14 @@ func scriptEntrypoint() []string {
 // ScriptPath is where the start script belongs in the image.
 func ScriptPath() string { return scriptPath }
 
-// grantsAtStart says whether the container could grant when it starts.
-func (p Plan) grantsAtStart() bool { return p.has(StepGrant) && p.Administrator() }
+// grantsAtStart says whether the container grants when it starts.
+func (p Plan) grantsAtStart() bool { return p.has(StepGrant) && !p.GrantsInBuild() }
 
-// GrantsInBuild says whether the written Dockerfile grants write access by RUN,
-// since the container does not start as an administrator.
-func (p Plan) GrantsInBuild() bool { return p.has(StepGrant) && !p.Administrator() }
+// GrantsInBuild says whether the written Dockerfile grants write access by RUN: since
+// the container does not start as an administrator, or is to start fast.
+func (p Plan) GrantsInBuild() bool {
+	return p.has(StepGrant) && (!p.Administrator() || p.FastStart)
+}
 
 func (p Plan) has(kind StepKind) bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Kind == kind })

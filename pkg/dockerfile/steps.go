@@ -242,7 +242,11 @@ func (p *planner) whyNot() []string {
 	if p.hosted() {
 		for _, row := range p.rows {
 			if row != nil && row.DefaultPage {
-				out = append(out, "the image's own iisstart.htm stays in wwwroot: it is the last default document, so a start page of the site wins, and deleting it would take a RUN step")
+				why := "the image's own iisstart.htm stays in wwwroot: it is the last default document, so a start page of the site wins"
+				if !p.plan.Builder.Windows {
+					why += ", and deleting it would take a RUN step"
+				}
+				out = append(out, why)
 				break
 			}
 		}

@@ -158,9 +158,22 @@ func TestReasonsNameTheReleaseWhereTheyDiffer(t *testing.T) {
 		if n := strings.Count(all, "32-bit program"); n != 1 {
 			t.Errorf("%v: the reason is given %d times:\n%s", os, n, all)
 		}
-		if strings.Contains(all, "capability WOW64") != (os[len(os)-1] == "ltsc2025") {
+		if strings.Contains(all, "Feature on Demand") != (os[len(os)-1] == "ltsc2025") {
 			t.Errorf("%v: what Nano Server could be given:\n%s", os, all)
 		}
+	}
+}
+
+// What is true of one release must not read as if it were true of all.
+func TestReasonOfAFamilyNamesItsReleaseWhereAnotherHasADifferentOne(t *testing.T) {
+	all := strings.Join(plan(t, native(), Options{OS: []string{"ltsc2016", "ltsc2019"}, OSAsked: true}).Why, "\n")
+	for _, want := range []string{"servercore on ltsc2016: no Nano Server image is published for ltsc2016", "nanoserver on ltsc2019: the smallest Windows image"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("%q is not among the reasons:\n%s", want, all)
+		}
+	}
+	if strings.Contains(all, "Nano Server is the smallest") {
+		t.Errorf("the smallest image is praised for all releases:\n%s", all)
 	}
 }
 
