@@ -63,7 +63,7 @@ func (t *stageTree) run(i int, seen map[int]bool) (line int, windows bool) {
 			case *instructions.RunCommand:
 				take(lineOf(c.Location()), here)
 			case *instructions.OnbuildCommand:
-				if extended && runs(c) {
+				if extended && runsInChild(c) {
 					take(lineOf(c.Location()), here)
 				}
 			case *instructions.CopyCommand:
@@ -94,8 +94,8 @@ func (t *stageTree) onWindows(i int) bool {
 	return true
 }
 
-// runs says whether an ONBUILD runs a command.
-func runs(c *instructions.OnbuildCommand) bool {
+// runsInChild says whether an ONBUILD runs a command.
+func runsInChild(c *instructions.OnbuildCommand) bool {
 	word, _, _ := strings.Cut(strings.TrimSpace(c.Expression), " ")
 	return strings.EqualFold(word, "RUN")
 }

@@ -105,7 +105,7 @@ func (p *Parsed) unsupported(cmd instructions.Command, all *stageTree, extended 
 	case *instructions.RunCommand:
 		return refuse("RUN", "it runs a command on Windows", onWindows()...)
 	case *instructions.OnbuildCommand:
-		if extended && runs(c) {
+		if extended && runsInChild(c) {
 			return refuse("ONBUILD", "it runs a command on Windows in the stage that begins with this one", onWindows()...)
 		}
 		return refuse("ONBUILD", "it is an instruction for images that are built on this one", builderBuildKit, builderWindowsDocker)
