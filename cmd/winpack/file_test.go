@@ -186,6 +186,20 @@ func TestEditedDockerfileIsBuilt(t *testing.T) {
 	s.in(t, site, exitDone, "shop", "--dry-run")
 }
 
+// A record lies beside the app and may come from anybody: without -f it opens no folder
+// above the one that holds the app.
+func TestRecordOpensNoOtherFolder(t *testing.T) {
+	s := newSite(t)
+	dir := writtenApp(t, "static")
+	record := filepath.Join(dir, "shop.winpack", ".winpack.json")
+	edit(t, record, `"context": ".."`, `"context": "../.."`)
+	edit(t, filepath.Join(dir, "shop.winpack", "Dockerfile"), "# winpack:end-edit", "ENV EDITED=yes\n# winpack:end-edit")
+	_, stderr := s.in(t, dir, exitFailed, "shop", "--dry-run")
+	if !strings.Contains(stderr, "which is more than the folder that holds the app") || strings.Count(strings.TrimSpace(stderr), "winpack: ") != 1 {
+		t.Errorf("it is refused as\n%s", stderr)
+	}
+}
+
 // A Dockerfile of a person's own gives the same digest each time, whatever earlier
 // builds and winpack itself left in the context.
 func TestDockerfileBuildsAreReproducible(t *testing.T) {

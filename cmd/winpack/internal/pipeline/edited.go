@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,7 +13,31 @@ import (
 // buildEdited builds the Dockerfile that somebody edited where winpack wrote it.
 func (res *Result) buildEdited(ctx context.Context, job Job, edited editedFile) error {
 	job.note("%s: note: edited by hand (%s): this is what is built, and nothing is planned", Shown(edited.path), strings.Join(edited.names, ", "))
+	if err := checkContext(edited.path, job.App); err != nil {
+		return err
+	}
 	return res.buildDockerfile(ctx, job, edited.path, job.App)
+}
+
+// checkContext says whether the recorded context is the folder that holds the app and
+// its default DIR. A record lies beside the app and can come from anybody: no more than
+// that is read where the command line does not name the file.
+func checkContext(path, app string) error {
+	record, err := recordOf(path)
+	if err != nil || record == nil {
+		return err
+	}
+	absolute, err := filepath.Abs(app)
+	if err != nil {
+		return Usagef("APP %q: %w", app, err)
+	}
+	dir := filepath.Dir(path)
+	context := resolve(filepath.Join(resolve(dir), filepath.FromSlash(record.Context)))
+	if context != resolve(filepath.Dir(dir)) {
+		return fmt.Errorf("the record beside %q names the context %q, which is more than the folder that holds the app %q: build it with -f %s, if that is meant",
+			Shown(path), Shown(context), Shown(absolute), Shown(path))
+	}
+	return nil
 }
 
 // recordOf is winpack's record of a file that it wrote; nil where it did not.
