@@ -187,7 +187,8 @@ func (m *maker) decideReplicas() {
 		return
 	}
 	for _, row := range m.facts.Single {
-		if row.holds(m.report) {
+		granted := row.Fact == "write" && slices.ContainsFunc(m.plan.Steps, func(s dockerfile.Step) bool { return s.Kind == dockerfile.StepGrant })
+		if row.holds(m.report) || granted { // by winpack.toml too
 			m.single = append(m.single, row)
 			m.alone = m.alone || row.Alone
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 )
@@ -14,9 +15,12 @@ const maxName = 50
 
 // Name makes a name for objects out of an app's: lower case letters, digits and
 // dashes, a letter first, as a Service wants it (DNS-1035), and at most 50
-// characters.
+// characters. Where letters or digits are lost it ends in a part of the name's
+// checksum, so that two apps are not one.
 func Name(app string) string {
+	lost := false
 	name := strings.Map(func(r rune) rune {
+		lost = lost || r > '~' && (unicode.IsLetter(r) || unicode.IsDigit(r))
 		switch {
 		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
 			return r
@@ -32,7 +36,11 @@ func Name(app string) string {
 	if name != "" && name[0] <= '9' {
 		name = "app-" + name
 	}
-	return cmp.Or(strings.TrimRight(name[:min(len(name), maxName)], "-"), "app")
+	if lost || len(name) > maxName {
+		mark := "-" + sum([]byte(app))[:6]
+		return cmp.Or(strings.TrimRight(name[:min(len(name), maxName-len(mark))], "-"), "app") + mark
+	}
+	return cmp.Or(name, "app")
 }
 
 // CheckName says what is wrong with the name of an object that winpack would

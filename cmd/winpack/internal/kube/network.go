@@ -30,9 +30,9 @@ func (m *maker) addService() {
 		Spec: corev1.ServiceSpec{Selector: m.labels(), Ports: out},
 	}
 	comments := map[string]string{"spec": "For callers in the cluster; from outside, put a Gateway or an Ingress in front, whose controller runs on Linux nodes."}
-	if m.replicas > 1 && slices.ContainsFunc(m.single, func(r singleRow) bool { return r.Affinity }) {
+	if !m.alone && slices.ContainsFunc(m.single, func(r singleRow) bool { return r.Affinity }) {
 		service.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
-		comments["spec.sessionAffinity"] = "A client stays with the replica that has its session; behind a proxy all are one client, and a rollout ends each session."
+		comments["spec.sessionAffinity"] = "A client stays with the pod that has its session, in a rollout too, as long as that runs; behind a proxy all are one client, and a rollout ends each session."
 	}
 	m.objects = append(m.objects, Object{"service.yaml", service, comments})
 }
