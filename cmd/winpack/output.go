@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/csv"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,7 @@ func parseOutput(value string) (out build.Output, push bool, err error) {
 	}
 	out.Tar = true
 	seen := map[string]bool{}
+	unknown := ""
 	for _, field := range fields {
 		key, v, ok := strings.Cut(field, "=")
 		key = strings.ToLower(strings.TrimSpace(key))
@@ -49,12 +51,16 @@ func parseOutput(value string) (out build.Output, push bool, err error) {
 			}
 			out.Sparse = true
 		default:
-			keys := []string{"type", "dest", "tar", "base"}
-			if near, ok := suggest.Search(key, keys, true); ok {
-				return fail("unknown parameter %q: did you mean %s?", key, near)
-			}
-			return fail("unknown parameter %q: the parameters are %s", key, orList(keys))
+			unknown = cmp.Or(unknown, key)
 		}
+	}
+	// A type that winpack does not have comes first: its parameters are its own.
+	if unknown != "" && slices.Contains([]string{"oci", "registry", "docker", ""}, out.Type) {
+		keys := []string{"type", "dest", "tar", "base"}
+		if near, ok := suggest.Search(unknown, keys, true); ok {
+			return fail("unknown parameter %q: did you mean %s?", unknown, near)
+		}
+		return fail("unknown parameter %q: the parameters are %s", unknown, orList(keys))
 	}
 	switch out.Type {
 	case "oci":

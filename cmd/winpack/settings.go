@@ -17,6 +17,7 @@ import (
 	"github.com/moby/buildkit/util/suggest"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
@@ -272,9 +273,11 @@ func (s *settingsFile) build(b *pipeline.Build) error {
 		return s.errorf(key, 0, "build.output: %w", bare(err))
 	}
 	for i := range outputs {
-		if outputs[i].Dest, err = s.path(outputs[i].Dest); err != nil {
+		dest, err := s.path(outputs[i].Dest)
+		if err != nil {
 			return s.errorf(key, 0, "build.output: %q: %w", outputs[i].Dest, err)
 		}
+		outputs[i].Dest = dest
 		b.NotApp = append(b.NotApp, outputs[i].Dest)
 	}
 	if !b.Push && len(b.Outputs) == 0 {
@@ -321,7 +324,7 @@ func (s *settingsFile) accepted(job *pipeline.Job, today time.Time, notes io.Wri
 		switch {
 		case a.Rule == "":
 			return s.errorf(toml.Key{"accept"}, i, "accept names no rule: an [[accept]] table has rule and reason")
-		case strings.TrimSpace(a.Reason) == "":
+		case strings.TrimSpace(a.Reason) == "", a.Reason == report.AcceptReason:
 			return s.errorf(toml.Key{"accept", "rule"}, i, "%s is accepted without a reason: say why, reason = \"...\"", a.Rule)
 		case !slices.Contains(known, a.Rule):
 			near := strings.ToUpper(a.Rule)

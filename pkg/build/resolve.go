@@ -293,7 +293,7 @@ func choose(ctx context.Context, b dockerfile.Base, candidates []candidate) (sou
 		return fail("its manifest has %d layers and its configuration %d", n, len(best.config.RootFS.DiffIDs))
 	}
 	if len(best.config.Config.OnBuild) > 0 {
-		return source{}, unsupported([]string{fmt.Sprintf("base %q has ONBUILD instructions", b.Reference)})
+		return fail("it has ONBUILD instructions, which docker build and buildx carry out and winpack does not: take a base without them")
 	}
 	return best, nil
 }

@@ -62,7 +62,7 @@ func (c Catalog) FileBases(from From, listed, asked []string) ([]Base, error) {
 			ref = cmp.Or(ref, c.Images[i].Repository+":"+c.Images[i].Tags[os])
 		}
 		if ref == "" {
-			return nil, &NoImageError{OS: []string{os}, What: row.Repository + " " + row.Version, Ways: []string{
+			return nil, &NoImageError{OS: []string{os}, What: strings.TrimSpace(row.Repository + " " + row.Version), Ways: []string{
 				"ask for another release with --os: " + strings.Join(sortedKeys(row.Tags), ", "), "name an image with --base"}}
 		}
 		img, _, ok := c.lookup(ref)

@@ -142,7 +142,7 @@ func ReadState(dir string, names ...string) (State, error) {
 	case err == nil:
 		var r Record
 		if err := json.Unmarshal(data, &r); err != nil || r.Schema != recordSchema {
-			return s, fmt.Errorf("reading %q: it is no record of winpack: remove it, or use --force", filepath.Join(dir, recordFile))
+			return s, fmt.Errorf("reading %q: it is no record of this winpack: remove it, or write the files again with `winpack dockerfile --force`", filepath.Join(dir, recordFile))
 		}
 		s.Record = &r
 		names = slices.AppendSeq(slices.Clone(names), maps.Keys(r.Files))

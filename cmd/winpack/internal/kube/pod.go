@@ -50,7 +50,7 @@ func (m *maker) pod(path string, job bool) (corev1.PodTemplateSpec, map[string]s
 	if !m.plan.Administrator() {
 		yes := true
 		spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: &yes}
-		say("securityContext", "The image runs as ContainerUser; the node refuses it should it become ContainerAdministrator.")
+		say("securityContext", "The image runs as "+cmp.Or(m.plan.Config.User, "ContainerUser")+"; the node refuses it should it become ContainerAdministrator.")
 	}
 	if m.gmsa != "" {
 		if spec.SecurityContext == nil {

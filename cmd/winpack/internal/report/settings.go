@@ -297,11 +297,14 @@ func (s *settings) accept() {
 		if remedy != "" {
 			s.note("  do: %s", remedy)
 		}
-		s.line("# [[accept]]")
-		s.set("rule", tomlText(rule))
-		s.set("reason", tomlText("say why it is no problem here"))
+		s.example("[[accept]]")
+		s.example("rule = " + tomlText(rule))
+		s.example("reason = " + tomlText(AcceptReason))
 	}
 }
+
+// AcceptReason stands where init leaves the reason to the user: it is none.
+const AcceptReason = "say why it is no problem here"
 
 var bareKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 

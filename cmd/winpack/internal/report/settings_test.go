@@ -49,12 +49,14 @@ func TestSettingsTakeTextFromAnAppForData(t *testing.T) {
 			"entrypoint": []any{"x", valid}, "write": []any{valid}, "workdir": "C:\\" + valid, "user": "u" + valid,
 			"env":    map[string]any{valid: valid, "A": valid},
 			"mirror": []any{valid}, "os": []any{valid},
-			"accept": []map[string]any{{"rule": "WP1301", "reason": "say why it is no problem here"}},
 		}
 		for key, value := range want {
 			if diff := cmp.Diff(value, got[key]); diff != "" {
 				t.Errorf("%q: %s (-want +got):\n%s", nasty, key, diff)
 			}
+		}
+		if !strings.Contains(text, "\n## [[accept]]\n## rule = \"WP1301\"\n## reason = ") {
+			t.Errorf("%q: no example for the finding:\n%s", nasty, text)
 		}
 		for line := range strings.Lines(text) {
 			if strings.ContainsFunc(strings.TrimSuffix(line, "\n"), unsafeRune) {
