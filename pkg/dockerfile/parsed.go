@@ -99,8 +99,12 @@ func lineOf(ranges []parser.Range) int {
 // than that of ARG BASE.
 func (p *Parsed) Listed() []string { return slices.Clone(p.listed) }
 
-// listComment stands above the references in the Dockerfile that winpack writes.
-const listComment = "For another Windows release, build with --build-arg " + BaseArg + "="
+// listComment stands above the references in the Dockerfile that winpack writes, each
+// behind listFlag, so that a line can be copied.
+const (
+	listComment = "For another Windows release, build with"
+	listFlag    = "--build-arg " + BaseArg + "="
+)
 
 func listedBases(data []byte) (refs []string) {
 	reading := false
@@ -110,8 +114,8 @@ func listedBases(data []byte) (refs []string) {
 		case !ok && reading:
 			return refs
 		case ok && reading:
-			ref := strings.TrimSpace(comment)
-			if ref == "" || strings.ContainsAny(ref, " \t") || strings.HasPrefix(ref, "oci:") {
+			ref, flagged := strings.CutPrefix(strings.TrimSpace(comment), listFlag)
+			if !flagged || ref == "" || strings.ContainsAny(ref, " \t") || strings.HasPrefix(ref, "oci:") {
 				return refs
 			}
 			refs = append(refs, ref)

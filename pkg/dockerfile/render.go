@@ -168,7 +168,7 @@ func dockerfile(p Plan, l layout, opt RenderOptions, hasScript bool) ([]byte, er
 	if len(p.Bases) > 1 {
 		w.comment(listComment)
 		for _, b := range p.Bases[1:] {
-			w.line("#   %s", b.pinned())
+			w.line("#   %s%s", listFlag, b.pinned())
 		}
 	}
 	for _, o := range p.Omitted {

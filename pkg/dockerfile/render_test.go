@@ -23,6 +23,19 @@ import (
 	"github.com/winpack/winpack/pkg/detect"
 )
 
+// Each release has a line that can be copied as it stands.
+func TestOtherReleasesAreListedAsTheyAreTyped(t *testing.T) {
+	text := string(render(t, plan(t, native(), Options{OS: []string{"ltsc2019", "ltsc2022", "ltsc2025"}})).Content["Dockerfile"])
+	want := "# For another Windows release, build with\n#   --build-arg BASE=" + nanoserver + "ltsc2022\n#   --build-arg BASE=" + nanoserver + "ltsc2025\nARG BASE=" + nanoserver + "1809\n"
+	if !strings.Contains(text, want) {
+		t.Errorf("%q is not in\n%s", want, text)
+	}
+	p, err := Parse("Dockerfile", []byte(text))
+	if err != nil || !slices.Equal(p.Listed(), []string{nanoserver + "ltsc2022", nanoserver + "ltsc2025"}) {
+		t.Errorf("read back: %q, %v", p.Listed(), err)
+	}
+}
+
 func render(t testing.TB, p Plan) Files {
 	t.Helper()
 	f, err := Render(p, RenderOptions{App: "/src/" + p.Name, Dir: "/src/" + p.Name + ".winpack", Cwd: "/src"})
