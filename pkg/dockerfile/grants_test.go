@@ -16,7 +16,7 @@ import (
 func TestGrantsAreInTheBuildWhereTheContainerIsToStartFast(t *testing.T) {
 	writing := siteReport()
 	writing.Needs.Writes = []detect.Write{{Path: "App_Data"}}
-	locked := siteReport("windows-authentication")
+	locked := siteReport("webdav")
 	locked.Needs.Writes = writing.Needs.Writes
 	const run = "RUN [\"icacls\", \"C:\\\\inetpub\\\\wwwroot\\\\App_Data\", \"/grant\", \"*S-1-5-32-568:(OI)(CI)M\", \"/q\"]\nWORKDIR C:\\\n"
 	for name, test := range map[string]struct {

@@ -61,6 +61,10 @@ func (p *planner) iisSteps() error {
 		p.plan.Steps = append(p.plan.Steps, Step{Kind: start, Why: "the app pool is configured " + how,
 			Commands: []string{appcmd + ` set apppool "DefaultAppPool" ` + strings.Join(pool, " ")}})
 	}
+	if why := p.needsDomain(iis.Features); why != "" {
+		p.plan.Steps = append(p.plan.Steps, Step{Kind: start, Why: "the app pool runs as Network Service, which acts by a gMSA in the domain (" + why + "), as the pool's own account does not; that is set " + how,
+			Commands: []string{appcmd + ` set apppool "DefaultAppPool" /processModel.identityType:NetworkService`}})
+	}
 	var unlock []string
 	for _, need := range iis.Unlock {
 		if p.open(need.ID) {
@@ -93,6 +97,20 @@ func (p *planner) iisSteps() error {
 	}
 	p.plan.Config.Ports = ports
 	return nil
+}
+
+// needsDomain says why the site acts in a domain, which a container can by a gMSA alone,
+// and IIS where the pool runs as Network Service or Local System (MicrosoftDocs/
+// Virtualization-Documentation@77e0742: gmsa-configure-app.md); empty where it does not.
+func (p *planner) needsDomain(features []detect.Need) string {
+	var why []string
+	if slices.ContainsFunc(features, func(n detect.Need) bool { return n.ID == "windows-authentication" }) {
+		why = append(why, "the site uses Windows authentication")
+	}
+	if slices.ContainsFunc(p.rep.Facts, func(f detect.Fact) bool { return f.Key == "integrated-security" && f.OverruledBy == "" }) {
+		why = append(why, "a connection string uses integrated security")
+	}
+	return strings.Join(why, ", ")
 }
 
 // monitor names what a start script has to run where the base is one of --base

@@ -78,3 +78,31 @@ func TestStartScriptBindsIISBeforeItRuns(t *testing.T) {
 		t.Errorf("the Dockerfile is\n%s%v", text, err)
 	}
 }
+
+// A gMSA is of no use to the pool's own account: findings that ask for one have the
+// plan set another.
+func TestAppPoolRunsAsNetworkServiceWhereTheSiteActsInADomain(t *testing.T) {
+	integrated := siteReport()
+	integrated.Facts = []detect.Fact{{Key: "integrated-security", Value: "Main: server db"}}
+	overruled := siteReport()
+	overruled.Facts = []detect.Fact{{Key: "integrated-security", Value: "Main: server db", OverruledBy: "x"}}
+	for name, test := range map[string]struct {
+		rep  detect.Report
+		want string
+	}{
+		"neither":                {siteReport(), ""},
+		"overruled":              {overruled, ""},
+		"Windows authentication": {siteReport("windows-authentication"), "(the site uses Windows authentication)"},
+		"integrated security":    {integrated, "(a connection string uses integrated security)"},
+	} {
+		for prefer, kind := range map[string]StepKind{"": StepStart, PreferFastStart: StepRun} {
+			p := plan(t, test.rep, Options{OS: []string{"ltsc2022"}, Prefer: prefer})
+			i := slices.IndexFunc(p.Steps, func(s Step) bool { return strings.Contains(strings.Join(s.Commands, ""), "identityType:NetworkService") })
+			switch {
+			case i < 0 && test.want == "":
+			case i < 0 || test.want == "" || p.Steps[i].Kind != kind || !strings.Contains(p.Steps[i].Why, test.want):
+				t.Errorf("%s %s: the steps are %+v", name, prefer, p.Steps)
+			}
+		}
+	}
+}
