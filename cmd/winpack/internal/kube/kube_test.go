@@ -284,3 +284,18 @@ func TestProbesAreTimedForTheFamily(t *testing.T) {
 		t.Errorf("server with IIS is timed as %s", r.Family)
 	}
 }
+
+// Where no variable replaces a secret of the app, no Secret is written, and the manifest
+// says why.
+func TestManifestSaysWhyThereIsNoSecret(t *testing.T) {
+	const why = "No Secret: the app's configuration holds secrets"
+	for name, want := range map[string]bool{"demo": true, "aspnet-core": false, "static": false} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "fixtures", name, "deployment.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), why) != want || strings.Contains(string(text), "secretKeyRef") && want {
+			t.Errorf("%s:\n%s", name, text)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -169,6 +170,12 @@ func (m *maker) container(say func(field, text string)) corev1.Container {
 			c.Env = append(c.Env, corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: ref}})
 		}
 		head = append(head, fmt.Sprintf("Secrets of the app's configuration come from a Secret: kubectl create secret generic %s --from-literal=%s=...", secret, names[0]))
+	} else if (match{Fact: "secret"}).holds(m.report) {
+		how := "put them into a file of their own that is mounted from a Secret."
+		if m.report.App.Framework.Name == detect.NETFramework {
+			how = "let a configuration builder of .NET Framework read variables, or name a file (configSource) in a folder that is mounted from a Secret."
+		}
+		head = append(head, "No Secret: the app's configuration holds secrets (WP1301), and it reads them from its files, where no variable replaces them. Take them out of the image first: "+how)
 	}
 	say("containers", strings.Join(head, "\n"))
 	return c
