@@ -357,15 +357,19 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 		}
 		for _, o := range outputs {
 			if o.Dest != "" {
-				line("saved: %s", report.Safe(o.Dest))
+				size := ""
+				if info, err := os.Stat(o.Dest); err == nil && info.Mode().IsRegular() {
+					size = " (" + bytesText(info.Size()) + ")"
+				}
+				line("saved: %s%s", report.Safe(o.Dest), size)
 			} else {
 				line("loaded into the Docker engine: %s", report.Safe(cmp.Or(strings.Join(image.References, ", "), "an image without a name (-t)")))
 			}
 		}
 	}
-	did := "%s read from registries, %s written, in %s"
+	did := "%s read from registries, %s written to registries, in %s"
 	if image.Builder != pipeline.BuilderDirect {
-		did = "%s read from registries by winpack itself, %s written, in %s"
+		did = "%s read from registries by winpack itself, %s written to registries, in %s"
 	}
 	line(did, bytesText(image.BytesRead), bytesText(image.BytesWritten), image.Took.Round(10*time.Millisecond))
 	_, err := io.WriteString(w, text.String())

@@ -46,12 +46,22 @@ func TestBuiltReleasesStandInColumns(t *testing.T) {
 // How much was moved is said once, where the result is.
 func TestBuildSaysWhatItMovedOnce(t *testing.T) {
 	s := newSite(t)
-	stdout, stderr, code := winpack(t, t.TempDir(), append([]string{"build", fixtures.App(t, "static"), "-o", "type=oci,base=sparse,dest=image.tar", "--os", "ltsc2022"}, s.flags()...)...)
+	dir := t.TempDir()
+	stdout, stderr, code := winpack(t, dir, append([]string{"build", fixtures.App(t, "static"), "-o", "type=oci,base=sparse,dest=image.tar", "--os", "ltsc2022"}, s.flags()...)...)
 	if code != exitDone || !strings.Contains(stdout, "read from registries") {
 		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
 	}
 	if strings.Contains(stderr, "done") || strings.Contains(stderr, "registries") {
 		t.Errorf("stderr says it too:\n%s", stderr)
+	}
+	info, err := os.Stat(filepath.Join(dir, "image.tar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"saved: image.tar (" + bytesText(info.Size()) + ")\n", " 0 B written to registries, in "} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is not in\n%s", want, stdout)
+		}
 	}
 }
 
