@@ -82,7 +82,11 @@ func (job Job) pick(ctx context.Context, req build.Request) (chosen, error) {
 	if err := (build.Direct{}).Supports(req.Plan); !errors.As(err, &unsupported) {
 		return chosen{job.direct(), BuilderDirect, "no step needs Windows"}, err
 	}
-	return job.pickOther(ctx, req, "this takes commands that run on Windows ("+strings.Join(unsupported.Reasons, "; ")+")", true)
+	c, err := job.pickOther(ctx, req, "this takes commands that run on Windows ("+strings.Join(unsupported.Reasons, "; ")+")", true)
+	if none := (*NoBuilderError)(nil); errors.As(err, &none) {
+		none.Planned = true
+	}
+	return c, err
 }
 
 // pickFor is pick for a Dockerfile that a person wrote. unsupported is why the
@@ -164,6 +168,7 @@ type NoBuilderError struct {
 	Why     string // what takes another builder
 	Tried   []string
 	Windows bool // it takes Windows
+	Planned bool // there is no Dockerfile of the user's
 }
 
 func (e *NoBuilderError) Error() string {
@@ -171,8 +176,12 @@ func (e *NoBuilderError) Error() string {
 	if e.Windows {
 		worker += " on Windows"
 	}
-	return fmt.Sprintf("%s, and no builder that could was found: %s; name a Docker engine on Windows by --docker-host, or %s by --buildkit-addr",
+	text := fmt.Sprintf("%s, and no builder that could was found: %s; name a Docker engine on Windows by --docker-host, or %s by --buildkit-addr",
 		e.Why, strings.Join(e.Tried, "; "), worker)
+	if e.Planned {
+		text += "; or write the Dockerfile with `winpack dockerfile`, and build it on Windows"
+	}
+	return text
 }
 
 // note adds why a builder was not reached; the cure is told once, at the end.

@@ -398,16 +398,25 @@ func (p *printer) next(r Report) {
 		p.line("No base image fits: the reason stands at why.")
 	default:
 		p.line("%s", p.paint(green, "Next:"))
+		build := fmt.Sprintf("winpack build%s -t REGISTRY/%s:TAG --push", app, repositoryName(r.App.Name))
+		const onWindows = " --docker-host ssh://USER@WINDOWS-MACHINE"
+		byHand := slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Kind == dockerfile.StepManual })
 		switch {
-		case !local:
+		case !r.Needs.WindowsBuilder && local:
+			p.line("  %s", build)
+		case !r.Needs.WindowsBuilder:
 			p.line("  winpack dockerfile%s", app)
-		case r.Needs.WindowsBuilder:
-			p.line("  push the base image to a registry: a Dockerfile can't name a folder")
-		}
-		if r.Needs.WindowsBuilder {
-			p.line("  then build that Dockerfile on Windows")
-		} else {
-			p.line("  winpack build%s -t REGISTRY/%s:TAG --push", app, repositoryName(r.App.Name))
+			p.line("  %s", build)
+		case local:
+			p.line("  push the base image to a registry, and name it there with --base: no builder on Windows takes a folder")
+		case byHand:
+			p.line("  winpack dockerfile%s", app)
+			p.line("  between its edit markers, install what stands above as done by hand; then")
+			p.line("  %s%s", build, onWindows)
+		default:
+			p.line("  %s%s", build, onWindows)
+			p.line("  or write the Dockerfile, and build it on Windows yourself:")
+			p.line("  winpack dockerfile%s", app)
 		}
 	}
 }
