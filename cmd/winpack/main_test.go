@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,7 +29,8 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the scripts of testdata. Beside the commands of testscript
 // they have exitN COMMAND, which wants that exit code, nothing on stdout for
-// wrong usage, and one line on stderr that starts with "winpack: ".
+// wrong usage, and one line on stderr that starts with "winpack: ", or one for
+// each mistake.
 func TestScripts(t *testing.T) {
 	commands := map[string]func(*testscript.TestScript, bool, []string){}
 	for _, code := range []int{1, 2, 3, 4} {
@@ -59,9 +61,14 @@ func wantExit(ts *testscript.TestScript, code int, args []string) {
 	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "winpack: ") {
 		ts.Fatalf("the last line of stderr is no error of winpack: %q", last)
 	}
-	if code == exitUsage && (len(lines) != 1 || ts.ReadFile("stdout") != "") {
-		ts.Fatalf("wrong usage is not one line on stderr")
+	if code == exitUsage && (len(lines) != 1 && !allErrors(lines) || ts.ReadFile("stdout") != "") {
+		ts.Fatalf("wrong usage is not one line on stderr, or one for each mistake")
 	}
+}
+
+// allErrors says whether each line is an error or a note before it.
+func allErrors(lines []string) bool {
+	return !slices.ContainsFunc(lines, func(l string) bool { return !strings.HasPrefix(l, "winpack: ") && !strings.Contains(l, ": note: ") })
 }
 
 // A folder that may not be read is exit 1, seen as a user without privileges.

@@ -306,11 +306,55 @@ func TestUnknownAppOnAGivenBaseSaysWhatStartsIt(t *testing.T) {
 		t.Errorf("a program that starts is said not to: %+v", p.Findings)
 	}
 	unknown.Facts = []detect.Fact{{Key: "empty"}}
+	if _, err := New(unknown, catalog(t), Options{Settings: Settings{Ignore: []string{"*"}}}); err == nil || !strings.Contains(err.Error(), "ignore in winpack.toml takes out all of it") {
+		t.Errorf("a folder that is emptied by ignore: %v", err)
+	}
 	if _, err := New(unknown, catalog(t), Options{Base: "registry.example.com/own:1"}); err == nil || !strings.Contains(err.Error(), "holds no file") {
 		t.Errorf("an empty folder: %v", err)
 	}
 	if _, err := New(unknown, catalog(t), Options{Base: "registry.example.com/own:1", Settings: Settings{Files: []Extra{{From: "a", To: `C:\a`}}}}); err != nil {
 		t.Errorf("an empty folder with files from elsewhere: %v", err)
+	}
+}
+
+// A reference without a registry is one of Docker Hub, which has no base image.
+func TestBaseWithoutItsRegistryIsAskedBack(t *testing.T) {
+	for ref, want := range map[string]string{
+		"windows/servercore:ltsc2022":                   "mcr.microsoft.com/windows/servercore:ltsc2022",
+		"nanoserver:ltsc2022":                           "mcr.microsoft.com/windows/nanoserver:ltsc2022",
+		"dotnet/framework/aspnet:4.8@sha256:0":          "mcr.microsoft.com/dotnet/framework/aspnet:4.8@sha256:0",
+		"mcr.microsoft.com/windows/servercore:ltsc2022": "",
+		"localhost:5000/windows/servercore:1":           "",
+		"localhost/windows/servercore:1":                "",
+		"registry.example.com/windows/servercore:1":     "",
+		"team/base:1":                                   "",
+		"base:1":                                        "",
+	} {
+		if got := catalog(t).onMCR(ref); got != want {
+			t.Errorf("%s: got %q, want %q", ref, got, want)
+		}
+	}
+	opt := Options{Base: "windows/servercore:ltsc2022", Settings: Settings{Places: map[string]detect.Evidence{"base": {Path: "winpack.toml", Line: 2}}}}
+	if _, err := New(native(), catalog(t), opt); !isType[*UsageError](err) || err.Error() != `winpack.toml:2: base image "windows/servercore:ltsc2022" would come from Docker Hub: did you mean mcr.microsoft.com/windows/servercore:ltsc2022?` {
+		t.Errorf("%v", err)
+	}
+}
+
+// What is wrong with a base that a user named is not the program's fault.
+func TestFindingAboutABaseNamesWhereItWasGiven(t *testing.T) {
+	rep := native()
+	rep.Facts = []detect.Fact{{Key: "program", Value: "web.exe", Evidence: []detect.Evidence{{Path: "web.exe"}}}}
+	for _, base := range []string{"microsoft/nanoserver:1803", "mcr.microsoft.com/windows/nanoserver:1803"} {
+		for place, places := range map[string]map[string]detect.Evidence{"": nil, "winpack.toml": {"base": {Path: "winpack.toml", Line: 3}}} {
+			p := plan(t, rep, Options{Base: base, Settings: Settings{Places: places}})
+			i := slices.IndexFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == RuleRetiredBase })
+			if i < 0 {
+				t.Fatalf("%s: %+v", base, p.Findings)
+			}
+			if seen := p.Findings[i].Evidence; len(seen) != len(places) || len(seen) == 1 && seen[0].Path != place {
+				t.Errorf("%s: the finding is at %+v, want %q", base, seen, place)
+			}
+		}
 	}
 }
 

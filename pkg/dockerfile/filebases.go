@@ -26,6 +26,9 @@ func (c Catalog) FileBases(from From, listed, asked []string) ([]Base, error) {
 	if err := c.CheckReleases(asked); err != nil {
 		return nil, err
 	}
+	if meant := c.onMCR(from.Reference); meant != "" {
+		return nil, &UsageError{fmt.Sprintf("the image %s would come from Docker Hub: did you mean %s?", from.Reference, meant)}
+	}
 	row, own, known := c.lookup(from.Reference)
 	switch {
 	case !known:
@@ -147,4 +150,29 @@ func (c Catalog) BaseFindings(file string, from From, bases []Base) []detect.Fin
 		}
 	}
 	return found
+}
+
+// onMCR is what somebody meant who left the registry out of a reference: the image of
+// that name in the catalog. Without a registry a reference is one of Docker Hub, which
+// has none of these; empty where it is no such name.
+func (c Catalog) onMCR(ref string) string {
+	bare, _, _ := strings.Cut(ref, "@")
+	bare, _, _ = strings.Cut(bare, ":")
+	if first, _, _ := strings.Cut(ref, "/"); strings.Contains(ref, "/") && (strings.ContainsAny(first, ".:") || first == "localhost") {
+		return ""
+	}
+	meant := ""
+	for _, img := range c.Images {
+		host, path, ok := strings.Cut(img.Repository, "/")
+		switch {
+		case img.Repository == bare:
+			return ""
+		case !ok || meant != "" || !strings.Contains(host, "."):
+		case path == bare:
+			meant = host + "/" + ref
+		case !strings.Contains(bare, "/") && strings.HasSuffix(path, "/"+bare):
+			meant = strings.TrimSuffix(img.Repository, bare) + ref
+		}
+	}
+	return meant
 }

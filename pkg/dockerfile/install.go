@@ -135,7 +135,7 @@ func (p *planner) given(what string) bool {
 	if p.opt.Base == "" || slices.ContainsFunc(p.rows, func(row *ImageRow) bool { return row != nil }) {
 		return false
 	}
-	p.find(RuleBaseTrusted, detect.LevelNote, "the given base is taken to have "+what, "install it in that image, or leave out --base")
+	p.findAt(RuleBaseTrusted, detect.LevelNote, "the given base is taken to have "+what, "install it in that image, or leave out --base", p.place("base"))
 	return true
 }
 

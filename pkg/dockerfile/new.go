@@ -52,7 +52,7 @@ func (p *planner) decide() error {
 		return err
 	}
 	if len(p.opt.Files) == 0 && slices.ContainsFunc(p.rep.Facts, func(f detect.Fact) bool { return f.Key == "empty" }) {
-		return &UnknownKindError{Empty: true}
+		return &UnknownKindError{Empty: true, Ignore: len(p.opt.Ignore) > 0}
 	}
 	if p.opt.Base != "" {
 		err = p.givenBase(oses)
@@ -160,9 +160,12 @@ func (p *planner) givenBase(oses []string) error {
 	if p.rep.App.Architecture == detect.ARM64 {
 		return armError(strings.Join(oses, ", ")) // of an index the amd64 image would be taken
 	}
+	if meant := p.cat.onMCR(ref); meant != "" {
+		return &UsageError{fmt.Sprintf("%sbase image %q would come from Docker Hub: did you mean %s?", p.at("base"), ref, meant)}
+	}
 	p.why("the base image was given")
 	if r, ok := p.cat.RetiredReference(ref); ok {
-		p.find(RuleRetiredBase, detect.LevelWarning, fmt.Sprintf("the base image %s is not built any more (%s)", ref, r.State), "use "+r.Replacement)
+		p.findAt(RuleRetiredBase, detect.LevelWarning, fmt.Sprintf("the base image %s is not built any more (%s)", ref, r.State), "use "+r.Replacement, p.place("base"))
 	}
 	img, os, known := p.cat.byReference(ref)
 	if known {
@@ -174,7 +177,7 @@ func (p *planner) givenBase(oses []string) error {
 			}
 		}
 		if img.Status == statusEOL {
-			p.find(RuleRetiredBase, detect.LevelWarning, fmt.Sprintf("the base image %s is not built any more", ref), "choose a supported one, or leave the choice to winpack")
+			p.findAt(RuleRetiredBase, detect.LevelWarning, fmt.Sprintf("the base image %s is not built any more", ref), "choose a supported one, or leave the choice to winpack", p.place("base"))
 		}
 		b := p.cat.baseOf(img, os)
 		p.plan.Bases, p.rows = []Base{b}, []*ImageRow{&img}
@@ -193,11 +196,11 @@ func (p *planner) givenBase(oses []string) error {
 	if err == nil {
 		p.want = w
 		if familyRank(p.plan.Bases[0].Family) < familyRank(w.family) {
-			p.find(RuleBaseUnfit, detect.LevelWarning, fmt.Sprintf("the app needs %s, and the given base looks like %s", w.family, p.plan.Bases[0].Family), "leave out --base, or name a larger image")
+			p.findAt(RuleBaseUnfit, detect.LevelWarning, fmt.Sprintf("the app needs %s, and the given base looks like %s", w.family, p.plan.Bases[0].Family), "leave out --base, or name a larger image", p.place("base"))
 		}
 		for _, command := range w.commands {
 			if known && !slices.Contains(img.Commands, command) {
-				p.find(RuleBaseUnfit, detect.LevelError, "the start script of a service needs "+strings.Join(w.commands, ", ")+", and the given base is not known to have "+command, "leave out --base, or name a larger image")
+				p.findAt(RuleBaseUnfit, detect.LevelError, "the start script of a service needs "+strings.Join(w.commands, ", ")+", and the given base is not known to have "+command, "leave out --base, or name a larger image", p.place("base"))
 				break
 			}
 		}
@@ -206,7 +209,7 @@ func (p *planner) givenBase(oses []string) error {
 	}
 	netfx := p.rep.App.Framework.Name == detect.NETFramework
 	if netfx && p.plan.Bases[0].Family == detect.FamilyNanoServer {
-		p.find(RuleBaseUnfit, detect.LevelError, "the given base is Nano Server, where .NET Framework does not run", "name a Server Core image")
+		p.findAt(RuleBaseUnfit, detect.LevelError, "the given base is Nano Server, where .NET Framework does not run", "name a Server Core image", p.place("base"))
 	}
 	return nil
 }

@@ -58,10 +58,14 @@ func (e *BlockedError) Error() string {
 
 // UnknownKindError says that the kind is unknown and what to give.
 type UnknownKindError struct {
-	Empty bool // the app folder holds no file
+	Empty  bool // the app folder holds no file
+	Ignore bool // or none that is not ignored
 }
 
 func (e *UnknownKindError) Error() string {
+	if e.Empty && e.Ignore {
+		return "no file of the app folder is left: it is empty, or ignore in winpack.toml takes out all of it (a later !PATTERN brings back)"
+	}
 	if e.Empty {
 		return "the app folder holds no file, and --base REF would not help: name the folder that holds the built application"
 	}

@@ -243,6 +243,14 @@ func (p *planner) place(key string) []detect.Evidence {
 	return []detect.Evidence{}
 }
 
+// at is the place of a setting for an error, with what follows it; empty for a flag.
+func (p *planner) at(key string) string {
+	if at, ok := p.opt.Places[key]; ok {
+		return fmt.Sprintf("%s:%d: ", at.Path, at.Line)
+	}
+	return ""
+}
+
 // set puts the user's settings on top of what was decided.
 func (p *planner) set() error {
 	s, c := p.opt.Settings, &p.plan.Config

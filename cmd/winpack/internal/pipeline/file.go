@@ -73,7 +73,7 @@ func (res *Result) buildDockerfile(ctx context.Context, job Job, path, app strin
 	if err := d.read(job); err != nil {
 		return err
 	}
-	unsupported := d.Parsed.Supported(d.Arguments(d.Bases[0]))
+	unsupported := wrong(d.Parsed.Supported(d.Arguments(d.Bases[0])))
 	// Findings end the build before a builder is asked, and after what is wrong without.
 	asks := errors.As(unsupported, new(*dockerfile.UnsupportedError)) && job.named() == nil
 	if asks {
@@ -254,13 +254,21 @@ func (d *Dockerfile) ignore(tree fs.FS) error {
 	return nil
 }
 
+// wrong makes a mistake in a Dockerfile one of what the user gave.
+func wrong(err error) error {
+	if errors.As(err, new(*dockerfile.FileError)) {
+		return &UsageError{err}
+	}
+	return err
+}
+
 // read takes the Dockerfile apart and chooses its base images.
 func (d *Dockerfile) read(job Job) (err error) {
 	if d.Parsed, err = dockerfile.Parse(d.Name, d.Data); err != nil {
-		return err
+		return wrong(err)
 	}
 	if d.From, err = d.Parsed.From(d.Args); err != nil {
-		return err
+		return wrong(err)
 	}
 	listed := d.Parsed.Listed()
 	if job.Base != "" {
@@ -299,7 +307,7 @@ func (d *Dockerfile) judge(job Job) error {
 	}
 	own, err := d.Parsed.Findings()
 	if err != nil {
-		return err
+		return wrong(err)
 	}
 	own = append(own, dockerfile.LabelFindings(job.Build.Labels)...)
 	found := report.New(detect.Report{}, dockerfile.Plan{Findings: append(own, catalog.BaseFindings(d.Name, d.From, d.Bases)...)}, "")
