@@ -30,8 +30,22 @@ func configureRow(job *pipeline.Job, today time.Time, notes io.Writer) (*setting
 	return configure(job, today, notes)
 }
 
+// elsewhere refuses paths that only another machine has.
+func (b *batch) elsewhere(r inventory.Row) error {
+	base, _ := strings.CutPrefix(r.Base, "oci:")
+	for _, x := range []struct{ column, path string }{{"source", r.Source}, {"config", r.Config}, {"base", base}} {
+		if b.inv.Elsewhere(x.path) {
+			return fmt.Errorf("%s %q is a path of a Windows machine, and this is none: run winpack batch there, or copy the folder here and name it relative to the inventory", x.column, x.path)
+		}
+	}
+	return nil
+}
+
 // job is what is to be done for a row, and the level of --fail-on for it.
 func (b *batch) job(r inventory.Row, session *build.Session) (job pipeline.Job, level string, err error) {
+	if err := b.elsewhere(r); err != nil {
+		return job, "", err
+	}
 	job = b.base
 	job.App, job.Session = b.inv.Resolve(r.Source), session
 	if len(r.OS) > 0 {

@@ -87,6 +87,9 @@ func (x *reader) header(line int, names []string) error {
 		}
 		seen[low] = true
 	}
+	for _, name := range names {
+		x.label(line, name, func(column string) bool { return seen[column] })
+	}
 	for _, name := range []string{"name", "source"} {
 		if !seen[name] {
 			return errorf("%s:%d: the header has no column %q: the first line names the columns, like name,source,owner", x.Path, line, name)

@@ -67,7 +67,8 @@ type Options struct {
 	Skip []string
 	// Bad is told of each bad row, in the order of the inventory.
 	Bad func(Problem)
-	// Note is told of what a search of a folder passed over.
+	// Note is told of what a search of a folder passed over, and of columns that are
+	// nearly one that counts.
 	Note func(Problem)
 }
 
@@ -106,6 +107,7 @@ func Read(path string, opt Options) (*Inventory, error) {
 		}
 		x := newReader(path, absolute, opt)
 		err = x.search()
+		x.tellUntagged()
 		x.folders()
 		return x.Inventory, err
 	}
@@ -137,6 +139,7 @@ func Read(path string, opt Options) (*Inventory, error) {
 	if err := read(x, in); err != nil {
 		return nil, err
 	}
+	x.tellUntagged()
 	x.folders()
 	if len(x.Rows) == 0 && x.Bad == 0 {
 		return nil, errorf("the inventory %q has no row", path)
@@ -151,10 +154,16 @@ type reader struct {
 	names map[string]place
 	refs  map[string]place // by reference
 	kinds map[string]place // by the reference that a row has for a kind of its own
+
+	labels   map[string]bool // keys of labels that were looked at
+	untagged []Problem       // rows that lack a reference
 }
 
 func newReader(path, dir string, opt Options) *reader {
-	return &reader{&Inventory{Path: path, Dir: dir}, opt, map[string]place{}, map[string]place{}, map[string]place{}}
+	return &reader{
+		Inventory: &Inventory{Path: path, Dir: dir}, opt: opt,
+		names: map[string]place{}, refs: map[string]place{}, kinds: map[string]place{}, labels: map[string]bool{},
+	}
 }
 
 // place is where a row stands.
@@ -216,6 +225,9 @@ func (x *reader) row(line int, fields []field) {
 				r.Labels = map[string]string{}
 			}
 			r.Labels[key] = value
+			x.label(line, key, func(column string) bool {
+				return slices.ContainsFunc(fields, func(f field) bool { return strings.EqualFold(strings.TrimSpace(f.key), column) })
+			})
 		}
 	}
 	x.take(x.Path, line, r)
@@ -236,6 +248,10 @@ func (x *reader) take(path string, line int, r Row) {
 		return
 	}
 	err := x.reference(line, r)
+	if err == errUntagged {
+		x.untagged = append(x.untagged, Problem{Path: path, Line: line})
+		return
+	}
 	if err == nil && x.opt.Check != nil {
 		err = x.opt.Check(r)
 	}
@@ -269,9 +285,6 @@ func check(low, key, value string) error {
 	}
 	return nil
 }
-
-// columns are those that are no labels.
-var columns = []string{"name", "source", "app", "tag", "os", "base", "config", "owner"}
 
 var lineBreaks = strings.NewReplacer("\n", " ", "\r", " ", "\t", " ")
 

@@ -112,6 +112,10 @@ func TestEveryBadRowIsNamedWithItsLine(t *testing.T) {
 			`IN:9: nothing of the name "(!)" can stand in a reference: give the row a tag`,
 		}},
 		"kinds":  {"a.csv", "name,source\na,a\nb,b\n", Options{Template: kinds}, []string{`IN:3: the reference "r.example/KIND:1" is that of line 2 already, where both are of one kind: name each image once`}},
+		"no tags": {"a.csv", "name,source,tag\na,a,\nb,b,r/b\nc,c,\nd,d,\n,x,\n", Options{NeedReference: true}, []string{
+			`IN:6: the row has no name`,
+			`IN:2: 3 rows have no tag, and --push needs one: give each a tag, or all rows one by --tag-template (lines 2, 4-5)`,
+		}},
 		"no tag": {"a.csv", "name,source,tag\na,a,r/a\nb,b,\n", Options{NeedReference: true}, []string{`IN:3: the row has no tag, and --push needs one: give it a tag, or all rows one by --tag-template`}},
 	} {
 		_, bad, err := readText(t, test.file, test.text, test.opt)
@@ -210,7 +214,7 @@ func TestNamesBecomeRepositories(t *testing.T) {
 
 func TestTemplatesAreChecked(t *testing.T) {
 	for text, want := range map[string]string{
-		"r.example/{{.Nam}}:1":       "can't evaluate field Nam",
+		"r.example/{{.Nam}}:1":       "there is no field Nam: a template has .Name and .Kind",
 		"r.example/{{.Name":          "unclosed action",
 		"r.example/{{exec \"id\"}}":  `function "exec" not defined`,
 		"r.example/apps:{{.Kind}} x": "is not an image reference",

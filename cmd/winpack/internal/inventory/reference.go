@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"text/template"
 
@@ -32,9 +33,14 @@ func ParseTemplate(text string) (*Template, error) {
 	return t, nil
 }
 
+var missingField = regexp.MustCompile(`can't evaluate field (\w+) in type `)
+
 // templateError leaves out what text/template says of the template's own name.
 func templateError(err error) error {
 	text := err.Error()
+	if field := missingField.FindStringSubmatch(text); field != nil {
+		return fmt.Errorf("there is no field %s: a template has .Name and .Kind", field[1])
+	}
 	if i := strings.Index(text, ": "); i >= 0 && strings.HasPrefix(text, "template: tag:") {
 		text = text[i+2:]
 		if i := strings.Index(text, " "); strings.HasPrefix(text, "tag:") && i > 0 {
@@ -95,6 +101,51 @@ func Canonical(reference string) string {
 	return reference
 }
 
+// errUntagged is a row without a reference. All of them are told in one line.
+var errUntagged = errors.New("the row has no tag, and --push needs one: give it a tag, or all rows one by --tag-template")
+
+// tellUntagged tells of the rows that lack a reference.
+func (x *reader) tellUntagged() {
+	n := len(x.untagged)
+	switch {
+	case n == 0:
+		return
+	case n == 1:
+		p := x.untagged[0]
+		x.bad(p.Path, p.Line, "%s", errUntagged)
+		return
+	case x.untagged[0].Line == 0:
+		x.bad(x.Path, 0, "none of its %d apps has a tag, and --push needs one: give all of them one by --tag-template", n)
+	default:
+		x.bad(x.Path, x.untagged[0].Line, "%d rows have no tag, and --push needs one: give each a tag, or all rows one by --tag-template (lines %s)", n, lineRanges(x.untagged))
+	}
+	x.Bad += n - 1
+}
+
+// maxRanges bounds the lines that are named one by one.
+const maxRanges = 20
+
+// lineRanges are lines in short: 2, 4-7.
+func lineRanges(at []Problem) string {
+	var ranges []string
+	for i := 0; i < len(at); {
+		end := i
+		for end+1 < len(at) && at[end+1].Line == at[end].Line+1 {
+			end++
+		}
+		if len(ranges) == maxRanges {
+			return strings.Join(ranges, ", ") + fmt.Sprintf(" and %d more", len(at)-i)
+		}
+		text := fmt.Sprint(at[i].Line)
+		if end > i {
+			text += fmt.Sprintf("-%d", at[end].Line)
+		}
+		ranges = append(ranges, text)
+		i = end + 1
+	}
+	return strings.Join(ranges, ", ")
+}
+
 // reference checks that of a row, and that no other row has it. Where it depends on
 // the kind, which is not known yet, it may not be that of a row of the same kind.
 func (x *reader) reference(line int, r Row) error {
@@ -110,7 +161,7 @@ func (x *reader) reference(line int, r Row) error {
 			refs, where = x.kinds, ", where both are of one kind"
 		}
 	case x.opt.NeedReference:
-		return errors.New("the row has no tag, and --push needs one: give it a tag, or all rows one by --tag-template")
+		return errUntagged
 	default:
 		return nil
 	}
