@@ -327,8 +327,8 @@ func TestBaseWithoutItsRegistryIsAskedBack(t *testing.T) {
 		"localhost:5000/windows/servercore:1":           "",
 		"localhost/windows/servercore:1":                "",
 		"registry.example.com/windows/servercore:1":     "",
-		"team/base:1":                                   "",
-		"base:1":                                        "",
+		"team/base:1": "",
+		"base:1":      "",
 	} {
 		if got := catalog(t).onMCR(ref); got != want {
 			t.Errorf("%s: got %q, want %q", ref, got, want)

@@ -97,7 +97,9 @@ func TestAppPoolRunsAsNetworkServiceWhereTheSiteActsInADomain(t *testing.T) {
 	} {
 		for prefer, kind := range map[string]StepKind{"": StepStart, PreferFastStart: StepRun} {
 			p := plan(t, test.rep, Options{OS: []string{"ltsc2022"}, Prefer: prefer})
-			i := slices.IndexFunc(p.Steps, func(s Step) bool { return strings.Contains(strings.Join(s.Commands, ""), "identityType:NetworkService") })
+			i := slices.IndexFunc(p.Steps, func(s Step) bool {
+				return strings.Contains(strings.Join(s.Commands, ""), "identityType:NetworkService")
+			})
 			switch {
 			case i < 0 && test.want == "":
 			case i < 0 || test.want == "" || p.Steps[i].Kind != kind || !strings.Contains(p.Steps[i].Why, test.want):

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/winpack/winpack/pkg/detect"
 )
@@ -15,7 +16,9 @@ const maxServiceName = 256
 // isServiceName says whether a name can stand in a start script as it is. A pattern
 // that counts to 256 took longer to compile, in every process, than all else here.
 func isServiceName(name string) bool {
-	return name != "" && len(name) <= maxServiceName && strings.Trim(name, nameCharacters+"@#()+") == ""
+	return name != "" && len(name) <= maxServiceName && !strings.ContainsFunc(name, func(r rune) bool {
+		return !strings.ContainsRune(nameCharacters+"@#()+", r) && (r <= '~' || !unicode.IsLetter(r) && !unicode.IsDigit(r))
+	})
 }
 
 // nameCharacters are those of names of services and accounts.

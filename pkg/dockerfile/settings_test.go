@@ -124,7 +124,7 @@ func TestNamesOfAccountsAndServices(t *testing.T) {
 	long := strings.Repeat("n", 300)
 	for name, want := range map[string][2]bool{ // an account, a service
 		"ContainerUser": {true, true}, `NT AUTHORITY\NETWORK SERVICE`: {true, false}, "svc$": {true, true}, "Order (2) #1+@x": {false, true},
-		"": {false, false}, `\x`: {false, false}, `x\`: {false, false}, `a\b\c`: {false, false}, `a"b`: {false, false}, "é": {false, false}, "a%b": {false, false}, "a\nb": {false, false},
+		"": {false, false}, `\x`: {false, false}, `x\`: {false, false}, `a\b\c`: {false, false}, `a"b`: {false, false}, "é": {false, true}, "Auftr\u00e4ge 店": {false, true}, "a\u2019b": {false, false}, "a%b": {false, false}, "a\nb": {false, false},
 		long[:255]: {true, true}, long[:256]: {false, true}, long[:257]: {false, false}, `d\` + long[:104]: {true, false}, `d\` + long[:105]: {false, false},
 	} {
 		if got := [2]bool{isWindowsUser(name), isServiceName(name)}; got != want {

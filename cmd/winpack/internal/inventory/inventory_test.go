@@ -111,7 +111,7 @@ func TestEveryBadRowIsNamedWithItsLine(t *testing.T) {
 			`IN:8: tag "https://r/x": a reference has no scheme, like registry.example.com/name:tag`,
 			`IN:9: nothing of the name "(!)" can stand in a reference: give the row a tag`,
 		}},
-		"kinds":  {"a.csv", "name,source\na,a\nb,b\n", Options{Template: kinds}, []string{`IN:3: the reference "r.example/KIND:1" is that of line 2 already, where both are of one kind: name each image once`}},
+		"kinds": {"a.csv", "name,source\na,a\nb,b\n", Options{Template: kinds}, []string{`IN:3: the reference "r.example/KIND:1" is that of line 2 already, where both are of one kind: name each image once`}},
 		"no tags": {"a.csv", "name,source,tag\na,a,\nb,b,r/b\nc,c,\nd,d,\n,x,\n", Options{NeedReference: true}, []string{
 			`IN:6: the row has no name`,
 			`IN:2: 3 rows have no tag, and --push needs one: give each a tag, or all rows one by --tag-template (lines 2, 4-5)`,
