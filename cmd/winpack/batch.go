@@ -31,9 +31,10 @@ app, tag, os, base, config, owner; others are kept as labels. What a row says co
   winpack batch apps.csv --push --tag-template 'registry.example.com/apps/{{.Name}}:1'
   winpack batch /srv/sites -o results --build
 
-Every app gives one line of DIR/results.jsonl, and DIR/apps/NAME its files; "winpack report DIR" shows them. The
-same command goes on where it was stopped, killed or interrupted. A row is done again when its app, its row or
-its settings have changed, and with --retry-failed when it failed.
+Every app gives one line of DIR/results.jsonl, and DIR/apps/NAME its files, with build.txt that says how to build
+them by hand; "winpack report DIR" shows them. The same command goes on where it was stopped, killed or
+interrupted. A row is done again when its app, its row or its settings have changed, with --build or --push when
+that was not done yet, and with --retry-failed when it failed. A run that only looks leaves what was built alone.
 
 Several machines share the rows. N has to be said, and each runs the same command line:
 
@@ -79,13 +80,13 @@ type batch struct {
 	tagText                     string
 	shard                       inventory.Shard
 
-	dir    string // absolute
-	inv    *inventory.Inventory
-	common []byte // what is the same in the fingerprints of all rows
-	show   *tally
-	store  *result.Store
-	refs   owners
-	files  configFiles
+	dir     string // absolute
+	inv     *inventory.Inventory
+	command result.Batch
+	show    *tally
+	store   *result.Store
+	refs    owners
+	files   configFiles
 }
 
 // newBatch reads the flags and the inventory. Nothing is written yet.
@@ -143,8 +144,37 @@ func newBatch(c *cli.Context, e env) (*batch, error) {
 	if b.inv, err = b.read(path); err != nil {
 		return nil, err
 	}
-	b.common, err = b.options()
-	return b, err
+	b.command = commandOf(c, path)
+	return b, nil
+}
+
+// commandOf is the command line without what says how it is done: what a report
+// names to be run next.
+func commandOf(c *cli.Context, inventory string) result.Batch {
+	b := result.Batch{Inventory: inventory, Output: c.String("output"), Options: []string{}, Build: []string{}}
+	add := func(list *[]string, flag string, values ...string) {
+		for _, v := range values {
+			if c.IsSet(flag) {
+				*list = append(*list, "--"+flag, v)
+			}
+		}
+	}
+	for _, flag := range []string{"config", "os", "base", "fail-on", "retry"} {
+		add(&b.Options, flag, c.String(flag))
+	}
+	for _, flag := range []string{"mirror", "insecure-registry"} {
+		add(&b.Options, flag, c.StringSlice(flag)...)
+	}
+	switch {
+	case c.Bool("push"):
+		b.Build = append(b.Build, "--push")
+	case c.Bool("build"):
+		b.Build = append(b.Build, "--build")
+	}
+	if len(b.Build) > 0 {
+		add(&b.Build, "tag-template", c.String("tag-template"))
+	}
+	return b
 }
 
 // count reads a flag that is a number.
@@ -262,18 +292,23 @@ func (b *batch) mine() []int {
 	return rows
 }
 
-// appsFailedError says that apps failed; the exit code is 1.
+// appsFailedError says that apps failed; the exit code is 1. Why is told where each
+// failed, and stands in the results.
 type appsFailedError struct {
 	failed, all int
-	first       string // what is known of the first one
+	here        int    // of this run
+	results     string // file that says why
 }
 
 func (e *appsFailedError) Error() string {
-	text := fmt.Sprintf("%d of %s failed: %s", e.failed, apps(e.all), e.first)
-	if e.failed > 1 {
-		text += fmt.Sprintf(" (and %d more)", e.failed-1)
+	when := ""
+	switch {
+	case e.here == 0:
+		when = " in earlier runs or other shards"
+	case e.here < e.failed:
+		when = fmt.Sprintf(", %d of them in earlier runs or other shards", e.failed-e.here)
 	}
-	return text + "; --retry-failed does them again"
+	return fmt.Sprintf("%d of %s failed%s: %q says why, and --retry-failed does them again", e.failed, apps(e.all), when, e.results)
 }
 
 // appsReachedError says that --fail-on is reached.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/cmd/winpack/internal/result"
+	"github.com/winpack/winpack/cmd/winpack/internal/summary"
 	"github.com/winpack/winpack/pkg/build"
 )
 
@@ -25,19 +27,19 @@ type tally struct {
 
 	all, before int // rows of this shard, and those that an earlier run finished
 	started     time.Time
-	here        map[result.Status]int // of this run
-	earlier     map[result.Status]int // of rows of this shard in earlier runs
-	others      map[result.Status]int // of other lines in the folder
-	blocked     int                   // of this run, where --fail-on has a level
-	failures    []string              // the first ones of this run, with their reasons
-	first       string                // the first one of earlier runs or other shards
+	here        map[result.Status]int   // of this run
+	earlier     map[result.Status]int   // of rows of this shard in earlier runs
+	others      map[result.Status]int   // of other lines in the folder
+	outlooks    map[summary.Outlook]int // of rows of this shard
+	blocked     int                     // of this run, where --fail-on has a level
+	failures    []string                // the first ones of this run that were not shown, with their reasons
 }
 
 func newTally(c *cli.Context, e env) (*tally, error) {
 	p, err := newProgress(c, e)
 	return &tally{
 		p: p, verbose: c.Bool("verbose"), said: map[string]bool{},
-		here: map[result.Status]int{}, earlier: map[result.Status]int{}, others: map[result.Status]int{},
+		outlooks: map[summary.Outlook]int{}, here: map[result.Status]int{}, earlier: map[result.Status]int{}, others: map[result.Status]int{},
 	}, err
 }
 
@@ -50,23 +52,18 @@ func (t *tally) begin() {
 	}
 }
 
-// maxTold bounds the failures that the end tells of one by one.
+// maxTold bounds the failures that the end tells of one by one, where progress did not.
 const maxTold = 10
 
 // old counts a line of an earlier run or of another shard.
-func (t *tally) old(d result.Done, mine bool) {
-	if mine {
-		t.earlier[d.Status]++
-		t.before++
-	} else {
-		t.others[d.Status]++
+func (t *tally) old(e earlier, mine bool) {
+	if !mine {
+		t.others[e.status]++
+		return
 	}
-	if d.Status == result.Failed && t.first == "" {
-		t.first = fmt.Sprintf("%s, in an earlier run", report.OneLine(d.Name))
-		if !mine {
-			t.first = fmt.Sprintf("%s, in %s", report.OneLine(d.Name), d.File)
-		}
-	}
+	t.earlier[e.status]++
+	t.outlooks[e.outlook]++
+	t.before++
 }
 
 // finished counts a row whose line is written, and shows it.
@@ -74,6 +71,7 @@ func (t *tally) finished(o outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.here[o.status]++
+	t.outlooks[o.outlook]++
 	if o.status == result.Blocked && o.level {
 		t.blocked++
 	}
@@ -82,7 +80,7 @@ func (t *tally) finished(o outcome) {
 	if o.what != "" {
 		line += ": " + report.OneLine(o.what)
 	}
-	if o.status == result.Failed && len(t.failures) < maxTold {
+	if o.status == result.Failed && t.p.mode == "none" && len(t.failures) < maxTold {
 		t.failures = append(t.failures, name+": "+report.OneLine(o.what))
 	}
 	switch t.p.mode {
@@ -153,6 +151,17 @@ func (t *tally) say(stage, message string) {
 	}
 }
 
+// once says what many rows give occasion to say.
+func (t *tally) once(stage, message string) {
+	t.mu.Lock()
+	known := t.said[message]
+	t.said[message] = true
+	t.mu.Unlock()
+	if !known {
+		t.say(stage, message)
+	}
+}
+
 // waiting shows what holds a row up: of a build's events nothing else.
 func (t *tally) waiting(name string, e build.Event) {
 	if e.Stage == "wait" && t.verbose || e.Stage == "retry" {
@@ -184,12 +193,9 @@ func (t *tally) summary(w io.Writer, quiet bool, shard, dir string) error {
 	}
 	fmt.Fprintf(&b, "%s: ", apps(t.all))
 	var parts []string
-	for _, s := range []struct {
-		status result.Status
-		text   string
-	}{{result.OK, "ok"}, {result.Findings, "with findings"}, {result.Blocked, "blocked"}, {result.Failed, "failed"}} {
-		if n := t.here[s.status] + t.earlier[s.status]; n > 0 || s.status == result.OK {
-			parts = append(parts, fmt.Sprintf("%d %s", n, s.text))
+	for _, o := range summary.Outlooks() {
+		if n := t.outlooks[o]; n > 0 || o == summary.Ready {
+			parts = append(parts, fmt.Sprintf("%d %s", n, o.Label()))
 		}
 	}
 	if n := t.all - t.done(); n > 0 {
@@ -198,29 +204,34 @@ func (t *tally) summary(w io.Writer, quiet bool, shard, dir string) error {
 	b.WriteString(strings.Join(parts, ", ") + "\n")
 	if !quiet {
 		fmt.Fprintf(&b, "%d done now in %s, %d before\n", t.ran(), t.p.now().Sub(t.started).Round(10*time.Millisecond), t.before)
+		var statuses []string
+		for _, s := range []struct {
+			status result.Status
+			text   string
+		}{{result.Failed, "failed"}, {result.Findings, "with findings at or above --fail-on"}} {
+			n := t.here[s.status] + t.earlier[s.status]
+			if n > 0 && (s.status != result.Failed || n != t.outlooks[summary.Failed]) {
+				statuses = append(statuses, fmt.Sprintf("%d %s", n, s.text))
+			}
+		}
+		if len(statuses) > 0 {
+			b.WriteString("status: " + strings.Join(statuses, ", ") + "\n")
+		}
 		for _, f := range t.failures {
 			fmt.Fprintf(&b, "failed: %s\n", f)
 		}
-		if n := t.here[result.Failed] - len(t.failures); n > 0 {
+		if n := t.here[result.Failed] - len(t.failures); n > 0 && t.p.mode == "none" {
 			fmt.Fprintf(&b, "and %d more failed\n", n)
 		}
-		fmt.Fprintf(&b, "winpack report %s\n", quotedPath(dir))
+		fmt.Fprintf(&b, "winpack report %s\n", result.Quote(dir))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// quotedPath is a path as a shell takes it.
-func quotedPath(path string) string {
-	path = report.Safe(path)
-	if strings.ContainsAny(path, " '\"$`\\&;|<>()*?[]#~!{}") {
-		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-	}
-	return path
-}
-
 // verdict is the error that decides the exit code, over all that the folder holds.
-func (t *tally) verdict(level string) error {
+// results is the file that this run wrote to.
+func (t *tally) verdict(level, results string) error {
 	total := map[result.Status]int{}
 	all := 0
 	for _, counts := range []map[result.Status]int{t.here, t.earlier, t.others} {
@@ -230,11 +241,10 @@ func (t *tally) verdict(level string) error {
 		}
 	}
 	if n := total[result.Failed]; n > 0 {
-		first := t.first
-		if len(t.failures) > 0 {
-			first = t.failures[0]
+		if t.others[result.Failed] > 0 {
+			results = filepath.Join(filepath.Dir(results), "results*.jsonl")
 		}
-		return &appsFailedError{n, all, first}
+		return &appsFailedError{n, all, t.here[result.Failed], results}
 	}
 	blocked := t.blocked
 	if level == "error" || level == "warning" {

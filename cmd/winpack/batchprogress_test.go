@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/result"
+	"github.com/winpack/winpack/cmd/winpack/internal/summary"
 )
 
 func shownTally(mode string, all int) (*tally, *strings.Builder, *time.Time) {
@@ -16,7 +18,7 @@ func shownTally(mode string, all int) (*tally, *strings.Builder, *time.Time) {
 	now := time.Unix(1000, 0)
 	t := &tally{
 		p:    &progress{w: &out, mode: mode, now: func() time.Time { return now }, width: func() int { return 60 }},
-		said: map[string]bool{}, all: all, started: now,
+		said: map[string]bool{}, all: all, outlooks: map[summary.Outlook]int{}, started: now,
 		here: map[result.Status]int{}, earlier: map[result.Status]int{}, others: map[result.Status]int{},
 	}
 	return t, &out, &now
@@ -24,7 +26,7 @@ func shownTally(mode string, all int) (*tally, *strings.Builder, *time.Time) {
 
 func TestBatchShowsOneLineOnATerminal(t *testing.T) {
 	tally, out, now := shownTally("tty", 5)
-	tally.old(result.Done{Name: "old", Status: result.Blocked}, true)
+	tally.old(earlier{name: "old", status: result.Blocked}, true)
 	*now = now.Add(2 * time.Second)
 	tally.finished(outcome{name: "a", status: result.OK, what: "static"})
 	*now = now.Add(10 * time.Millisecond)
@@ -67,21 +69,38 @@ func TestBatchShowsALineForEachApp(t *testing.T) {
 func TestBatchSumsUp(t *testing.T) {
 	tally, _, _ := shownTally("none", 20)
 	for i := range 12 {
-		tally.finished(outcome{name: fmt.Sprintf("a%d", i), status: result.Failed, what: "x"})
+		tally.finished(outcome{name: fmt.Sprintf("a%d", i), status: result.Failed, outlook: summary.Failed, what: "x"})
 	}
-	tally.old(result.Done{Name: "b", Status: result.Findings}, true)
-	tally.old(result.Done{Name: "c", Status: result.Failed, File: "results-3.jsonl"}, false)
+	tally.old(earlier{name: "b", status: result.Findings, outlook: summary.Work}, true)
+	tally.old(earlier{name: "c", status: result.Failed, file: "results-3.jsonl"}, false)
 	var out strings.Builder
 	if err := tally.summary(&out, false, "0/4", "my out"); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"shard 0/4: 20 apps: 0 ok, 1 with findings, 12 failed, 7 not done\n", "12 done now in 0s, 1 before\n", "failed: a9: x\nand 2 more failed\n", "winpack report 'my out'\n"} {
+	for _, want := range []string{"shard 0/4: 20 apps: 0 can move now, 1 after work, 12 failed, 7 not done\n", "12 done now in 0s, 1 before\nstatus: 1 with findings at or above --fail-on\n", "failed: a9: x\nand 2 more failed\n", "winpack report 'my out'\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, out.String())
 		}
 	}
-	if err := tally.verdict(""); err == nil || !strings.Contains(err.Error(), "13 of 14 apps failed: a0: x (and 12 more)") {
+	const want = `13 of 14 apps failed, 1 of them in earlier runs or other shards: "out/results*.jsonl" says why, and --retry-failed does them again`
+	if err := tally.verdict("", filepath.FromSlash("out/results.jsonl")); err == nil || filepath.ToSlash(err.Error()) != want {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What progress has shown is not shown again in the end.
+func TestFailuresAreToldOnce(t *testing.T) {
+	for mode, want := range map[string]int{"plain": 1, "tty": 1, "rawjson": 1, "none": 1} {
+		tally, shown, _ := shownTally(mode, 1)
+		tally.finished(outcome{name: "a", status: result.Failed, outlook: summary.Failed, what: "the reason"})
+		var out strings.Builder
+		if err := tally.summary(&out, false, "", "out"); err != nil {
+			t.Fatal(err)
+		}
+		all := shown.String() + out.String() + tally.verdict("", "results.jsonl").Error()
+		if n := strings.Count(all, "the reason"); n != want {
+			t.Errorf("%s: told %d times:\n%s", mode, n, all)
+		}
 	}
 }
 
@@ -106,10 +125,10 @@ func TestVerdictOfABatch(t *testing.T) {
 				if where == 0 {
 					tally.finished(outcome{name: "x", status: s})
 				} else {
-					tally.old(result.Done{Name: "x", Status: s}, where == 1)
+					tally.old(earlier{name: "x", status: s}, where == 1)
 				}
 			}
-			if err := tally.verdict(test.level); exitCode(t.Context(), err) != test.code {
+			if err := tally.verdict(test.level, "results.jsonl"); exitCode(t.Context(), err) != test.code {
 				t.Errorf("%s, %v, place %d: %v, want exit %d", test.level, test.status, where, err, test.code)
 			}
 		}
@@ -117,7 +136,7 @@ func TestVerdictOfABatch(t *testing.T) {
 	// The level may be that of an app's own winpack.toml.
 	tally, _, _ := shownTally("none", 1)
 	tally.finished(outcome{name: "x", status: result.Blocked, level: true})
-	if err := tally.verdict(""); !errors.As(err, new(*appsReachedError)) {
+	if err := tally.verdict("", "results.jsonl"); !errors.As(err, new(*appsReachedError)) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -35,22 +35,23 @@ func (b *batch) elsewhere(r inventory.Row) error {
 	base, _ := strings.CutPrefix(r.Base, "oci:")
 	for _, x := range []struct{ column, path string }{{"source", r.Source}, {"config", r.Config}, {"base", base}} {
 		if b.inv.Elsewhere(x.path) {
-			return fmt.Errorf("%s %q is a path of a Windows machine, and this is none: run winpack batch there, or copy the folder here and name it relative to the inventory", x.column, x.path)
+			// Without the doubled backslashes of %q: the inventory has no line breaks.
+			return fmt.Errorf(`%s "%s" is a path of a Windows machine, and this is none: run winpack batch there, or copy the folder here and name it relative to the inventory`, x.column, x.path)
 		}
 	}
 	return nil
 }
 
-// job is what is to be done for a row, and the level of --fail-on for it.
-func (b *batch) job(r inventory.Row, session *build.Session) (job pipeline.Job, level string, err error) {
+// configured is the job of a row with its configuration read.
+func (b *batch) configured(r inventory.Row, notes io.Writer) (job pipeline.Job, settings *settingsFile, err error) {
 	if err := b.elsewhere(r); err != nil {
-		return job, "", err
+		return job, nil, err
 	}
 	job = b.base
-	job.App, job.Session = b.inv.Resolve(r.Source), session
+	job.App = b.inv.Resolve(r.Source)
 	if len(r.OS) > 0 {
 		if job.OS, err = releaseList(strings.Join(r.OS, ",")); err != nil {
-			return job, "", err
+			return job, nil, err
 		}
 	}
 	if r.Base != "" {
@@ -62,11 +63,27 @@ func (b *batch) job(r inventory.Row, session *build.Session) (job pipeline.Job, 
 	if r.Config != "" {
 		job.Config = b.inv.Resolve(r.Config)
 	}
+	settings, err = configureRow(&job, b.today, notes)
+	return job, settings, err
+}
+
+// level is that of --fail-on for a row.
+func (b *batch) failOn(r inventory.Row) (string, error) {
+	if b.base.FailOn != "" {
+		return b.base.FailOn, nil
+	}
+	job, _, err := b.configured(r, io.Discard)
+	return job.FailOn, err
+}
+
+// job is what is to be done for a row, and the level of --fail-on for it.
+func (b *batch) job(r inventory.Row, session *build.Session) (job pipeline.Job, level string, err error) {
 	var notes strings.Builder
-	settings, err := configureRow(&job, b.today, &notes)
+	job, settings, err := b.configured(r, &notes)
 	if err != nil {
 		return job, "", err
 	}
+	job.Session = session
 	b.show.notes(r.Name, notes.String())
 	// A finding ends no row: what it comes to is told in the end.
 	level, job.FailOn = job.FailOn, ""
@@ -114,10 +131,13 @@ func (b *batch) do(ctx context.Context, r inventory.Row, session *build.Session)
 			ok = true
 		}
 	}()
-	out.Fingerprint = b.fingerprint(r) // before its files are read: they may change meanwhile
+	out.Fingerprint = b.fingerprint(r).String() // before its files are read: they may change meanwhile
 	res, level := b.try(ctx, r, session)
 	if ctx.Err() != nil {
 		return out, level, false
+	}
+	if err := b.writeBuildLine(r, res); err != nil && res.Err == nil {
+		res.Err = err
 	}
 	out.Report = res.Report
 	if res.Image != nil {
@@ -128,18 +148,41 @@ func (b *batch) do(ctx context.Context, r inventory.Row, session *build.Session)
 		maps.Copy(out.Durations, res.Image.Seconds())
 	}
 	out.Durations["total"] = time.Since(start).Seconds()
-	blocked := (*pipeline.BlockedError)(nil)
-	switch {
-	case errors.As(res.Err, &blocked):
+	switch noBuilder := (*pipeline.NoBuilderError)(nil); {
+	case errors.As(res.Err, new(*pipeline.BlockedError)):
 		out.Status = result.Blocked
+	case errors.As(res.Err, &noBuilder):
+		out.Status, out.Failure = result.Failed, result.NoBuilder
+		out.Error = report.OneLine(noBuilder.Why + ", and no builder that could was found")
+		b.show.once("note", noBuilderNote(noBuilder))
 	case res.Err != nil:
 		out.Status, out.Error = result.Failed, report.OneLine(res.Err.Error())
-	case level != "" && level != "never" && len(res.Report.AtLeast(detect.Level(level))) > 0:
-		out.Status = result.Findings
+		if errors.As(res.Err, new(*build.UnsupportedError)) {
+			out.Failure = result.NoBuilder
+		}
 	default:
-		out.Status = result.OK
+		out.Status = judge(res.Report, level)
 	}
 	return out, level, true
+}
+
+// judge is the status of a row that is neither failed nor blocked.
+func judge(r *report.Report, level string) result.Status {
+	if level != "" && level != "never" && len(r.AtLeast(detect.Level(level))) > 0 {
+		return result.Findings
+	}
+	return result.OK
+}
+
+// noBuilderNote says once for all rows where a builder was looked for: of flags that
+// name one, batch has none.
+func noBuilderNote(e *pipeline.NoBuilderError) string {
+	where := ""
+	if e.Windows {
+		where = " on Windows"
+	}
+	return fmt.Sprintf("no builder%s was found: %s; set DOCKER_HOST to a Docker engine on Windows, or BUILDKIT_HOST to a BuildKit worker%s",
+		where, strings.Join(e.Tried, "; "), where)
 }
 
 // try runs a row, and again where a registry broke off.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/cmd/winpack/internal/result"
+	"github.com/winpack/winpack/cmd/winpack/internal/summary"
 	"github.com/winpack/winpack/pkg/build"
 	"github.com/winpack/winpack/pkg/detect"
 )
@@ -21,8 +23,42 @@ import (
 type outcome struct {
 	name, what string
 	status     result.Status
+	outlook    summary.Outlook
 	level      bool // --fail-on has a level for it
 	line       []byte
+}
+
+// earlier is a row that was done before this run, or by another shard.
+type earlier struct {
+	file, name       string
+	status           result.Status
+	outlook          summary.Outlook
+	fingerprint      fingerprint
+	reference        string // of the image that was pushed
+	errors, warnings bool   // it has findings of that level or a worse one
+}
+
+func newEarlier(d result.Done) earlier {
+	e := earlier{file: d.File, name: d.Name, status: d.Status, outlook: summary.OutlookOf(&d.Result), fingerprint: parseFingerprint(d.Fingerprint)}
+	if d.Image != nil {
+		e.reference = d.Image.Reference
+	}
+	if d.Report != nil {
+		e.errors = len(d.Report.AtLeast(detect.LevelError)) > 0
+		e.warnings = e.errors || len(d.Report.AtLeast(detect.LevelWarning)) > 0
+	}
+	return e
+}
+
+// judged is the status of the row at a level of --fail-on.
+func (e earlier) judged(level string) result.Status {
+	switch {
+	case e.status != result.OK && e.status != result.Findings:
+		return e.status
+	case level == "error" && e.errors, level == "warning" && e.warnings:
+		return result.Findings
+	}
+	return result.OK
 }
 
 // run does what is left to do. Where ctx ends rows that run are finished and no
@@ -47,6 +83,9 @@ func (b *batch) run(ctx context.Context) (err error) {
 	if err := result.WriteRows(b.dir, b.rows); err != nil {
 		return diskError("writing the list of rows to", b.dir, err)
 	}
+	if err := result.WriteBatch(b.dir, b.command); err != nil {
+		return diskError("writing the command to", b.dir, err)
+	}
 	todo, err := b.resume(ctx)
 	if err != nil {
 		return diskError("reading the results in", b.dir, err)
@@ -63,7 +102,7 @@ func (b *batch) run(ctx context.Context) (err error) {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return b.show.verdict(b.level)
+	return b.show.verdict(b.level, filepath.Join(shown(b.dir), b.store.FileName()))
 }
 
 // rows are what rows.jsonl lists.
@@ -109,7 +148,8 @@ func (b *batch) signals(ctx context.Context) (soft, hard context.Context, stop f
 }
 
 // resume reads what the folder holds and returns the rows that are left to do, by
-// their places in the inventory. Lines of rows that are to be done again are dropped.
+// their places in the inventory. Lines of rows that are to be done again are dropped,
+// and those that another level of --fail-on judges otherwise are changed.
 func (b *batch) resume(ctx context.Context) ([]int, error) {
 	mine := b.mine()
 	b.show.all = len(mine)
@@ -118,43 +158,68 @@ func (b *batch) resume(ctx context.Context) ([]int, error) {
 		places[b.inv.Rows[i].Name] = i + 1
 	}
 	own := b.store.FileName()
-	var lines []result.Done
+	var lines []earlier
 	var rows []int // place of each line, 0 for no row of this inventory
 	if err := b.store.Done(func(d result.Done) {
-		lines = append(lines, d)
+		lines = append(lines, newEarlier(d))
 		rows = append(rows, places[d.Name])
 	}); err != nil {
 		return nil, err
 	}
-	// A line in this shard's file is this shard's to drop, whoever does the row.
-	again := make([]bool, len(lines))
+	// A line in this shard's file is this shard's to change, whoever does the row.
+	again, judged := make([]bool, len(lines)), make([]fingerprint, len(lines))
 	parallel(len(lines), func(i int) {
-		d, place := lines[i], rows[i]
-		if ctx.Err() != nil || place == 0 || d.File != own && !b.shard.Holds(d.Name) {
+		e, place := lines[i], rows[i]
+		if ctx.Err() != nil || place == 0 || e.file != own && !b.shard.Holds(e.name) {
 			return
 		}
-		again[i] = b.retryFailed && d.Status == result.Failed || b.fingerprint(b.inv.Rows[place-1]) != d.Fingerprint
+		row := b.inv.Rows[place-1]
+		now := b.fingerprint(row)
+		again[i] = b.retryFailed && e.status == result.Failed || !e.fingerprint.covers(now)
+		if again[i] || e.fingerprint.level == now.level {
+			return
+		}
+		level, err := b.failOn(row)
+		if again[i] = err != nil; err == nil && e.judged(level) != e.status {
+			judged[i], lines[i].status = e.fingerprint, e.judged(level)
+			judged[i].level = now.level
+		}
 	})
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	drop, done := map[string][]string{}, make([]bool, len(b.inv.Rows)+1)
-	for i, d := range lines {
+	changes, done, lost := map[string]map[string]result.Change{}, make([]bool, len(b.inv.Rows)+1), 0
+	change := func(e earlier, c result.Change) {
+		if changes[e.file] == nil {
+			changes[e.file] = map[string]result.Change{}
+		}
+		changes[e.file][e.name] = c
+	}
+	for i, e := range lines {
 		if again[i] {
-			drop[d.File] = append(drop[d.File], d.Name)
+			change(e, result.Change{})
+			if e.reference != "" && !b.push {
+				lost++
+			}
 			continue
 		}
-		mine := rows[i] > 0 && b.shard.Holds(d.Name)
+		if judged[i].app != "" {
+			change(e, result.Change{Status: e.status, Fingerprint: judged[i].String()})
+		}
+		mine := rows[i] > 0 && b.shard.Holds(e.name)
 		if mine && done[rows[i]] {
 			continue // a second line, which report names
 		}
 		done[rows[i]] = mine || done[rows[i]]
-		b.show.old(d, mine)
-		if d.Reference != "" {
-			_ = b.refs.claim(d.Reference, d.Name)
+		b.show.old(e, mine)
+		if e.reference != "" {
+			_ = b.refs.claim(e.reference, e.name)
 		}
 	}
-	if err := b.store.Drop(ctx, drop); err != nil {
+	if lost > 0 {
+		b.show.say("note", fmt.Sprintf("of %s that had been pushed the app, its row or its settings have changed: the results say no more which image it had, until --push makes a new one", apps(lost)))
+	}
+	if err := b.store.Change(ctx, changes); err != nil {
 		return nil, err
 	}
 	var todo []int
@@ -268,7 +333,7 @@ func (b *batch) outcome(ctx context.Context, place int, session *build.Session) 
 			return outcome{}, false
 		}
 	}
-	o := outcome{name: r.Name, status: r.Status, what: r.Error, level: level == "error" || level == "warning", line: line}
+	o := outcome{name: r.Name, status: r.Status, outlook: summary.OutlookOf(&r), what: r.Error, level: level == "error" || level == "warning", line: line}
 	if o.what == "" && r.Report != nil {
 		o.what = says(r, level)
 	}

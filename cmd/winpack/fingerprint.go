@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,26 +18,55 @@ import (
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 )
 
-// options are what the command line says of the result of every row, for their
-// fingerprints.
-func (b *batch) options() ([]byte, error) {
-	base := b.base
-	return json.Marshal(struct {
-		OS              []string
-		Base, FailOn, T string
-		Build, Push     bool
-		Epoch           any
-	}{base.OS, base.Base, base.FailOn, b.tagText, b.build, b.push, b.epoch})
+// fingerprint says what a row's result comes from, in parts, so that a run that asks
+// for less than an earlier one finds its row done.
+type fingerprint struct {
+	app   string // the app's files, its row and its configuration
+	level string // --fail-on, which decides the status alone; empty where it is not given
+	build string // what was made of the app and how; empty where it was looked at
 }
 
-// fingerprint is of all that decides a row's result: the names, sizes and times of
-// the app's files, the row, and the configuration. A file that is a configuration
-// counts by its content.
-func (b *batch) fingerprint(r inventory.Row) string {
+func (f fingerprint) String() string {
+	text := f.app
+	if f.level != "" {
+		text += "+fail-on=" + f.level
+	}
+	if f.build != "" {
+		text += "+build=" + f.build
+	}
+	return text
+}
+
+func parseFingerprint(text string) fingerprint {
+	var f fingerprint
+	f.app, text, _ = strings.Cut(text, "+")
+	for part := range strings.SplitSeq(text, "+") {
+		if level, ok := strings.CutPrefix(part, "fail-on="); ok {
+			f.level = level
+		} else if build, ok := strings.CutPrefix(part, "build="); ok {
+			f.build = build
+		}
+	}
+	return f
+}
+
+// covers says whether what was done for a row is what this run is to do, but for the
+// level of --fail-on. Who only looks takes what was built for looked at.
+func (f fingerprint) covers(now fingerprint) bool {
+	return f.app == now.app && (now.build == "" || f.build == now.build)
+}
+
+// fingerprint is that of a row now. A file that is a configuration counts by its
+// content, the others by name, size and time.
+func (b *batch) fingerprint(r inventory.Row) fingerprint {
 	h := sha256.New()
 	r.Folder = ""
 	row, err := json.Marshal(r)
-	fmt.Fprintf(h, "winpack/fingerprint/v1\n%s\n%s\n%v\n", b.common, row, err)
+	common, commonErr := json.Marshal(struct {
+		OS   []string
+		Base string
+	}{b.base.OS, b.base.Base})
+	fmt.Fprintf(h, "winpack/fingerprint/v2\n%s %v\n%s %v\n", common, commonErr, row, err)
 	config := b.base.Config
 	if r.Config != "" {
 		config = b.inv.Resolve(r.Config)
@@ -46,12 +76,17 @@ func (b *batch) fingerprint(r inventory.Row) string {
 	}
 	app := b.inv.Resolve(r.Source)
 	listing(h, app)
-	if b.build { // an edited Dockerfile there is what is built
-		if dir, err := pipeline.DefaultDir(app); err == nil {
-			listing(h, dir)
-		}
+	f := fingerprint{app: "sha256:" + hex.EncodeToString(h.Sum(nil)), level: b.base.FailOn}
+	if !b.build {
+		return f
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+	h = sha256.New()
+	fmt.Fprintf(h, "%v %q %v\n", b.push, b.tagText, b.epoch)
+	if dir, err := pipeline.DefaultDir(app); err == nil { // an edited Dockerfile there is what is built
+		listing(h, dir)
+	}
+	f.build = hex.EncodeToString(h.Sum(nil))[:16]
+	return f
 }
 
 // listing adds names, sizes and times of the files below a path. What a folder's own

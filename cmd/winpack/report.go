@@ -203,7 +203,7 @@ func checkReportOutput(results, output string) error {
 	inputs := []string{results}
 	if list, err := os.ReadDir(results); err == nil {
 		for _, entry := range list {
-			if result.IsResultsName(entry.Name()) || entry.Name() == result.RowsName {
+			if result.IsResultsName(entry.Name()) || entry.Name() == result.RowsName || entry.Name() == result.BatchName {
 				inputs = append(inputs, filepath.Join(results, entry.Name()))
 			}
 		}

@@ -211,9 +211,9 @@ func quoteWords(words []string) []string {
 	return quoted
 }
 
-// describe says in words what the app is.
-func describe(a App) string {
-	text := map[detect.Kind]string{
+// KindText is a kind in words, empty where it is none.
+func KindText(k detect.Kind) string {
+	return map[detect.Kind]string{
 		detect.KindASPNET:        "ASP.NET site",
 		detect.KindWCF:           "WCF services in IIS",
 		detect.KindASPNETCore:    "ASP.NET Core app",
@@ -228,7 +228,12 @@ func describe(a App) string {
 		detect.KindNativeService: "native Windows service",
 		detect.KindNativeDesktop: "native desktop program",
 		detect.KindUnknown:       "not recognised",
-	}[a.Kind]
+	}[k]
+}
+
+// describe says in words what the app is.
+func describe(a App) string {
+	text := KindText(a.Kind)
 	kinds := []string{string(a.Kind)}
 	for _, flavor := range a.Flavors {
 		if flavor != string(a.Kind) {

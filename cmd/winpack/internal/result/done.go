@@ -2,6 +2,7 @@ package result
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/pkg/detect"
+	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
 // SchemaError says that a line of results is of a version that this winpack does
@@ -24,13 +29,48 @@ func (e *SchemaError) Error() string {
 	return fmt.Sprintf("%s:%d: the schema is %q, which this winpack does not know: use a newer winpack, or name another folder with -o", e.File, e.Line, e.Schema)
 }
 
-// Done is what a start has to know of a finished row.
+// Done is what a start has to know of a finished row. Of its report there is only
+// what decides status and outlook.
 type Done struct {
-	File        string // name of the file of results, without folder
-	Name        string
-	Status      Status
-	Fingerprint string
-	Reference   string // of the image that was pushed; empty for none
+	File string // name of the file of results, without folder
+	Result
+}
+
+// brief is what is read of a line of results.
+type brief struct {
+	Result
+	Report *struct {
+		App struct {
+			Kind detect.Kind `json:"kind"`
+		} `json:"app"`
+		Base struct {
+			Reference string `json:"reference"`
+		} `json:"base"`
+		Steps []struct {
+			Kind dockerfile.StepKind `json:"kind"`
+			Why  string              `json:"why"`
+		} `json:"steps"`
+		Findings []struct {
+			Rule     string       `json:"rule"`
+			Level    detect.Level `json:"level"`
+			Accepted string       `json:"accepted"`
+		} `json:"findings"`
+	} `json:"report"`
+}
+
+func (b *brief) result() Result {
+	r := b.Result
+	if b.Report == nil {
+		return r
+	}
+	r.Report = &report.Report{App: report.App{Kind: b.Report.App.Kind}, Base: report.Base{Reference: b.Report.Base.Reference}}
+	for _, x := range b.Report.Steps {
+		r.Report.Steps = append(r.Report.Steps, report.Step{Kind: x.Kind, Why: x.Why})
+	}
+	for _, f := range b.Report.Findings {
+		r.Report.Findings = append(r.Report.Findings, detect.Finding{Rule: f.Rule, Level: f.Level, Accepted: f.Accepted})
+	}
+	return r
 }
 
 // Done reads what the folder's files of results say, the file of this store first. A
@@ -78,25 +118,15 @@ func (s *Store) files() ([]string, error) {
 }
 
 func (s *Store) done(name string, number int, line []byte) (Done, error) {
-	var d struct {
-		Schema      string `json:"schema"`
-		Name        string `json:"name"`
-		Status      Status `json:"status"`
-		Fingerprint string `json:"fingerprint"`
-		Image       *Image `json:"image"`
-	}
+	var b brief
 	file := filepath.Join(s.dir, name)
-	if err := json.Unmarshal(line, &d); err != nil || d.Name == "" || d.Schema == "" {
+	if err := json.Unmarshal(line, &b); err != nil || b.Name == "" || b.Schema == "" {
 		return Done{}, fmt.Errorf("%s:%d: the line is no result: remove it, or name another folder with -o", file, number)
 	}
-	if d.Schema != ID {
-		return Done{}, &SchemaError{file, number, d.Schema}
+	if b.Schema != ID {
+		return Done{}, &SchemaError{file, number, b.Schema}
 	}
-	out := Done{File: name, Name: d.Name, Status: d.Status, Fingerprint: d.Fingerprint}
-	if d.Image != nil {
-		out.Reference = d.Image.Reference
-	}
-	return out, nil
+	return Done{name, b.result()}, nil
 }
 
 // lines calls f with each whole line of a file, without its end. last is true for
@@ -139,51 +169,57 @@ func (s *Store) lines(name string, f func(number int, line []byte, last bool) er
 	}
 }
 
-// patience is how long Drop waits for another process that starts at the same time.
+// patience is how long Change waits for another process that starts at the same time.
 const patience = 15 * time.Second
 
-// Drop takes the lines of rows that are to be done again out of the files of
-// results. A file that another process writes is that process' own: Drop waits a
-// little for it to drop the lines, which it does when it starts in the same way, and
-// then fails with a *LockedError.
-func (s *Store) Drop(ctx context.Context, again map[string][]string) error {
-	for file, names := range again {
-		drop := map[string]bool{}
-		for _, name := range names {
-			drop[name] = true
-		}
+// Change is what becomes of the line of a row: it is dropped, for the row is to be
+// done again, or it is judged anew and has another status and fingerprint.
+type Change struct {
+	Status      Status // empty: the line is dropped
+	Fingerprint string
+}
+
+// pending says whether a line is not changed yet.
+func (c Change) pending(d Done) bool { return c.Status == "" || c.Fingerprint != d.Fingerprint }
+
+// Change changes lines of the files of results, by the names of files and rows. A
+// file is written anew, whole or not at all. One that another process writes is that
+// process' own: Change waits a little for it to change the lines, which it does when
+// it starts in the same way, and then fails with a *LockedError.
+func (s *Store) Change(ctx context.Context, files map[string]map[string]Change) error {
+	for file, changes := range files {
 		if file == s.name {
-			if err := s.dropOwn(drop); err != nil {
+			if err := s.changeOwn(changes); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := s.dropOther(ctx, file, drop); err != nil {
+		if err := s.changeOther(ctx, file, changes); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Store) dropOwn(drop map[string]bool) error {
+func (s *Store) changeOwn(changes map[string]Change) error {
 	// An open file can't be replaced on Windows.
 	err := s.file.Close()
 	s.file = nil
 	if err != nil {
 		return err
 	}
-	if err := s.without(s.name, drop); err != nil {
+	if err := s.rewrite(s.name, changes); err != nil {
 		return err
 	}
 	return s.open()
 }
 
-func (s *Store) dropOther(ctx context.Context, file string, drop map[string]bool) error {
+func (s *Store) changeOther(ctx context.Context, file string, changes map[string]Change) error {
 	for end := time.Now().Add(patience); ; {
 		lock, err := tryLock(s.dir, file)
 		if err == nil {
 			removeTemps(s.dir, file)
-			return errors.Join(s.without(file, drop), lock.Close())
+			return errors.Join(s.rewrite(file, changes), lock.Close())
 		}
 		if !errors.As(err, new(*LockedError)) {
 			return err
@@ -191,7 +227,9 @@ func (s *Store) dropOther(ctx context.Context, file string, drop map[string]bool
 		there := false
 		scan := s.lines(file, func(number int, line []byte, _ bool) error {
 			d, err := s.done(file, number, line)
-			there = there || err == nil && drop[d.Name]
+			if c, named := changes[d.Name]; err == nil && named {
+				there = there || c.pending(d)
+			}
 			return nil
 		})
 		if scan != nil || !there {
@@ -208,8 +246,8 @@ func (s *Store) dropOther(ctx context.Context, file string, drop map[string]bool
 	}
 }
 
-// without writes a file anew without some of its lines.
-func (s *Store) without(file string, drop map[string]bool) error {
+// rewrite writes a file anew with some of its lines changed.
+func (s *Store) rewrite(file string, changes map[string]Change) error {
 	return writeAnew(s.dir, file, func(w io.Writer) error {
 		out := bufio.NewWriterSize(w, 1<<18)
 		err := s.lines(file, func(number int, line []byte, last bool) error {
@@ -217,14 +255,33 @@ func (s *Store) without(file string, drop map[string]bool) error {
 			if err != nil && last {
 				return nil
 			}
-			if err != nil || drop[d.Name] {
+			if err != nil {
 				return err
+			}
+			if c, named := changes[d.Name]; named {
+				if c.Status == "" {
+					return nil
+				}
+				if line, err = c.line(line); err != nil {
+					return err
+				}
 			}
 			_, _ = out.Write(line)
 			return out.WriteByte('\n')
 		})
 		return errors.Join(err, out.Flush())
 	})
+}
+
+// line is a line judged anew, without its end. Its report stays as it is.
+func (c Change) line(line []byte) ([]byte, error) {
+	var r Result
+	if err := json.Unmarshal(line, &r); err != nil {
+		return nil, err
+	}
+	r.Status, r.Fingerprint = c.Status, c.Fingerprint
+	text, err := report.JSONLine(r)
+	return bytes.TrimSuffix(text, []byte("\n")), err
 }
 
 // FileName is the file of results of a shard, or of a batch without shards, -1.

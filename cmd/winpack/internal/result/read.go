@@ -57,6 +57,7 @@ type Set struct {
 	Report *report.Report
 	one    *Result // the result that Report stands for
 
+	Batch    *Batch    // the command that wrote the folder; nil where it is not known
 	HasRows  bool      // rows.jsonl was there, so that Missing and Unlisted are known
 	Missing  []Row     // rows without a result, by name
 	Unlisted []string  // names that have a result and are no row of the inventory; sorted
@@ -198,6 +199,9 @@ func (x *indexer) folder(dir string) error {
 			}
 		}
 		x.HasRows = x.HasRows || e.Name() == RowsName
+	}
+	if x.Batch, err = readBatch(filepath.Join(dir, BatchName)); err != nil {
+		return err
 	}
 	if x.HasRows {
 		return x.rows(filepath.Join(dir, RowsName))

@@ -18,6 +18,13 @@ const (
 	OK       Status = "ok"
 )
 
+// Failure is a kind of failure.
+type Failure string
+
+// NoBuilder is an app that only a Windows builder can build, and none was found:
+// neither the app's fault nor an outage.
+const NoBuilder Failure = "no-builder"
+
 // Result is one finished row of an inventory. Keys that do not apply are absent.
 type Result struct {
 	Schema string            `json:"schema"`
@@ -29,8 +36,10 @@ type Result struct {
 	Report *report.Report    `json:"report,omitempty"`
 	Image  *Image            `json:"image,omitempty"`
 	Error  string            `json:"error,omitempty"`
-	// Fingerprint is of the app's file names, sizes and times, of the row and of the
-	// configuration: where it changes, the row is done again.
+	// Failure says of a failed row what kind of failure it is, where that is known.
+	Failure Failure `json:"failure,omitempty"`
+	// Fingerprint says what the row's result comes from; see batch. Where that
+	// changes, the row is done again.
 	Fingerprint string             `json:"fingerprint,omitempty"`
 	Durations   map[string]float64 `json:"durations,omitempty"` // seconds
 }

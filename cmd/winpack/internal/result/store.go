@@ -195,7 +195,6 @@ func removeTemps(dir, name string) {
 
 // WriteRows writes the list of rows, unless it is there already.
 func WriteRows(dir string, rows func(yield func(Row) bool)) error {
-	const name = RowsName
 	var text bytes.Buffer
 	var err error
 	rows(func(r Row) bool {
@@ -208,7 +207,12 @@ func WriteRows(dir string, rows func(yield func(Row) bool)) error {
 	if err != nil {
 		return err
 	}
-	if old, err := os.ReadFile(filepath.Join(dir, name)); err == nil && bytes.Equal(old, text.Bytes()) {
+	return writeShared(dir, RowsName, text.Bytes())
+}
+
+// writeShared writes a file that all shards write alike, unless it is there already.
+func writeShared(dir, name string, text []byte) error {
+	if old, err := os.ReadFile(filepath.Join(dir, name)); err == nil && bytes.Equal(old, text) {
 		return nil // shards that start together write the same
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -220,7 +224,7 @@ func WriteRows(dir string, rows func(yield func(Row) bool)) error {
 	}
 	removeTemps(dir, name)
 	return writeAnew(dir, name, func(w io.Writer) error {
-		_, err := w.Write(text.Bytes())
+		_, err := w.Write(text)
 		return err
 	})
 }

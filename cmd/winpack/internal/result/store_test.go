@@ -121,7 +121,7 @@ func TestRowsThatAreDoneAgainLoseTheirLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := openStore(t, dir, "results.jsonl")
-	if err := s.Drop(t.Context(), map[string][]string{"results.jsonl": {"01"}, "results-1.jsonl": {"10", "12"}}); err != nil {
+	if err := s.Change(t.Context(), map[string]map[string]Change{"results.jsonl": {"01": {}}, "results-1.jsonl": {"10": {}, "12": {}}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Append(resultLine(t, "01", Failed)); err != nil {
@@ -136,7 +136,7 @@ func TestRowsThatAreDoneAgainLoseTheirLines(t *testing.T) {
 	}
 }
 
-func TestLinesOfAnotherWriterAreItsOwnToDrop(t *testing.T) {
+func TestLinesOfAnotherWriterAreItsOwnToChange(t *testing.T) {
 	dir := t.TempDir()
 	other := openStore(t, dir, "results-1.jsonl")
 	if err := other.Append(slices.Concat(resultLine(t, "a", Failed), resultLine(t, "b", OK))); err != nil {
@@ -144,14 +144,16 @@ func TestLinesOfAnotherWriterAreItsOwnToDrop(t *testing.T) {
 	}
 	s := openStore(t, dir, "results-0.jsonl")
 	ended := make(chan error)
-	go func() { ended <- s.Drop(t.Context(), map[string][]string{"results-1.jsonl": {"a"}}) }()
-	if err := other.Drop(t.Context(), map[string][]string{"results-1.jsonl": {"a"}}); err != nil {
+	go func() {
+		ended <- s.Change(t.Context(), map[string]map[string]Change{"results-1.jsonl": {"a": {}, "b": {Findings, "new"}}})
+	}()
+	if err := other.Change(t.Context(), map[string]map[string]Change{"results-1.jsonl": {"a": {}, "b": {Findings, "new"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-ended; err != nil {
-		t.Errorf("the other writer dropped it: %v", err)
+		t.Errorf("the other writer changed them: %v", err)
 	}
-	if got := doneLines(t, s); !slices.Equal(got, []string{"results-1.jsonl b ok"}) {
+	if got := doneLines(t, s); !slices.Equal(got, []string{"results-1.jsonl b findings"}) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -200,7 +202,7 @@ func TestLinesOfAnyLengthAreRead(t *testing.T) {
 				t.Fatalf("lines of %d bytes: %q", length, got)
 			}
 		}
-		if err := s.Drop(t.Context(), map[string][]string{"results.jsonl": {"03", "19"}}); err != nil {
+		if err := s.Change(t.Context(), map[string]map[string]Change{"results.jsonl": {"03": {}, "19": {}}}); err != nil {
 			t.Fatal(err)
 		}
 		if got := doneLines(t, s); len(got) != n-2 {

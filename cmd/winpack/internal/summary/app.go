@@ -7,50 +7,14 @@
 package summary
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/cmd/winpack/internal/result"
 	"github.com/winpack/winpack/pkg/detect"
-	"github.com/winpack/winpack/pkg/dockerfile"
 )
-
-// Outlook says how far an app is from running in a container. It is what a status
-// does not say: that depends on --fail-on, and an app without findings may still
-// be one that nobody knows.
-type Outlook string
-
-// The first of these that is true is an app's outlook.
-const (
-	Missing Outlook = "missing" // a row without a result
-	Failed  Outlook = "failed"  // winpack could not finish it
-	Blocked Outlook = "blocked" // it can't run in a Windows container
-	Unclear Outlook = "unclear" // what it is, or which base fits, is not known
-	Work    Outlook = "work"    // it has findings of level error, or a step to do by hand
-	Ready   Outlook = "ready"   // it can move now
-)
-
-// Outlooks lists them from the best to the worst, as views show them.
-func Outlooks() []Outlook { return []Outlook{Ready, Work, Unclear, Blocked, Failed, Missing} }
-
-// Label is the outlook in words.
-func (o Outlook) Label() string {
-	switch o {
-	case Ready:
-		return "can move now"
-	case Work:
-		return "after work"
-	case Unclear:
-		return "unclear"
-	case Blocked:
-		return "blocked"
-	case Failed:
-		return "failed"
-	}
-	return "no result"
-}
 
 // App is an app in short: one line of a table.
 type App struct {
@@ -75,6 +39,47 @@ type App struct {
 	Problems int           `json:"unread"`
 	Image    *result.Image `json:"image,omitempty"`
 	Error    string        `json:"error,omitempty"`
+	// Failure is the kind of failure behind Error, where that is known.
+	Failure result.Failure `json:"failure,omitempty"`
+
+	causeLevel detect.Level // of the finding that Cause names; empty where it names none
+	// alone is the rule that alone keeps the app from being ready, where there is such
+	// a rule and it can be solved.
+	alone string
+}
+
+// More counts the errors and warnings that stand beside the one that Cause names,
+// or all where it names none.
+func (a *App) More() string {
+	errors, warnings := a.Count.Blocker+a.Count.Error, a.Count.Warning
+	switch a.causeLevel {
+	case detect.LevelBlocker, detect.LevelError:
+		errors--
+	case detect.LevelWarning:
+		warnings--
+	}
+	if errors+warnings == 0 {
+		return ""
+	}
+	more := Levels{Error: errors, Warning: warnings}.String()
+	if a.causeLevel != "" {
+		more = "+" + more
+	}
+	return more
+}
+
+// Keeps is what keeps the app, in a line; empty where nothing does.
+func (a *App) Keeps() string {
+	if a.Outlook == Ready && a.Failure == result.NoBuilder {
+		return "waits for a Windows builder"
+	}
+	return a.Cause
+}
+
+// BuildFailed says whether an app that needs work failed of something else too: an
+// outage, or what else its error says.
+func (a *App) BuildFailed() bool {
+	return a.Outlook == Work && a.Base.Reference != "" && a.Status == string(result.Failed) && a.Failure == ""
 }
 
 // Base is the chosen base image; all is empty where there is none.
@@ -105,89 +110,67 @@ func (l *Levels) add(level detect.Level) {
 	}
 }
 
+// String has those that are not zero, the worst first.
+func (l Levels) String() string {
+	var parts []string
+	for _, x := range []struct {
+		n    int
+		what string
+	}{{l.Blocker, "blocker"}, {l.Error, "error"}, {l.Warning, "warning"}, {l.Note, "note"}} {
+		if x.n > 0 {
+			parts = append(parts, number(x.n)+" "+x.what+verb(x.n, "", "s"))
+		}
+	}
+	return cmp.Or(strings.Join(parts, ", "), "none")
+}
+
 // AtLeast says whether there is a finding of a level or a worse one; level is that
 // of --fail-on: "error", "warning" or "never".
 func (l Levels) AtLeast(level string) bool {
 	return level != "never" && l.Blocker+l.Error > 0 || level == "warning" && l.Warning > 0
 }
 
-// newApp shortens a result. alone is the rule that alone keeps the app from being
-// ready, where there is such a rule and it can be solved.
-func newApp(r *result.Result, rules map[string]detect.Rule) (a App, alone string) {
-	a = App{
+// newApp shortens a result.
+func newApp(r *result.Result, rules map[string]detect.Rule) App {
+	a := App{
 		Name: r.Name, Source: r.Source, Owner: r.Owner, Labels: r.Labels,
-		Status: string(r.Status), Image: r.Image, Error: r.Error, Rules: []string{},
+		Status: string(r.Status), Image: r.Image, Error: r.Error, Failure: r.Failure, Rules: []string{},
 	}
 	if a.Labels == nil {
 		a.Labels = map[string]string{}
 	}
 	manual := ""
-	var errors []string // rules
+	levels := map[string]detect.Level{} // of rules
+	var keep []string                   // rules that keep it from being ready
 	if rep := r.Report; rep != nil {
 		a.Kind, a.Framework, a.Architecture = rep.App.Kind, rep.App.Framework, rep.App.Architecture
 		a.Base = Base{rep.Base.Reference, rep.Base.Family, rep.Base.OS}
 		a.WindowsBuilder = rep.Needs.WindowsBuilder
 		a.Problems = len(rep.Problems)
-		seen := map[string]bool{}
 		for _, f := range rep.Findings {
 			if f.Accepted != "" {
 				continue
 			}
 			a.Count.add(f.Level)
-			if !seen[f.Rule] {
-				seen[f.Rule] = true
+			if _, seen := levels[f.Rule]; !seen {
+				levels[f.Rule] = f.Level
 				a.Rules = append(a.Rules, f.Rule)
 			}
-			if f.Level == detect.LevelError && !slices.Contains(errors, f.Rule) {
-				errors = append(errors, f.Rule)
+			if (f.Level == detect.LevelError || decides(f)) && !slices.Contains(keep, f.Rule) {
+				keep = append(keep, f.Rule)
 			}
 		}
 		manual = manualStep(rep.Steps)
 	}
-	if a.Outlook, a.Cause = outlook(r, manual, rules); a.Outlook == Work && len(errors) == 1 && manual == "" {
-		alone = errors[0]
+	a.Outlook, a.Cause = outlook(r, rules)
+	if a.Cause != r.Error { // whose text is anybody's
+		rule, _, _ := strings.Cut(a.Cause, " ")
+		a.causeLevel = levels[rule]
 	}
-	return a, alone
-}
-
-func manualStep(steps []report.Step) string {
-	for _, x := range steps {
-		if x.Kind == dockerfile.StepManual {
-			return x.Why
-		}
+	if (a.Outlook == Work || a.Outlook == Decide) && len(keep) == 1 && manual == "" {
+		a.alone = keep[0]
 	}
-	return ""
-}
-
-// outlook decides, and says why in a line.
-func outlook(r *result.Result, manual string, rules map[string]detect.Rule) (Outlook, string) {
-	worst := func(level detect.Level) string {
-		for _, f := range r.Report.Findings {
-			if f.Level == level && f.Accepted == "" {
-				return f.Rule + " " + title(f, rules)
-			}
-		}
-		return ""
-	}
-	switch {
-	case r.Status == result.Failed:
-		return Failed, r.Error
-	case r.Status == result.Blocked && r.Report == nil:
-		return Blocked, r.Error
-	case r.Report == nil:
-		return Unclear, "the result has no report"
-	case r.Status == result.Blocked || worst(detect.LevelBlocker) != "":
-		return Blocked, worst(detect.LevelBlocker)
-	case r.Report.App.Kind == detect.KindUnknown && r.Report.Base.Reference == "":
-		return Unclear, "what it is could not be told"
-	case r.Report.Base.Reference == "":
-		return Unclear, "no base image fits"
-	case worst(detect.LevelError) != "":
-		return Work, worst(detect.LevelError)
-	case manual != "":
-		return Work, manual
-	}
-	return Ready, ""
+	return a
 }
 
 // maxTitle bounds the title of a rule that is not known, in characters.

@@ -20,7 +20,7 @@ func csvColumns() []string {
 	return []string{
 		"name", "source", "owner", "outlook", "status", "kind", "framework", "framework_version", "architecture",
 		"base", "base_os", "base_family", "windows_builder", "blockers", "errors", "warnings", "notes",
-		"rules", "cause", "unread", "image", "digest", "error",
+		"rules", "cause", "unread", "image", "digest", "error", "failure",
 	}
 }
 
@@ -74,7 +74,7 @@ func (s Summary) CSV(w io.Writer) error {
 			a.Name, a.Source, a.Owner, string(a.Outlook), a.Status, string(a.Kind), a.Framework.Name, a.Framework.Version, a.Architecture,
 			a.Base.Reference, a.Base.OS, a.Base.Family, strconv.FormatBool(a.WindowsBuilder),
 			fmt.Sprint(a.Count.Blocker), fmt.Sprint(a.Count.Error), fmt.Sprint(a.Count.Warning), fmt.Sprint(a.Count.Note),
-			strings.Join(a.Rules, " "), a.Cause, fmt.Sprint(a.Problems), reference, digest, a.Error,
+			strings.Join(a.Rules, " "), a.Cause, fmt.Sprint(a.Problems), reference, digest, a.Error, string(a.Failure),
 		}
 		for _, k := range keys {
 			row = append(row, a.Labels[k])

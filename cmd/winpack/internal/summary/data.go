@@ -43,6 +43,7 @@ type pageApp struct {
 	Rank      int    `json:"rank"`
 	Status    int    `json:"st"`
 	Kind      int    `json:"k"`
+	KindText  int    `json:"kt"`
 	Framework int    `json:"f"`
 	Arch      int    `json:"a"`
 	Base      int    `json:"b"`
@@ -52,6 +53,8 @@ type pageApp struct {
 	Counts    [4]int `json:"c"` // findings by level, the worst first
 	Rules     []int  `json:"r"`
 	Cause     int    `json:"y"`
+	More      int    `json:"ym"` // what there is beside the cause
+	Fault     bool   `json:"ff"` // the build failed beside that
 	Image     int    `json:"im"`
 	Digest    int    `json:"d"`
 	Error     int    `json:"e"`
@@ -111,14 +114,15 @@ func (s Summary) data(w io.Writer, set *result.Set) error {
 	rest := struct {
 		Findings [][4]int    `json:"findings"`
 		Rules    [][2]string `json:"rules"`
-		Outlooks [][2]string `json:"outlooks"`
+		Outlooks [][3]string `json:"outlooks"` // value, label, meaning
+		Statuses [][2]string `json:"statuses"` // value, meaning
 		Strings  []string    `json:"strings"`
-	}{list(t.findings), [][2]string{}, [][2]string{}, t.strings}
+	}{list(t.findings), [][2]string{}, [][3]string{}, statuses(), t.strings}
 	for _, c := range s.Causes {
 		rest.Rules = append(rest.Rules, [2]string{shorten(c.Rule), shorten(c.Title)})
 	}
 	for _, o := range Outlooks() {
-		rest.Outlooks = append(rest.Outlooks, [2]string{string(o), o.Label()})
+		rest.Outlooks = append(rest.Outlooks, [3]string{string(o), o.Label(), o.Meaning()})
 	}
 	end, err := json.Marshal(rest)
 	if err != nil {
@@ -132,10 +136,10 @@ func (t *table) app(a *App, r *report.Report) pageApp {
 	p := pageApp{
 		Name: t.text(a.Name), Source: t.text(a.Source), Owner: t.text(a.Owner), Labels: []int{},
 		Outlook: t.text(string(a.Outlook)), Label: t.text(a.Outlook.Label()), Rank: slices.Index(Outlooks(), a.Outlook), Status: t.text(a.Status),
-		Kind: t.text(string(a.Kind)), Arch: t.text(a.Architecture), Base: t.text(a.Base.Reference),
+		Kind: t.text(string(a.Kind)), KindText: t.text(report.KindText(a.Kind)), Arch: t.text(a.Architecture), Base: t.text(a.Base.Reference),
 		Framework: t.text(strings.TrimSpace(a.Framework.Name + " " + a.Framework.Version)),
 		Why:       []int{}, Windows: []int{}, Counts: [4]int{a.Count.Blocker, a.Count.Error, a.Count.Warning, a.Count.Note},
-		Rules: t.texts(a.Rules), Cause: t.text(a.Cause), Error: t.text(a.Error), Findings: []any{}, Problems: []int{},
+		Rules: t.texts(a.Rules), Cause: t.text(a.Keeps()), More: t.text(a.More()), Fault: a.BuildFailed(), Error: t.text(a.Error), Findings: []any{}, Problems: []int{},
 	}
 	for _, k := range slices.Sorted(maps.Keys(a.Labels)) {
 		p.Labels = append(p.Labels, t.text(k), t.text(a.Labels[k]))

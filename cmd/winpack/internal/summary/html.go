@@ -65,9 +65,11 @@ func hash(text string) string {
 // template escapes it.
 type view struct {
 	Policy     string
+	Inventory  string // name of the inventory, without folder
 	Apps       int
 	Ready      int
 	Lede       string
+	Found      string // how many findings of each level
 	StackLabel string
 	Outlooks   []bar
 	Cards      []card
@@ -78,6 +80,7 @@ type view struct {
 // bar is a number of apps that a click filters by.
 type bar struct {
 	Key, Value, Label string
+	More              string // what Label means
 	Apps              int
 	Level             detect.Level
 	Class             string
@@ -86,6 +89,7 @@ type bar struct {
 
 type chart struct {
 	Key, Title string
+	Note       string // what is counted
 	Bars, More []bar
 }
 
@@ -106,31 +110,44 @@ const (
 )
 
 func (s Summary) view() view {
-	v := view{Policy: policy(), Apps: s.Counts.Apps, Ready: s.Counts.Outlook[Ready], Lede: s.lede(), Cards: s.cards(), Charts: s.charts()}
+	v := view{
+		Policy: policy(), Inventory: s.inventoryName(), Apps: s.Counts.Apps, Ready: s.Counts.Outlook[Ready],
+		Lede: s.lede(), Found: s.Counts.Findings.String(), Cards: s.cards(), Charts: s.charts(),
+	}
 	var parts []string
 	from := 0
 	for _, o := range Outlooks() {
 		n := s.Counts.Outlook[o]
-		v.Outlooks = append(v.Outlooks, bar{Value: string(o), Label: o.Label(), Apps: n, From: percent(from, s.Counts.Apps), Width: percent(n, s.Counts.Apps)})
+		v.Outlooks = append(v.Outlooks, bar{Value: string(o), Label: o.Label(), More: o.Meaning(), Apps: n, From: percent(from, s.Counts.Apps), Width: percent(n, s.Counts.Apps)})
 		from += n
 		parts = append(parts, number(n)+" "+o.Label())
 	}
 	v.StackLabel = strings.Join(parts, ", ")
 	for _, x := range s.Next {
-		v.Next = append(v.Next, Step{x.Apps, report.OneLine(x.Text)})
+		v.Next = append(v.Next, Step{x.Apps, report.OneLine(x.Text), report.OneLine(x.Command)})
 	}
 	return v
+}
+
+// inventoryName is the name of the inventory without folder, and with either
+// system's separator.
+func (s Summary) inventoryName() string {
+	name := strings.TrimRight(s.Inventory, `/\`)
+	return shorten(name[strings.LastIndexAny(name, `/\`)+1:])
 }
 
 // lede is the headline's second sentence.
 func (s Summary) lede() string {
 	out := s.Counts.Outlook
 	var parts []string
+	if n := out[Decide]; n > 0 {
+		parts = append(parts, number(n)+" more once "+verb(n, "its", "their")+" warnings are decided: they say what will or may break.")
+	}
 	if n := out[Work]; n > 0 {
 		text := number(n) + " more after work"
 		best := Cause{}
 		for _, c := range s.Causes {
-			if c.Alone > best.Alone {
+			if c.Level == detect.LevelError && c.Alone > best.Alone {
 				best = c
 			}
 		}
@@ -140,7 +157,7 @@ func (s Summary) lede() string {
 		parts = append(parts, text+".")
 	}
 	if n := out[Blocked]; n > 0 {
-		parts = append(parts, number(n)+" can't run in a Windows container as they are.")
+		parts = append(parts, number(n)+" can't run in a Windows container as "+verb(n, "it is", "they are")+".")
 	}
 	if n := s.Counts.WindowsBuilder; n > 0 {
 		parts = append(parts, number(n)+" of all "+verb(n, "takes", "take")+" a Windows machine to build.")
@@ -166,23 +183,23 @@ func ofThem(n, all int) string {
 }
 
 func (s Summary) charts() []chart {
-	status := chart{Key: "status", Title: "Status"}
-	for _, x := range []string{"ok", "findings", "blocked", "failed", "missing"} {
-		class := map[string]string{"findings": "work"}[x]
+	status := chart{Key: "status", Title: "Status of the last run", Note: "What the last winpack batch did with each app. How far an app is from a container is its outlook, above."}
+	for _, x := range statuses() {
+		class := map[string]string{"findings": "work"}[x[0]]
 		if class == "" {
-			class = x
+			class = x[0]
 		}
-		status.Bars = append(status.Bars, bar{Key: "status", Value: x, Label: x, Apps: s.Counts.Status[x], Class: "fill-" + class})
+		status.Bars = append(status.Bars, bar{Key: "status", Value: x[0], Label: x[0], More: x[1], Apps: s.Counts.Status[x[0]], Class: "fill-" + class})
 	}
-	kinds := chart{Key: "kind", Title: "Kind"}
+	kinds := chart{Key: "kind", Title: "Kinds of apps", Note: "What each app is, as its files say."}
 	for _, k := range s.Kinds {
-		kinds.Bars = append(kinds.Bars, bar{Key: "kind", Value: shorten(string(k.Kind)), Label: shorten(string(k.Kind)), Apps: k.Apps, Class: "fill-plain"})
+		kinds.Bars = append(kinds.Bars, bar{Key: "kind", Value: shorten(string(k.Kind)), Label: shorten(string(k.Kind)), More: report.KindText(k.Kind), Apps: k.Apps, Class: "fill-plain"})
 	}
-	bases := chart{Key: "base", Title: "Base image"}
+	bases := chart{Key: "base", Title: "Base images", Note: "The Windows image that each app's own would be built on."}
 	for _, b := range s.Bases {
 		bases.Bars = append(bases.Bars, bar{Key: "base", Value: shorten(b.Reference), Label: shorten(b.Reference), Apps: b.Apps, Class: "fill-plain"})
 	}
-	causes := chart{Key: "rule", Title: "Cause"}
+	causes := chart{Key: "rule", Title: "Findings", Note: "Apps with each finding. A blocker keeps an app out of Windows containers, an error has to be solved, a warning will or may break something, a note is good to know. winpack explain WPnnnn says more."}
 	for _, c := range s.Causes {
 		class := map[detect.Level]string{detect.LevelWarning: "fill-warning", detect.LevelNote: "fill-note"}[c.Level]
 		if class == "" {
@@ -227,11 +244,13 @@ func (s Summary) cards() []card {
 	}
 	rows, left := rowsOf(Blocked, func(a *App) string { return a.Cause })
 	if left > 0 {
-		rows, left = s.blockers()
+		rows, left = s.causeRows(func(c Cause) bool { return c.Level == detect.LevelBlocker })
 	}
 	add("blocked", "blocked", s.Counts.Outlook[Blocked], rows, left)
 	rows, left = rowsOf(Failed, func(a *App) string { return a.Error })
 	add("failed", "failed", s.Counts.Outlook[Failed], rows, left)
+	rows, left = s.causeRows(func(c Cause) bool { return decides(detect.Finding{Rule: c.Rule, Level: c.Level}) })
+	add("decide", "to decide", s.Counts.Outlook[Decide], rows, left)
 	rows, left = rowsOf(Missing, func(a *App) string { return a.Source })
 	add("missing", "without a result", s.Counts.Outlook[Missing], rows, left)
 	notes := s.Notes()
@@ -243,10 +262,10 @@ func (s Summary) cards() []card {
 	return cards
 }
 
-// blockers are the causes of many blocked apps.
-func (s Summary) blockers() (rows []cardRow, left int) {
+// causeRows are the causes of many apps, those that count.
+func (s Summary) causeRows(counts func(Cause) bool) (rows []cardRow, left int) {
 	for _, c := range s.Causes {
-		if c.Level != detect.LevelBlocker {
+		if !counts(c) {
 			continue
 		}
 		if len(rows) == fewCardRows {

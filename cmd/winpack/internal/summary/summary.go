@@ -22,12 +22,15 @@ var Schema []byte
 // Summary is what the saved results add up to. Its JSON holds the apps too, each
 // with its findings; see JSON.
 type Summary struct {
-	Schema string  `json:"schema"`
-	Counts Counts  `json:"counts"`
-	Kinds  []Kind  `json:"kinds"`  // the most frequent first
-	Bases  []Image `json:"bases"`  // the most frequent first
-	Causes []Cause `json:"causes"` // the worst level first, then the most frequent
-	Next   []Step  `json:"next"`   // what to do, in order
+	Schema string `json:"schema"`
+	// Inventory is what winpack batch was given, as it was typed; empty where that is
+	// not known.
+	Inventory string  `json:"inventory"`
+	Counts    Counts  `json:"counts"`
+	Kinds     []Kind  `json:"kinds"`  // the most frequent first
+	Bases     []Image `json:"bases"`  // the most frequent first
+	Causes    []Cause `json:"causes"` // the worst level first, then the most frequent
+	Next      []Step  `json:"next"`   // what to do, in order
 
 	Missing      []result.Row     `json:"missing"`
 	Unlisted     []string         `json:"unlisted"` // names that the inventory has no more
@@ -49,8 +52,9 @@ type Counts struct {
 	Images  int `json:"images"`  // apps of which an image was built
 	// WindowsBuilder is how many take a Windows machine to build.
 	WindowsBuilder int             `json:"windowsBuilder"`
-	Outlook        map[Outlook]int `json:"outlook"` // every outlook is there
-	Status         map[string]int  `json:"status"`  // every status is there
+	Outlook        map[Outlook]int `json:"outlook"`  // every outlook is there
+	Status         map[string]int  `json:"status"`   // every status is there
+	Findings       Levels          `json:"findings"` // of all apps, but for accepted ones
 }
 
 // Kind is how many apps are of a kind.
@@ -72,8 +76,8 @@ type Cause struct {
 	Title    string       `json:"title"`
 	Apps     int          `json:"apps"`
 	Findings int          `json:"findings"`
-	// Alone is how many apps can move as soon as this is solved: apps that need
-	// work and have no other rule of level error.
+	// Alone is how many apps can move as soon as this is solved: nothing else keeps
+	// them.
 	Alone int `json:"alone"`
 }
 
@@ -104,7 +108,7 @@ func Of(set *result.Set) (Summary, error) {
 
 // Add adds a result. It keeps none of the report.
 func (b *Builder) Add(r *result.Result) {
-	a, alone := newApp(r, b.rules)
+	a := newApp(r, b.rules)
 	b.apps = append(b.apps, a)
 	if r.Report == nil {
 		return
@@ -133,7 +137,7 @@ func (b *Builder) Add(r *result.Result) {
 		if !counted[f.Rule] {
 			counted[f.Rule] = true
 			c.Apps++
-			if f.Rule == alone {
+			if f.Rule == a.alone {
 				c.Alone++
 			}
 		}
@@ -163,7 +167,10 @@ func (b *Builder) Finish(set *result.Set) Summary {
 	for _, id := range slices.Sorted(maps.Keys(b.named)) {
 		s.Rules = append(s.Rules, b.named[id])
 	}
-	s.Next = next(s)
+	if set.Batch != nil {
+		s.Inventory = set.Batch.Inventory
+	}
+	s.Next = next(s, set)
 	return s
 }
 
@@ -183,6 +190,10 @@ func count(apps []App) (Counts, []Kind, []Image) {
 		if a.Outlook != Missing {
 			c.Results++
 		}
+		c.Findings.Blocker += a.Count.Blocker
+		c.Findings.Error += a.Count.Error
+		c.Findings.Warning += a.Count.Warning
+		c.Findings.Note += a.Count.Note
 		if a.Image != nil {
 			c.Images++
 		}

@@ -120,6 +120,9 @@ func TestOutlookOfAnApp(t *testing.T) {
 	finding := func(level detect.Level) detect.Finding {
 		return detect.Finding{Rule: "WP1301", Level: level, Message: "m"}
 	}
+	rule := func(id string, level detect.Level) detect.Finding {
+		return detect.Finding{Rule: id, Level: level, Message: "m"}
+	}
 	with := func(change func(*report.Report)) *report.Report {
 		r := &report.Report{Schema: report.ID, App: report.App{Kind: detect.KindASPNET}, Base: report.Base{Reference: "base"}}
 		change(r)
@@ -133,12 +136,28 @@ func TestOutlookOfAnApp(t *testing.T) {
 		cause  string
 	}{
 		{"nothing found", result.Result{Status: result.OK, Report: good}, Ready, ""},
-		{"a warning", result.Result{Status: result.Findings, Report: with(func(r *report.Report) { r.Findings = []detect.Finding{finding(detect.LevelWarning)} })}, Ready, ""},
+		{"a warning", result.Result{Status: result.Findings, Report: with(func(r *report.Report) { r.Findings = []detect.Finding{rule("WP1211", detect.LevelWarning)} })}, Ready, ""},
+		{"a warning of what will break", result.Result{Status: result.OK, Report: with(func(r *report.Report) {
+			r.Findings = []detect.Finding{rule("WP1211", detect.LevelWarning), rule("WP1306", detect.LevelWarning)}
+		})}, Decide, "WP1306 path on a drive that the container lacks"},
+		{"a warning of a rule that is not known", result.Result{Status: result.OK, Report: with(func(r *report.Report) { r.Findings = []detect.Finding{rule("WP9999", detect.LevelWarning)} })}, Decide, "WP9999 m"},
 		{"an error", result.Result{Status: result.OK, Report: with(func(r *report.Report) { r.Findings = []detect.Finding{finding(detect.LevelError)} })}, Work, "WP1301 secret in a configuration file"},
 		{"a step by hand", result.Result{Status: result.OK, Report: with(func(r *report.Report) { r.Steps = []report.Step{{Kind: dockerfile.StepManual, Why: "install it"}} })}, Work, "install it"},
 		{"not known", result.Result{Status: result.OK, Report: with(func(r *report.Report) { r.App.Kind, r.Base.Reference = detect.KindUnknown, "" })}, Unclear, "what it is could not be told"},
 		{"not known, with a base", result.Result{Status: result.OK, Report: with(func(r *report.Report) { r.App.Kind = detect.KindUnknown })}, Ready, ""},
 		{"no base", result.Result{Status: result.OK, Report: with(func(r *report.Report) { r.Base.Reference = "" })}, Unclear, "no base image fits"},
+		{"a program that no image can run", result.Result{Status: result.OK, Report: with(func(r *report.Report) {
+			r.Base.Reference, r.Findings = "", []detect.Finding{rule("WP1005", detect.LevelError)}
+		})}, Work, "WP1005 ARM64 program"},
+		{"no base, and an error of another kind", result.Result{Status: result.OK, Report: with(func(r *report.Report) {
+			r.Base.Reference, r.Findings = "", []detect.Finding{finding(detect.LevelError)}
+		})}, Unclear, "no base image fits"},
+		{"an empty folder", result.Result{Status: result.OK, Report: with(func(r *report.Report) {
+			r.App.Kind, r.Base.Reference, r.Findings = detect.KindUnknown, "", []detect.Finding{rule("WP1007", detect.LevelError)}
+		})}, Unclear, "WP1007 empty folder"},
+		{"two programs", result.Result{Status: result.OK, Report: with(func(r *report.Report) {
+			r.App.Kind, r.Base.Reference, r.Findings = detect.KindUnknown, "", []detect.Finding{rule("WP1002", detect.LevelWarning)}
+		})}, Unclear, "WP1002 several programs, none of them clearly the application"},
 		{"an accepted error", result.Result{Status: result.OK, Report: with(func(r *report.Report) {
 			r.Findings = []detect.Finding{finding(detect.LevelError), finding(detect.LevelBlocker)}
 			r.Findings[0].Accepted, r.Findings[1].Accepted = "a", "b"
@@ -146,9 +165,15 @@ func TestOutlookOfAnApp(t *testing.T) {
 		{"a blocker", result.Result{Status: result.OK, Report: with(func(r *report.Report) { r.Findings = []detect.Finding{finding(detect.LevelBlocker)} })}, Blocked, "WP1301 secret in a configuration file"},
 		{"blocked without a report", result.Result{Status: result.Blocked, Error: "e"}, Blocked, "e"},
 		{"failed after detection", result.Result{Status: result.Failed, Error: "push", Report: good}, Failed, "push"},
+		{"failed, and not known", result.Result{Status: result.Failed, Error: "push", Report: with(func(r *report.Report) { r.App.Kind, r.Base.Reference = detect.KindUnknown, "" })}, Unclear, "what it is could not be told"},
+		{"failed, and an error", result.Result{Status: result.Failed, Error: "push", Report: with(func(r *report.Report) { r.Findings = []detect.Finding{finding(detect.LevelError)} })}, Work, "WP1301 secret in a configuration file"},
+		{"failed, and a warning", result.Result{Status: result.Failed, Error: "push", Report: with(func(r *report.Report) { r.Findings = []detect.Finding{rule("WP1306", detect.LevelWarning)} })}, Failed, "push"},
+		{"no builder", result.Result{Status: result.Failed, Failure: result.NoBuilder, Error: "none", Report: good}, Ready, ""},
+		{"no builder, and a warning", result.Result{Status: result.Failed, Failure: result.NoBuilder, Error: "none", Report: with(func(r *report.Report) { r.Findings = []detect.Finding{rule("WP1306", detect.LevelWarning)} })}, Decide, "WP1306 path on a drive that the container lacks"},
+		{"failed before detection", result.Result{Status: result.Failed, Error: "gone"}, Failed, "gone"},
 		{"no report", result.Result{Status: result.OK}, Unclear, "the result has no report"},
 	} {
-		a, _ := newApp(&test.result, report.Rules())
+		a := newApp(&test.result, report.Rules())
 		if a.Outlook != test.want || a.Cause != test.cause {
 			t.Errorf("%s: %q because of %q, want %q because of %q", test.what, a.Outlook, a.Cause, test.want, test.cause)
 		}
@@ -166,15 +191,19 @@ func TestCauseThatAloneKeepsAppsBackIsCounted(t *testing.T) {
 		return r
 	}
 	b := NewBuilder()
-	for name, r := range map[string]*report.Report{"a": made("WP1301"), "b": made("WP1301", "WP1301"), "c": made("WP1301", "WP1302"), "d": made("WP1302", "WP1303")} {
+	for name, r := range map[string]*report.Report{"a": made("WP1301"), "b": made("WP1301", "WP1301"), "c": made("WP1301", "WP1302"), "d": made("WP1302", "WP1303"), "e": made("WP1301")} {
+		if name == "e" { // the warning of another thing keeps it too
+			r.Findings = append(r.Findings, detect.Finding{Rule: "WP1307", Level: detect.LevelWarning, Message: "m"})
+		}
 		one := resulttest.Of(name, name, r)
 		b.Add(&one)
 	}
 	s := b.Finish(&result.Set{})
 	want := []Cause{
-		{Rule: "WP1301", Level: detect.LevelError, Title: "secret in a configuration file", Apps: 3, Findings: 4, Alone: 2},
+		{Rule: "WP1301", Level: detect.LevelError, Title: "secret in a configuration file", Apps: 4, Findings: 5, Alone: 2},
 		{Rule: "WP1302", Level: detect.LevelError, Title: "LocalDB, SQL Server Express or an attached database file", Apps: 2, Findings: 2},
 		{Rule: "WP1303", Level: detect.LevelError, Title: "server on localhost", Apps: 1, Findings: 1},
+		{Rule: "WP1307", Level: detect.LevelWarning, Title: "network share", Apps: 1, Findings: 1},
 	}
 	if diff := cmp.Diff(want, s.Causes); diff != "" {
 		t.Error(diff)

@@ -2,8 +2,10 @@ package summary
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -65,7 +67,7 @@ func (o Outlook) color() string {
 	switch o {
 	case Ready:
 		return green
-	case Work, Unclear:
+	case Decide, Work, Unclear:
 		return yellow
 	case Missing:
 		return dim
@@ -73,29 +75,69 @@ func (o Outlook) color() string {
 	return red
 }
 
-// of is n as a share of all, rounded down so that only all are 100 %.
-func of(n, all int) int {
-	if all == 0 {
-		return 0
+// shares are whole percents of all that add up to 100. What is not nothing is not
+// shown as nothing, and what is not all not as all.
+func shares(counts []int) []int {
+	all := 0
+	for _, n := range counts {
+		all += n
 	}
-	return n * 100 / all
+	out := make([]int, len(counts))
+	if all == 0 {
+		return out
+	}
+	left := 100
+	for i, n := range counts {
+		if out[i] = n * 100 / all; n > 0 {
+			out[i] = max(out[i], 1)
+		}
+		left -= out[i]
+	}
+	for ; left != 0; left -= sign(left) { // to who lacks most, or from who has most too much
+		best, most := 0, math.Inf(-1)
+		for i, n := range counts {
+			lack := (float64(n)*100/float64(all) - float64(out[i])) * float64(sign(left))
+			if n > 0 && lack > most && out[i]+sign(left) > 0 {
+				best, most = i, lack
+			}
+		}
+		out[best] += sign(left)
+	}
+	return out
 }
+
+func sign(n int) int { return cmp.Compare(n, 0) }
 
 func (p printer) head(s Summary) {
 	c := s.Counts
-	p.line("%s", p.paint(bold, fmt.Sprintf("%d of %s can move to Windows containers now", c.Outlook[Ready], appsText(c.Apps))))
+	title := ""
+	if s.Inventory != "" {
+		title = report.OneLine(s.Inventory) + ": "
+	}
+	title += fmt.Sprintf("%d of %s can move to Windows containers now", c.Outlook[Ready], appsText(c.Apps))
+	if n := c.Outlook[Decide]; n > 0 {
+		title += fmt.Sprintf(", %d more once %s warnings are decided", n, verb(n, "its", "their"))
+	}
+	p.line("%s", p.paint(bold, title))
 	p.line("")
+	var counts []int
 	for _, o := range Outlooks() {
-		if n := c.Outlook[o]; n > 0 || o == Ready {
-			p.line("  %s %6d  %3d %%", p.paint(o.color(), fmt.Sprintf("%-13s", o.Label())), n, of(n, c.Apps))
+		counts = append(counts, c.Outlook[o])
+	}
+	for i, percent := range shares(counts) {
+		if o := Outlooks()[i]; counts[i] > 0 || o == Ready {
+			p.line("  %s %6d  %3d %%  %s", p.paint(o.color(), fmt.Sprintf("%-13s", o.Label())), counts[i], percent, p.paint(dim, o.Meaning()))
 		}
 	}
 	p.line("")
-	var parts []string
-	for _, status := range []string{"ok", "findings", "blocked", "failed", "missing"} {
-		parts = append(parts, fmt.Sprintf("%s %d", status, c.Status[status]))
+	p.line("  Status of the last winpack batch:")
+	for _, x := range statuses() {
+		if n := c.Status[x[0]]; n > 0 {
+			p.line("  %-13s %6d         %s", x[0], n, p.paint(dim, x[1]))
+		}
 	}
-	p.line("  %s %s", p.paint(dim, "status"), strings.Join(parts, ", "))
+	p.line("")
+	p.line("  %s %s", p.paint(dim, "findings"), c.Findings)
 	if c.Images > 0 || c.WindowsBuilder > 0 {
 		p.line("  %s %d built; %s %s a Windows machine to build", p.paint(dim, "images"), c.Images, appsText(c.WindowsBuilder), verb(c.WindowsBuilder, "takes", "take"))
 	}
@@ -163,7 +205,9 @@ func (p printer) list(n int, row func(int)) {
 func (p printer) tables(s Summary) {
 	if len(s.Kinds) > 0 {
 		p.title("Kinds")
-		p.list(len(s.Kinds), func(i int) { p.line("  %6d  %s", s.Kinds[i].Apps, report.Safe(string(s.Kinds[i].Kind))) })
+		p.list(len(s.Kinds), func(i int) {
+			p.line("  %6d  %-*s  %s", s.Kinds[i].Apps, kindWidth, report.Safe(string(s.Kinds[i].Kind)), report.KindText(s.Kinds[i].Kind))
+		})
 	}
 	if len(s.Bases) > 0 {
 		p.title("Base images")
@@ -175,7 +219,7 @@ func (p printer) tables(s Summary) {
 			c := s.Causes[i]
 			alone := ""
 			if c.Alone > 0 {
-				alone = fmt.Sprintf(" (the only error of %s)", appsText(c.Alone))
+				alone = fmt.Sprintf(" (all that keeps %s)", appsText(c.Alone))
 			}
 			p.line("  %6d  %s %s: %s%s", c.Apps, p.paint(levelColor(c.Level), fmt.Sprintf("%-7s", c.Level)), report.Safe(c.Rule), report.OneLine(c.Title), alone)
 		})
@@ -193,6 +237,9 @@ func (p printer) next(s Summary) {
 	p.title("Next")
 	for _, x := range s.Next {
 		p.line("  %6d  %s", x.Apps, report.OneLine(x.Text))
+		if x.Command != "" {
+			p.line("          %s", p.paint(cyan, report.OneLine(x.Command)))
+		}
 	}
 	p.line("")
 }
@@ -236,15 +283,21 @@ func (p printer) apps(s Summary, set *result.Set) error {
 }
 
 // app prints the line of one app: name, outlook, kind, and its image or base, or
-// why it can't move yet.
+// why it can't move yet; and how many errors and warnings it has beside that.
 func (p printer) app(a *App, width int) {
-	why := a.Cause
+	why := a.Keeps()
 	switch {
-	case a.Outlook != Ready:
+	case why != "" || a.Outlook != Ready:
 	case a.Image != nil && a.Image.Reference != "":
 		why = a.Image.Reference
 	default:
 		why = a.Base.Reference
+	}
+	if more := a.More(); more != "" {
+		why = strings.TrimLeft(why+" ("+more+")", " ")
+	}
+	if a.BuildFailed() {
+		why += "; the build failed: " + a.Error
 	}
 	text := fmt.Sprintf("%-*s  %s  %-*s  %s", width, report.Safe(a.Name),
 		p.paint(a.Outlook.color(), fmt.Sprintf("%-12s", a.Outlook.Label())), kindWidth, report.Safe(string(a.Kind)), report.OneLine(why))

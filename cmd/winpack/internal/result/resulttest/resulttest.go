@@ -111,11 +111,12 @@ func Inventory(tb testing.TB) string {
 		Error: `reading APP "gone": permission denied; run winpack as a user that may read it`,
 	})
 	rows = append(rows, result.Row{Name: "gone", Source: `\\server\share\gone`}, result.Row{Name: "never-started", Source: "/srv/apps/never-started", Owner: "Retail"})
+	command := result.Batch{Schema: result.BatchID, Inventory: "lists/shop apps.csv", Output: "out", Options: []string{"--os", "ltsc2022"}, Build: []string{"--push", "--tag-template", "registry.example.com/apps/{{.Name}}:1"}}
 	first := Lines(tb, results[:6]...)
 	second := Lines(tb, append(results[5:], Of("old-row", "old", Report(tb, "static")))...)
 	second = append(second, "what is this\n"...)
 	second = append(second, `{"schema":"winpack/result/v1","name":"to`...)
-	return Write(tb, map[string][]byte{"results-0.jsonl": first, "results-1.jsonl": second, "rows.jsonl": Lines(tb, rows...)})
+	return Write(tb, map[string][]byte{"results-0.jsonl": first, "results-1.jsonl": second, "rows.jsonl": Lines(tb, rows...), "batch.json": Lines(tb, command)})
 }
 
 // Many is a folder of n results in the proportions of a real estate, without
@@ -185,6 +186,8 @@ func HostileTexts() []string {
 	}
 }
 
+const hostileName = "<script>window.canary='inventory'</script>/'$(id)\x1b[2J\u202e<img src=x onerror=window.canary=1>.csv"
+
 // Hostile is a folder of results in which every text is hostile.
 func Hostile(tb testing.TB) string {
 	tb.Helper()
@@ -211,5 +214,5 @@ func Hostile(tb testing.TB) string {
 		rows = append(rows, result.Row{Name: "row " + x, Source: x, Owner: x, Labels: map[string]string{x: x}})
 	}
 	doubled := Lines(tb, results...)
-	return Write(tb, map[string][]byte{"results.jsonl": append(doubled, "<b>no result</b>\n"...), "results-1.jsonl": doubled, "rows.jsonl": Lines(tb, rows...)})
+	return Write(tb, map[string][]byte{"results.jsonl": append(doubled, "<b>no result</b>\n"...), "results-1.jsonl": doubled, "rows.jsonl": Lines(tb, rows...), "batch.json": Lines(tb, result.Batch{Schema: result.BatchID, Inventory: hostileName, Output: hostileName, Options: HostileTexts(), Build: HostileTexts()})})
 }

@@ -16,10 +16,10 @@
     index, raw: a,
     name: text[a.n], source: text[a.s], owner: text[a.o],
     outlook: text[a.ol], label: text[a.lb], status: text[a.st],
-    kind: text[a.k], base: text[a.b], cause: text[a.y],
+    kind: text[a.k], kindText: text[a.kt], base: text[a.b], cause: text[a.y], more: text[a.ym],
     rules: a.r.map((i) => text[i]),
   }));
-  const search = apps.map((a) => [a.name, a.source, a.owner, a.label, a.status, a.kind, a.base, a.cause, a.rules.join(" "),
+  const search = apps.map((a) => [a.name, a.source, a.owner, a.label, a.status, a.kind, a.kindText, a.base, a.cause, a.rules.join(" "),
     text[a.raw.e], text[a.raw.im], a.raw.l.map((i) => text[i]).join(" ")].join("\n").toLowerCase());
 
   const state = { q: "", sort: "name", down: false };
@@ -36,6 +36,9 @@
     e.append(...children.filter((c) => c !== null && c !== undefined));
     return e;
   }
+  const meaning = Object.fromEntries(data.outlooks.map((o) => [o[0], o[2]]));
+  const statusMeaning = Object.fromEntries(data.statuses);
+  const pill = (a) => el("span", { class: `pill ${a.outlook}`, title: meaning[a.outlook] }, a.label);
   const isolated = (s) => el("bdi", {}, s);
 
   // ---- what is shown
@@ -95,11 +98,11 @@
       el("th", { scope: "row", role: "rowheader" },
         el("button", { type: "button", "aria-haspopup": "dialog", onclick: () => open(a) }, isolated(a.name)),
         under ? el("span", { class: "sub" }, isolated(under)) : null),
-      el("td", { role: "cell" }, el("span", { class: `pill ${a.outlook}` }, a.label)),
-      el("td", { role: "cell" }, a.kind ? isolated(a.kind) : null),
+      el("td", { role: "cell" }, pill(a), a.raw.ff ? el("span", { class: "sub" }, "and the build failed") : null),
+      el("td", { role: "cell" }, a.kindText ? a.kindText : null, a.kind ? el("span", { class: "sub" }, isolated(a.kind)) : null),
       el("td", { role: "cell", title: a.base }, a.base ? isolated(short(a.base)) : null),
       el("td", { role: "cell" }, counts(a)),
-      el("td", { role: "cell", title: a.cause }, a.cause ? el("bdi", { class: "clamp" }, a.cause) : null));
+      el("td", { role: "cell", title: a.cause }, a.cause ? el("bdi", { class: "clamp" }, a.cause) : null, a.more ? el("span", { class: "sub" }, a.more) : null));
   }
 
   const short = (reference) => reference.slice(reference.lastIndexOf("/") + 1);
@@ -121,9 +124,9 @@
     fact("Source", a.source);
     fact("Owner", a.owner);
     for (let i = 0; i < raw.l.length; i += 2) fact(text[raw.l[i]], text[raw.l[i + 1]] || " ");
-    fact("Status", a.status);
+    fact("Status of the last run", a.status + (statusMeaning[a.status] ? `: ${statusMeaning[a.status]}` : ""));
     fact("Error", text[raw.e]);
-    fact("Kind", a.kind);
+    fact("Kind", a.kindText ? `${a.kindText} (${a.kind})` : a.kind);
     fact("Framework", text[raw.f]);
     fact("Architecture", text[raw.a]);
     fact("Base image", a.base);
@@ -138,7 +141,8 @@
     dialog.replaceChildren(
       el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => dialog.close() }, "×"),
       el("h2", { id: "detail-title" }, isolated(a.name)),
-      el("p", {}, el("span", { class: `pill ${a.outlook}` }, a.label), " ", a.cause && a.outlook !== "failed" ? isolated(a.cause) : null),
+      el("p", {}, pill(a), " ", a.cause && a.outlook !== "failed" ? isolated(a.cause) : null),
+      el("p", { class: "sub" }, meaning[a.outlook]),
       el("dl", {}, ...facts),
       ...(found.length ? [el("h3", {}, "Findings"), ...found] : []),
       ...(problems.length ? [el("h3", {}, "Could not be read"), el("ul", { class: "sub" }, ...problems)] : []));
@@ -195,8 +199,9 @@
   }
   const distinct = (key) => [...new Set(apps.map((a) => a[key]).filter(Boolean))].sort(collator.compare);
   options("outlook", data.outlooks.map((o) => [o[0], o[1]]));
-  options("status", distinct("status").map((s) => [s, s]));
-  options("kind", distinct("kind").map((k) => [k, k]));
+  options("status", distinct("status").map((s) => [s, statusMeaning[s] ? `${s}: ${statusMeaning[s]}` : s]));
+  const kindText = new Map(apps.map((a) => [a.kind, a.kindText]));
+  options("kind", distinct("kind").map((k) => [k, kindText.get(k) ? `${k}: ${kindText.get(k)}` : k]));
   options("base", distinct("base").map((b) => [b, short(b)]));
   options("rule", data.rules.map((r) => [r[0], `${r[0]} ${r[1]}`]));
 
