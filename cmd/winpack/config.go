@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -183,13 +184,11 @@ func parseSettings(name string, file io.ReadCloser, s settingsFile) (*settingsFi
 	}
 	s.document = document{name, text}
 	s.config, err = parseConfig(name, text)
-	if err != nil {
-		return nil, err
-	}
-	return &s, nil
+	return &s, err
 }
 
-// parseConfig decodes winpack.toml strictly.
+// parseConfig decodes winpack.toml strictly. Beside mistakes in keys and types it
+// returns what is left without them, so that more can be told of it.
 func parseConfig(file, text string) (config, error) {
 	var c config
 	var values map[string]any
@@ -200,8 +199,15 @@ func parseConfig(file, text string) (config, error) {
 		return c, usagef("%s:1:1: %w", file, err)
 	}
 	doc := document{file, text}
-	if err := checkKeys(doc, values); err != nil {
-		return c, err
+	if wrong := checkKeys(doc, values); wrong != nil {
+		var left bytes.Buffer
+		if toml.NewEncoder(&left).Encode(values) != nil {
+			return c, wrong
+		}
+		if _, err := toml.Decode(left.String(), &c); err != nil {
+			c = config{}
+		}
+		return c, wrong
 	}
 	if _, err := toml.Decode(text, &c); err != nil {
 		return c, usagef("%s:1:1: %w", file, err) // checkKeys has seen to it that this is none of types

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -47,6 +48,25 @@ func TestConfigErrorsSayWhereAndWhatInstead(t *testing.T) {
 	c, err := parseConfig("w.toml", "[catalog]\nfile = 'rows.toml'\n")
 	if err != nil || c.Catalog.File != "rows.toml" {
 		t.Errorf("a good file gives %+v, %v", c, err)
+	}
+}
+
+// What is left of a file with mistakes is looked at too, and a file of nothing else is
+// told in a bounded number of lines.
+func TestConfigTellsAllMistakesUpToABound(t *testing.T) {
+	c, err := parseConfig("w.toml", "usr = 1\nbase = 'x'\n[health-check]\nretries = 0\n[env]\nA = 'b'\n")
+	if many, ok := err.(mistakes); !ok || len(many) != 2 || c.Base != "x" || c.Env["A"] != "b" || c.Health != nil {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	if code := exitCode(t.Context(), err); code != exitUsage {
+		t.Errorf("exit %d", code)
+	}
+	var text strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&text, "wrong%d = 1\n", i)
+	}
+	if _, err := parseConfig("w.toml", text.String()); len(err.(mistakes)) != maxMistakes {
+		t.Errorf("%d mistakes are told", len(err.(mistakes)))
 	}
 }
 

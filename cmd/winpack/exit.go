@@ -52,7 +52,8 @@ func exitCode(ctx context.Context, err error) int {
 	}
 }
 
-// fail prints err as one line and returns the exit code.
+// fail prints err as one line, or each of several mistakes as one, and returns the exit
+// code.
 func fail(ctx context.Context, stderr io.Writer, err error) int {
 	code := exitCode(ctx, err)
 	switch code {
@@ -60,7 +61,13 @@ func fail(ctx context.Context, stderr io.Writer, err error) int {
 	case exitInterrupted:
 		fmt.Fprintln(stderr, "winpack: interrupted; nothing was left half-written")
 	default:
-		fmt.Fprintf(stderr, "winpack: %s\n", report.OneLine(err.Error()))
+		each := mistakes{err}
+		if many, ok := err.(mistakes); ok {
+			each = many
+		}
+		for _, err := range each {
+			fmt.Fprintf(stderr, "winpack: %s\n", report.OneLine(err.Error()))
+		}
 	}
 	return code
 }

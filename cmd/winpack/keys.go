@@ -71,9 +71,27 @@ func configKeys() map[string]kind {
 }
 
 // checkKeys says what is wrong with the keys and types of a document: unknown ones
-// are errors, since a setting is never passed over.
+// are errors, since a setting is never passed over. What it names is taken out of
+// values, with all of its table at the top.
 func checkKeys(doc document, values map[string]any) error {
-	return doc.table(nil, 0, values, configKeys())
+	c := keyCheck{document: doc}
+	c.table(nil, 0, values, configKeys())
+	for _, key := range c.bad {
+		delete(values, key)
+	}
+	return c.found.err()
+}
+
+// keyCheck collects what is wrong with keys, and which are at the top above it.
+type keyCheck struct {
+	document
+	found mistakes
+	bad   []string
+}
+
+func (c *keyCheck) wrong(key toml.Key, element int, format string, args ...any) {
+	c.found.add(c.errorf(key, element, format, args...))
+	c.bad = append(c.bad, key[0])
 }
 
 // document is a TOML file that parses.
@@ -81,69 +99,76 @@ type document struct{ file, text string }
 
 // errorf is a usage error at a key.
 func (d document) errorf(key toml.Key, element int, format string, args ...any) error {
-	return usagef("%s: "+format, append([]any{d.at(key, element)}, args...)...)
+	line, column := keyPosition(d.text, key, element)
+	return &mistake{line, column, usagef("%s: "+format, append([]any{d.at(key, element)}, args...)...)}
 }
 
 func (d document) at(key toml.Key, element int) string {
 	return position(d.file, d.text, key, element)
 }
 
-func (d document) table(path toml.Key, element int, values map[string]any, known map[string]kind) error {
-	// In the order of the file: the first mistake is the one to name.
+func (c *keyCheck) table(path toml.Key, element int, values map[string]any, known map[string]kind) {
+	// In the order of the file: the first mistakes are those to name.
 	keys := slices.Collect(maps.Keys(values))
 	slices.SortFunc(keys, func(a, b string) int {
-		la, ca := keyPosition(d.text, append(slices.Clone(path), a), element)
-		lb, cb := keyPosition(d.text, append(slices.Clone(path), b), element)
+		la, ca := keyPosition(c.text, append(slices.Clone(path), a), element)
+		lb, cb := keyPosition(c.text, append(slices.Clone(path), b), element)
 		return slices.Compare([]int{la, ca}, []int{lb, cb})
 	})
 	for _, name := range keys {
+		if c.found.full() {
+			return
+		}
 		key := append(slices.Clone(path), name)
 		k, ok := known[name]
 		if !ok {
-			return d.errorf(key, element, "%s", unknownKey(path, name, slices.Sorted(maps.Keys(known))))
+			c.wrong(key, element, "%s", unknownKey(path, name, slices.Sorted(maps.Keys(known))))
+			continue
 		}
 		switch value := values[name].(type) {
 		case map[string]any:
 			switch {
 			case k.list:
-				return d.errorf(key, element, "%s is a list of tables: write [[%s]]", key, key)
+				c.wrong(key, element, "%s is a list of tables: write [[%s]]", key, key)
 			case k.keys != nil:
-				if err := d.table(key, 0, value, k.keys); err != nil {
-					return err
-				}
+				c.table(key, 0, value, k.keys)
 			case !k.ok(value):
-				return d.errorf(key, element, "%s %s", key, k.what)
+				c.wrong(key, element, "%s %s", key, k.what)
 			}
 		case []map[string]any:
 			if !k.list {
-				return d.errorf(key, element, "%s %s", key, orTable(k, key))
+				c.wrong(key, element, "%s %s", key, orTable(k, key))
+				continue
 			}
 			for i, row := range value {
-				if err := d.table(key, i, row, k.keys); err != nil {
-					return err
-				}
+				c.table(key, i, row, k.keys)
 			}
 		case []any:
-			if k.list {
-				for i, item := range value {
-					row, ok := item.(map[string]any)
-					if !ok {
-						return d.errorf(key, element, "%s is a list of tables: write [[%s]]", key, key)
-					}
-					if err := d.table(key, i, row, k.keys); err != nil {
-						return err
-					}
-				}
-			} else if k.ok == nil || !k.ok(value) {
-				return d.errorf(key, element, "%s %s", key, orTable(k, key))
-			}
+			c.list(key, element, value, k)
 		default:
 			if k.ok == nil || !k.ok(value) {
-				return d.errorf(key, element, "%s %s", key, orTable(k, key))
+				c.wrong(key, element, "%s %s", key, orTable(k, key))
 			}
 		}
 	}
-	return nil
+}
+
+// list checks a list, of which the elements may be tables.
+func (c *keyCheck) list(key toml.Key, element int, value []any, k kind) {
+	if !k.list {
+		if k.ok == nil || !k.ok(value) {
+			c.wrong(key, element, "%s %s", key, orTable(k, key))
+		}
+		return
+	}
+	for i, item := range value {
+		row, ok := item.(map[string]any)
+		if !ok {
+			c.wrong(key, element, "%s is a list of tables: write [[%s]]", key, key)
+			return
+		}
+		c.table(key, i, row, k.keys)
+	}
 }
 
 func orTable(k kind, key toml.Key) string {

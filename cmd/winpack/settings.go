@@ -27,47 +27,45 @@ import (
 // be said of the file goes to notes.
 func configure(job *pipeline.Job, today time.Time, notes io.Writer) (*settingsFile, error) {
 	s, err := readConfig(job.Config, job.App)
-	if err != nil || s == nil {
+	if s == nil {
 		return nil, err
 	}
 	if job.Config != "" {
 		job.Own = []string{job.Config}
 	}
-	for _, apply := range []func(*pipeline.Job) error{s.catalog, s.common, s.image, s.files} {
-		if err := apply(job); err != nil {
-			return nil, err
-		}
+	var found mistakes // all of them are told at once
+	found.add(err)
+	for _, apply := range []func(*pipeline.Job, *mistakes){s.catalog, s.common, s.image, s.files} {
+		apply(job, &found)
 	}
-	return s, s.accepted(job, today, notes)
+	s.accepted(job, today, notes, &found)
+	if len(found) > 0 {
+		return nil, found.err()
+	}
+	return s, nil
 }
 
 // common are the keys of flags that every command has.
-func (s *settingsFile) common(job *pipeline.Job) error {
-	var err error
+func (s *settingsFile) common(job *pipeline.Job, found *mistakes) {
 	if len(job.OS) == 0 && len(s.OS) > 0 {
-		if job.OS, err = releaseList(strings.Join(s.OS, ",")); err != nil {
-			return s.errorf(toml.Key{"os"}, 0, "os: %w", bare(err))
+		list, err := releaseList(strings.Join(s.OS, ","))
+		if err == nil {
+			trial := *job
+			trial.OS = list
+			err = trial.CheckReleases()
 		}
-		if err := job.CheckReleases(); err != nil {
-			return s.errorf(toml.Key{"os"}, 0, "os: %w", bare(err))
+		if err != nil {
+			found.add(s.errorf(toml.Key{"os"}, 0, "os: %w", bare(err)))
+		} else {
+			job.OS = list
 		}
 	}
 	if job.Base == "" && s.Base != "" {
-		job.Base = s.Base
-		s.place(job, "base")
-		if dir, local := strings.CutPrefix(s.Base, "oci:"); local {
-			if dir, err = s.path(dir); err != nil {
-				return s.errorf(toml.Key{"base"}, 0, "base %q: %w", s.Base, err)
-			}
-			job.Base = "oci:" + dir
-		}
-		if err := checkBase(job.Base); err != nil {
-			return s.errorf(toml.Key{"base"}, 0, "%w", bare(err))
-		}
+		found.add(s.base(job))
 	}
 	table, err := mirrorTable(s.Mirror)
 	if err != nil {
-		return s.errorf(toml.Key{"mirror"}, 0, "%w", bare(err))
+		found.add(s.errorf(toml.Key{"mirror"}, 0, "%w", bare(err)))
 	}
 	for host, mirror := range table {
 		if _, given := job.Mirrors[host]; !given {
@@ -76,24 +74,38 @@ func (s *settingsFile) common(job *pipeline.Job) error {
 	}
 	for _, host := range s.Insecure {
 		if err := checkInsecure(host); err != nil {
-			return s.errorf(toml.Key{"insecure-registry"}, 0, "%w", bare(err))
-		}
-		if !slices.Contains(job.Insecure, host) {
+			found.add(s.errorf(toml.Key{"insecure-registry"}, 0, "%w", bare(err)))
+		} else if !slices.Contains(job.Insecure, host) {
 			job.Insecure = append(job.Insecure, host)
 		}
 	}
 	if job.FailOn == "" && s.FailOn != "" {
 		levels := failOnLevels()
 		if !slices.Contains(levels, s.FailOn) {
-			return s.errorf(toml.Key{"fail-on"}, 0, "fail-on is %s, not %q", orList(levels), s.FailOn)
+			found.add(s.errorf(toml.Key{"fail-on"}, 0, "fail-on is %s, not %q", orList(levels), s.FailOn))
 		}
 		job.FailOn = s.FailOn
+	}
+}
+
+func (s *settingsFile) base(job *pipeline.Job) error {
+	job.Base = s.Base
+	s.place(job, "base")
+	if dir, local := strings.CutPrefix(s.Base, "oci:"); local {
+		dir, err := s.path(dir)
+		if err != nil {
+			return s.errorf(toml.Key{"base"}, 0, "base %q: %w", s.Base, err)
+		}
+		job.Base = "oci:" + dir
+	}
+	if err := checkBase(job.Base); err != nil {
+		return s.errorf(toml.Key{"base"}, 0, "%w", bare(err))
 	}
 	return nil
 }
 
 // image are the keys that say what the image is like.
-func (s *settingsFile) image(job *pipeline.Job) error {
+func (s *settingsFile) image(job *pipeline.Job, found *mistakes) {
 	set := dockerfile.Settings{
 		Entrypoint: s.Entrypoint, Cmd: s.Cmd, WorkingDir: s.Workdir, User: s.User,
 		Env: s.Env, Labels: s.Labels, Ignore: s.Ignore, Write: s.Write,
@@ -114,8 +126,10 @@ func (s *settingsFile) image(job *pipeline.Job) error {
 	for _, f := range s.Files {
 		set.Files = append(set.Files, dockerfile.Extra{From: f.From, To: f.To, Folder: true})
 	}
-	if key, element, err := set.Check(); err != nil {
-		return s.errorf(strings.SplitN(key, ".", 2), element, "%w", err)
+	for _, wrong := range set.Check() {
+		if !found.full() {
+			found.add(s.errorf(strings.SplitN(wrong.Key, ".", 2), wrong.Element, "%w", wrong.Err))
+		}
 	}
 	set.Files = nil
 	set.Places = job.Settings.Places
@@ -138,7 +152,6 @@ func (s *settingsFile) image(job *pipeline.Job) error {
 			}
 		}
 	}
-	return nil
 }
 
 // maxPlaces bounds the settings whose places are looked for.
@@ -161,44 +174,50 @@ func (s *settingsFile) place(job *pipeline.Job, key string) {
 }
 
 // files are what goes into the image beside the app.
-func (s *settingsFile) files(job *pipeline.Job) error {
+func (s *settingsFile) files(job *pipeline.Job, found *mistakes) {
 	for i, f := range s.Files {
-		at := toml.Key{"files", "from"}
-		if f.From == "" {
-			return s.errorf(toml.Key{"files"}, i, "files names no file: a [[files]] table has from and to")
+		if !found.full() {
+			found.add(s.extra(job, i, f.From, f.To))
 		}
-		full, err := s.path(f.From)
-		if err != nil {
-			return s.errorf(at, i, "files.from %q: %w", f.From, err)
-		}
-		info, err := os.Stat(full)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return s.errorf(at, i, "files.from %q does not exist", f.From)
-		case err != nil:
-			return s.errorf(at, i, "files.from %q: %w", f.From, cause(err))
-		case !info.IsDir() && !info.Mode().IsRegular():
-			return s.errorf(at, i, "files.from %q is neither a file nor a folder", f.From)
-		}
-		extra := dockerfile.Extra{From: ".", Folder: info.IsDir(), To: f.To}
-		if s.app { // a path inside APP is part of the app, ignored or not
-			extra.From = path.Clean(filepath.ToSlash(f.From))
-			if len(job.Settings.Ignore) > 0 && extra.From != "." {
-				job.Settings.Ignore = append(job.Settings.Ignore, "!"+extra.From)
-			}
-		} else {
-			extra.Tree = fmt.Sprintf("files-%d", i+1)
-			dir := full
-			if !info.IsDir() {
-				dir, extra.From = filepath.Dir(full), filepath.Base(full)
-			}
-			if job.Trees == nil {
-				job.Trees = map[string]string{}
-			}
-			job.Trees[extra.Tree] = dir
-		}
-		job.Settings.Files = append(job.Settings.Files, extra)
 	}
+}
+
+func (s *settingsFile) extra(job *pipeline.Job, i int, from, to string) error {
+	at := toml.Key{"files", "from"}
+	if from == "" {
+		return s.errorf(toml.Key{"files"}, i, "files names no file: a [[files]] table has from and to")
+	}
+	full, err := s.path(from)
+	if err != nil {
+		return s.errorf(at, i, "files.from %q: %w", from, err)
+	}
+	info, err := os.Stat(full)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s.errorf(at, i, "files.from %q does not exist", from)
+	case err != nil:
+		return s.errorf(at, i, "files.from %q: %w", from, cause(err))
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return s.errorf(at, i, "files.from %q is neither a file nor a folder", from)
+	}
+	extra := dockerfile.Extra{From: ".", Folder: info.IsDir(), To: to}
+	if s.app { // a path inside APP is part of the app, ignored or not
+		extra.From = path.Clean(filepath.ToSlash(from))
+		if len(job.Settings.Ignore) > 0 && extra.From != "." {
+			job.Settings.Ignore = append(job.Settings.Ignore, "!"+extra.From)
+		}
+	} else {
+		extra.Tree = fmt.Sprintf("files-%d", i+1)
+		dir := full
+		if !info.IsDir() {
+			dir, extra.From = filepath.Dir(full), filepath.Base(full)
+		}
+		if job.Trees == nil {
+			job.Trees = map[string]string{}
+		}
+		job.Trees[extra.Tree] = dir
+	}
+	job.Settings.Files = append(job.Settings.Files, extra)
 	return nil
 }
 
@@ -225,10 +244,13 @@ func (s *settingsFile) path(name string) (string, error) {
 	return filepath.Join(s.dir, local), nil
 }
 
-func (s *settingsFile) catalog(job *pipeline.Job) error {
-	if s.Catalog.File == "" {
-		return nil
+func (s *settingsFile) catalog(job *pipeline.Job, found *mistakes) {
+	if s.Catalog.File != "" {
+		found.add(s.readCatalog(job))
 	}
+}
+
+func (s *settingsFile) readCatalog(job *pipeline.Job) error {
 	key := toml.Key{"catalog", "file"}
 	file, err := s.open(s.Catalog.File)
 	if err != nil {
@@ -312,7 +334,7 @@ func (s *settingsFile) unused() string {
 }
 
 // accepted are the findings that the user takes upon himself.
-func (s *settingsFile) accepted(job *pipeline.Job, today time.Time, notes io.Writer) error {
+func (s *settingsFile) accepted(job *pipeline.Job, today time.Time, notes io.Writer, found *mistakes) {
 	var known []string
 	for _, r := range detect.Rules() {
 		known = append(known, r.ID)
@@ -321,20 +343,12 @@ func (s *settingsFile) accepted(job *pipeline.Job, today time.Time, notes io.Wri
 		known = append(known, r.ID)
 	}
 	for i, a := range s.Accept {
-		switch {
-		case a.Rule == "":
-			return s.errorf(toml.Key{"accept"}, i, "accept names no rule: an [[accept]] table has rule and reason")
-		case strings.TrimSpace(a.Reason) == "", a.Reason == report.AcceptReason:
-			return s.errorf(toml.Key{"accept", "rule"}, i, "%s is accepted without a reason: say why, reason = \"...\"", a.Rule)
-		case !slices.Contains(known, a.Rule):
-			near := strings.ToUpper(a.Rule)
-			if !slices.Contains(known, near) {
-				near, _ = suggest.Search(near, known, true)
-			}
-			if near != "" {
-				return s.errorf(toml.Key{"accept", "rule"}, i, "unknown rule %q: did you mean %q?", a.Rule, near)
-			}
-			return s.errorf(toml.Key{"accept", "rule"}, i, "unknown rule %q: rules look like WP1001", a.Rule)
+		if found.full() {
+			return
+		}
+		if err := s.checkAccept(i, a.Rule, a.Reason, known); err != nil {
+			found.add(err)
+			continue
 		}
 		if !a.Until.IsZero() && today.After(a.Until.AddDate(0, 0, 1)) {
 			fmt.Fprintf(notes, "%s: note: the acceptance of %s ended on %s: the finding counts again\n",
@@ -343,7 +357,25 @@ func (s *settingsFile) accepted(job *pipeline.Job, today time.Time, notes io.Wri
 		}
 		job.Accept = append(job.Accept, pipeline.Accept{Rule: a.Rule, Reason: a.Reason})
 	}
-	return nil
+}
+
+func (s *settingsFile) checkAccept(i int, rule, reason string, known []string) error {
+	switch {
+	case rule == "":
+		return s.errorf(toml.Key{"accept"}, i, "accept names no rule: an [[accept]] table has rule and reason")
+	case strings.TrimSpace(reason) == "", reason == report.AcceptReason:
+		return s.errorf(toml.Key{"accept", "rule"}, i, "%s is accepted without a reason: say why, reason = \"...\"", rule)
+	case slices.Contains(known, rule):
+		return nil
+	}
+	near := strings.ToUpper(rule)
+	if !slices.Contains(known, near) {
+		near, _ = suggest.Search(near, known, true)
+	}
+	if near != "" {
+		return s.errorf(toml.Key{"accept", "rule"}, i, "unknown rule %q: did you mean %q?", rule, near)
+	}
+	return s.errorf(toml.Key{"accept", "rule"}, i, "unknown rule %q: rules look like WP1001", rule)
 }
 
 // bare takes the type off an error that is wrapped anew.

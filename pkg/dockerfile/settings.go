@@ -64,79 +64,98 @@ type Extra struct {
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.()-]*$`)
 
-// Check says what is wrong with settings, naming them as winpack.toml does. The key
-// is the one of the first that is wrong: "env.NAME", "files.to", ...; element
-// counts from 0 for a key in a list.
-func (s Settings) Check() (key string, element int, err error) {
-	bad := func(key string, i int, format string, args ...any) (string, int, error) {
-		return key, i, &UsageError{fmt.Sprintf(format, args...)}
+// Mistake is what is wrong with a setting. Key names it as winpack.toml does, as in
+// "env.NAME" or "files.to"; Element counts from 0 for a key in a list of tables.
+type Mistake struct {
+	Key     string
+	Element int
+	Err     error
+}
+
+// Check says what is wrong with settings, each a *UsageError.
+func (s Settings) Check() []Mistake {
+	var found []Mistake
+	bad := func(key string, i int, format string, args ...any) {
+		found = append(found, Mistake{key, i, &UsageError{fmt.Sprintf(format, args...)}})
 	}
-	for key, list := range map[string][]string{"entrypoint": s.Entrypoint, "cmd": s.Cmd} {
-		if len(list) > 0 && key == "entrypoint" && list[0] == "" {
-			return bad(key, 0, "entrypoint names no program")
-		}
-		for _, arg := range list {
-			if hasControl(arg) {
-				return bad(key, 0, "%s %q: a line break or control character can't stand in it", key, arg)
-			}
-		}
-	}
+	s.checkCommands(bad)
 	if s.WorkingDir != "" {
 		if _, err := absoluteWindows(s.WorkingDir); err != nil {
-			return bad("workdir", 0, "workdir %v", err)
+			bad("workdir", 0, "workdir %v", err)
 		}
 	}
 	if s.User != "" && !isWindowsUser(s.User) {
-		return bad("user", 0, `user %q is no Windows account like ContainerUser or NT AUTHORITY\NETWORK SERVICE`, s.User)
+		bad("user", 0, `user %q is no Windows account like ContainerUser or NT AUTHORITY\NETWORK SERVICE`, s.User)
 	}
 	for _, p := range s.Ports {
 		if p < 1 || p > 65535 {
-			return bad("ports", 0, "port %d is not between 1 and 65535", p)
+			bad("ports", 0, "port %d is not between 1 and 65535", p)
 		}
 	}
+	s.checkTables(bad)
+	if h := s.Health; h != nil {
+		if err := h.check(); err != nil {
+			bad("health-check.cmd", 0, "health-check: %v", err)
+		}
+	}
+	for _, pattern := range s.Ignore {
+		if err := checkIgnore(pattern); err != nil {
+			bad("ignore", 0, "ignore %q: %v", pattern, err)
+		}
+	}
+	for _, w := range s.Write {
+		if _, err := within(`C:\app`, w); err != nil {
+			bad("write", 0, "write %v", err)
+		}
+	}
+	for i, f := range s.Files {
+		to, err := within(`C:\app`, f.To)
+		if err != nil {
+			bad("files.to", i, "to %v", err)
+		} else if !f.Folder && strings.EqualFold(to, `C:\`) && !endsInSeparator(f.To) {
+			bad("files.to", i, `to %q names no file`, f.To)
+		}
+	}
+	return found
+}
+
+type complain func(key string, element int, format string, args ...any)
+
+func (s Settings) checkCommands(bad complain) {
+	if len(s.Entrypoint) > 0 && s.Entrypoint[0] == "" {
+		bad("entrypoint", 0, "entrypoint names no program")
+	}
+	for _, list := range []struct {
+		key   string
+		words []string
+	}{{"entrypoint", s.Entrypoint}, {"cmd", s.Cmd}} {
+		for _, arg := range list.words {
+			if hasControl(arg) {
+				bad(list.key, 0, "%s %q: a line break or control character can't stand in it", list.key, arg)
+			}
+		}
+	}
+}
+
+func (s Settings) checkTables(bad complain) {
 	folded := map[string]string{}
 	for _, k := range sortedKeys(s.Env) {
 		other, twice := folded[strings.ToUpper(k)]
 		folded[strings.ToUpper(k)] = k
 		switch {
 		case !envName.MatchString(k):
-			return bad("env."+k, 0, "%q is no name of an environment variable", k)
+			bad("env."+k, 0, "%q is no name of an environment variable", k)
 		case twice:
-			return bad("env."+k, 0, "%s and %s are one variable: Windows does not tell names apart by case", other, k)
+			bad("env."+k, 0, "%s and %s are one variable: Windows does not tell names apart by case", other, k)
 		case hasControl(s.Env[k]):
-			return bad("env."+k, 0, "the value of %s has a line break or control character", k)
+			bad("env."+k, 0, "the value of %s has a line break or control character", k)
 		}
 	}
 	for _, k := range sortedKeys(s.Labels) {
 		if k == "" || hasControl(k) || strings.ContainsAny(k, " \"'`$=\\") || hasControl(s.Labels[k]) {
-			return bad("labels."+k, 0, "label %q: a name has no blank or quote, and neither name nor value a line break", k)
+			bad("labels."+k, 0, "label %q: a name has no blank or quote, and neither name nor value a line break", k)
 		}
 	}
-	if h := s.Health; h != nil {
-		if err := h.check(); err != nil {
-			return bad("health-check.cmd", 0, "health-check: %v", err)
-		}
-	}
-	for _, pattern := range s.Ignore {
-		if err := checkIgnore(pattern); err != nil {
-			return bad("ignore", 0, "ignore %q: %v", pattern, err)
-		}
-	}
-	for _, w := range s.Write {
-		if _, err := within(`C:\app`, w); err != nil {
-			return bad("write", 0, "write %v", err)
-		}
-	}
-	for i, f := range s.Files {
-		to, err := within(`C:\app`, f.To)
-		if err != nil {
-			return bad("files.to", i, "to %v", err)
-		}
-		if !f.Folder && strings.EqualFold(to, `C:\`) && !endsInSeparator(f.To) {
-			return bad("files.to", i, `to %q names no file`, f.To)
-		}
-	}
-	return "", 0, nil
 }
 
 // isWindowsUser says whether an account is written as Windows takes it, USER or

@@ -72,8 +72,8 @@ func TestSettingsAreDataInTheDockerfile(t *testing.T) {
 		Health: &Health{Test: []string{"CMD", `C:\x.exe`, nasty}, Interval: 90 * time.Second, Retries: 2},
 		Files:  []Extra{{Tree: "files-1", From: "it's [x] $y.txt", To: `C:\it's $z.txt`}},
 	}
-	if key, _, err := set.Check(); err != nil {
-		t.Fatalf("%s: %v", key, err)
+	if wrong := set.Check(); len(wrong) > 0 {
+		t.Fatalf("%+v", wrong)
 	}
 	p := plan(t, static(), Options{Settings: set})
 	files, err := Render(p, RenderOptions{App: "/src/site", Dir: "/src/site.winpack", Trees: map[string]string{"files-1": "/src/more files"}})
@@ -108,15 +108,17 @@ func TestSettingsThatCannotStandAreRefused(t *testing.T) {
 		"write":            {Write: []string{`D:\x`}},
 		"files.to":         {Files: []Extra{{From: "x", To: `..\x`}}},
 	} {
-		key, _, err := set.Check()
-		if key != want || err == nil {
-			t.Errorf("%s: the mistake is at %q, %v", want, key, err)
+		if wrong := set.Check(); len(wrong) != 1 || wrong[0].Key != want || !isType[*UsageError](wrong[0].Err) {
+			t.Errorf("%s: the mistakes are %+v", want, wrong)
 		}
 	}
 	for _, dir := range []string{"con/x", "a./b", `logs\aux.txt`, strings.Repeat("n", 300)} {
-		if key, _, err := (Settings{Write: []string{dir}}).Check(); key != "write" || err == nil {
-			t.Errorf("write %q: no mistake, but at %q, %v", dir, key, err)
+		if wrong := (Settings{Write: []string{dir}}).Check(); len(wrong) != 1 || wrong[0].Key != "write" {
+			t.Errorf("write %q: the mistakes are %+v", dir, wrong)
 		}
+	}
+	if wrong := (Settings{User: "a:b", Ports: []int{0, 80, 70000}, Write: []string{`D:\x`}}).Check(); len(wrong) != 4 {
+		t.Errorf("not every mistake is told: %+v", wrong)
 	}
 }
 
