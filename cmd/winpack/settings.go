@@ -14,10 +14,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
-	"github.com/moby/buildkit/util/suggest"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
-	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
@@ -331,51 +329,6 @@ func (s *settingsFile) unused() string {
 		return ""
 	}
 	return fmt.Sprintf("%s in %s are for what winpack plans, and do not reach this file", strings.Join(keys, ", "), s.file)
-}
-
-// accepted are the findings that the user takes upon himself.
-func (s *settingsFile) accepted(job *pipeline.Job, today time.Time, notes io.Writer, found *mistakes) {
-	var known []string
-	for _, r := range detect.Rules() {
-		known = append(known, r.ID)
-	}
-	for _, r := range dockerfile.Rules() {
-		known = append(known, r.ID)
-	}
-	for i, a := range s.Accept {
-		if found.full() {
-			return
-		}
-		if err := s.checkAccept(i, a.Rule, a.Reason, known); err != nil {
-			found.add(err)
-			continue
-		}
-		if !a.Until.IsZero() && today.After(a.Until.AddDate(0, 0, 1)) {
-			fmt.Fprintf(notes, "%s: note: the acceptance of %s ended on %s: the finding counts again\n",
-				s.at(toml.Key{"accept", "until"}, i), a.Rule, a.Until.Format(time.DateOnly))
-			continue
-		}
-		job.Accept = append(job.Accept, pipeline.Accept{Rule: a.Rule, Reason: a.Reason})
-	}
-}
-
-func (s *settingsFile) checkAccept(i int, rule, reason string, known []string) error {
-	switch {
-	case rule == "":
-		return s.errorf(toml.Key{"accept"}, i, "accept names no rule: an [[accept]] table has rule and reason")
-	case strings.TrimSpace(reason) == "", reason == report.AcceptReason:
-		return s.errorf(toml.Key{"accept", "rule"}, i, "%s is accepted without a reason: say why, reason = \"...\"", rule)
-	case slices.Contains(known, rule):
-		return nil
-	}
-	near := strings.ToUpper(rule)
-	if !slices.Contains(known, near) {
-		near, _ = suggest.Search(near, known, true)
-	}
-	if near != "" {
-		return s.errorf(toml.Key{"accept", "rule"}, i, "unknown rule %q: did you mean %q?", rule, near)
-	}
-	return s.errorf(toml.Key{"accept", "rule"}, i, "unknown rule %q: rules look like WP1001", rule)
 }
 
 // bare takes the type off an error that is wrapped anew.

@@ -34,6 +34,7 @@ const (
 	RuleHTTPSPort     = "WP3012" // IIS is to listen on 443, without a certificate
 	RuleNoProgram     = "WP3013" // the entrypoint names a file that nothing brings
 	RuleSecret        = "WP3014" // a secret in the image's configuration
+	RuleUnusedAccept  = "WP3015" // a rule is accepted of which there is no finding
 )
 
 // Rules lists the rules of the planner by ID. Their Level is the worst that a
@@ -76,6 +77,14 @@ func (p *planner) findAt(rule string, level detect.Level, message, remedy string
 	if !slices.ContainsFunc(p.plan.Findings, func(o detect.Finding) bool { return o.Rule == rule && o.Message == message }) {
 		p.plan.Findings = append(p.plan.Findings, f)
 	}
+}
+
+// UnusedAcceptance is the finding of a rule that the user accepts, at a place of
+// winpack.toml, and of which nothing was found.
+func UnusedAcceptance(rule string, at detect.Evidence) detect.Finding {
+	f := fileFinder{name: at.Path, line: at.Line}
+	f.find(RuleUnusedAccept, detect.LevelNote, rule+" is accepted, and the app has no such finding", "take the [[accept]] table out, so that a new finding of it counts")
+	return f.found[0]
 }
 
 // sentence gives text a capital and a full stop, as the findings of detection have

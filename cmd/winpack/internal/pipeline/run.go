@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/pkg/build"
@@ -45,7 +46,11 @@ type Job struct {
 }
 
 // Accept is a rule whose findings the user takes upon himself.
-type Accept struct{ Rule, Reason string }
+type Accept struct {
+	Rule, Reason string
+	// At is where that stands; nil where it is for other apps too.
+	At *detect.Evidence
+}
 
 // Result is what became of a job. What was not reached is nil or empty.
 type Result struct {
@@ -127,6 +132,9 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if job.Build != nil && edited.path == "" { // else the Dockerfile's own findings have them
 		plan.Findings = append(plan.Findings, dockerfile.LabelFindings(job.Build.Labels)...)
 	}
+	if planErr == nil && edited.path == "" {
+		job.unusedAccepts(found, &plan)
+	}
 	why := ""
 	switch {
 	case planErr == nil:
@@ -203,6 +211,19 @@ func (job Job) accept(r *report.Report) {
 }
 
 // catalog is winpack's own, with the user's rows.
+// unusedAccepts adds a note for each rule that is accepted and of which there is nothing.
+func (job Job) unusedAccepts(found detect.Report, plan *dockerfile.Plan) {
+	has := map[string]bool{}
+	for _, f := range slices.Concat(found.Findings, plan.Findings) {
+		has[f.Rule] = true
+	}
+	for _, a := range job.Accept {
+		if a.At != nil && !has[a.Rule] {
+			plan.Findings = append(plan.Findings, dockerfile.UnusedAcceptance(a.Rule, *a.At))
+		}
+	}
+}
+
 func (job Job) catalog() (dockerfile.Catalog, error) {
 	catalog, err := dockerfile.LoadCatalog()
 	if err == nil && job.CatalogFile != "" {
