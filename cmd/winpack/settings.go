@@ -138,6 +138,9 @@ func (s *settingsFile) image(job *pipeline.Job, found *mistakes) {
 	if len(s.Ports) > 0 {
 		s.place(job, "ports")
 	}
+	if len(s.Ignore) > 0 {
+		s.place(job, "ignore")
+	}
 	places := 0 // each reads the whole file
 	for _, t := range []struct {
 		name   string

@@ -112,6 +112,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if err != nil {
 		return readError(job.App, err)
 	}
+	job.blameIgnore(&found)
 	edited := editedFile{}
 	if job.Build != nil {
 		if edited, err = findEdited(absolute, job.OS); err != nil {
@@ -211,6 +212,27 @@ func (job Job) accept(r *report.Report) {
 }
 
 // catalog is winpack's own, with the user's rows.
+// blameIgnore has the finding of a folder without files name the patterns that may have
+// emptied it: detection sees what they leave.
+func (job Job) blameIgnore(found *detect.Report) {
+	if len(job.Settings.Ignore) == 0 {
+		return
+	}
+	for i, f := range found.Findings {
+		if f.Rule != ruleEmpty {
+			continue
+		}
+		found.Findings[i].Message = "No file of the folder is left: it is empty, or ignore takes out all of it."
+		found.Findings[i].Remedy = "Narrow the patterns of ignore (a later !PATTERN brings back), or name the folder that holds the built application."
+		if at, ok := job.Settings.Places["ignore"]; ok {
+			found.Findings[i].Evidence = []detect.Evidence{at}
+		}
+	}
+}
+
+// ruleEmpty is detection's rule of a folder that holds no file.
+const ruleEmpty = "WP1007"
+
 // unusedAccepts adds a note for each rule that is accepted and of which there is nothing.
 func (job Job) unusedAccepts(found detect.Report, plan *dockerfile.Plan) {
 	has := map[string]bool{}
