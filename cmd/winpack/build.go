@@ -347,7 +347,7 @@ func printImage(w io.Writer, quiet bool, b *pipeline.Build, res pipeline.Result)
 	}
 	if res.Written != nil {
 		for _, name := range res.Written.Names {
-			line("wrote %s", report.Safe(shown(filepath.Join(res.Written.Dir, name))))
+			line("%s", wrote(res.Written, name))
 		}
 	}
 	if !b.DryRun {

@@ -94,6 +94,7 @@ type written struct {
 	Dir      string         `json:"dir"`
 	Context  string         `json:"context"`
 	Files    []string       `json:"files"`
+	Same     []string       `json:"unchanged"` // those of files that were so before
 	Commands []string       `json:"commands"` // build by hand, one for each Dockerfile
 	Reasons  []string       `json:"reasons"`  // why there are several Dockerfiles
 	Stale    []string       `json:"stale"`    // of --check
@@ -104,10 +105,11 @@ type written struct {
 func printWritten(w io.Writer, format string, quiet bool, asked *pipeline.Write, res pipeline.Result) error {
 	done := res.Written
 	if format == "json" && res.Report != nil {
-		out := written{Schema: "winpack/dockerfile/v1", Files: []string{}, Commands: []string{}, Reasons: []string{}, Stale: []string{}, Edited: []string{}, Report: res.Report}
+		out := written{Schema: "winpack/dockerfile/v1", Files: []string{}, Same: []string{}, Commands: []string{}, Reasons: []string{}, Stale: []string{}, Edited: []string{}, Report: res.Report}
 		if done != nil {
 			out.Dir, out.Context = shown(done.Dir), shown(done.Context)
 			out.Files, out.Commands = done.Names, done.Commands
+			out.Same = append(out.Same, done.Same...)
 			out.Reasons = append(out.Reasons, done.Reasons...)
 			out.Stale = append(out.Stale, done.Stale...)
 			out.Edited = append(out.Edited, done.Edited...)
@@ -152,7 +154,7 @@ func writtenText(done *pipeline.Written, check bool, res pipeline.Result) string
 		return b.String()
 	}
 	for _, name := range done.Names {
-		line("wrote %s", report.Safe(shown(filepath.Join(done.Dir, name))))
+		line("%s", wrote(done, name))
 	}
 	for _, reason := range done.Reasons {
 		line("There is a Dockerfile for each release: %s.", report.OneLine(reason))
@@ -180,6 +182,15 @@ func writtenText(done *pipeline.Written, check bool, res pipeline.Result) string
 		line("  %s", report.Safe(command))
 	}
 	return b.String()
+}
+
+// wrote says whether a file had to be written.
+func wrote(done *pipeline.Written, name string) string {
+	path := report.Safe(shown(filepath.Join(done.Dir, name)))
+	if slices.Contains(done.Same, name) {
+		return "unchanged: " + path
+	}
+	return "wrote " + path
 }
 
 // shown is a path as a person would type it here.

@@ -264,10 +264,22 @@ func Check(dir string, f Files) (stale, edited []string, err error) {
 	return stale, s.Edited, nil
 }
 
+// Unchanged are the files in dir that Write would leave as they are, sorted.
+func Unchanged(dir string, f Files) []string {
+	var names []string
+	for _, name := range sortedKeys(f.Content) {
+		if data, err := readFile(dir, name); err == nil && bytes.Equal(data, keepEdits(f.Content[name], data)) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Write puts the files into dir, which it makes when it is missing. A file that
 // was edited by hand is an *EditedError, and nothing is written, unless force is
-// set; so is a record of another app an *OtherAppError. Text between edit markers stays. Files that the record names and that are
-// no longer part of the plan go away.
+// set; so is a record of another app an *OtherAppError. Text between edit markers
+// stays, and a file that is as it would be written is not written again. Files that
+// the record names and that are no longer part of the plan go away.
 func Write(dir string, f Files, force bool) (err error) {
 	s, err := ReadState(dir, sortedKeys(f.Content)...)
 	if err == nil {
@@ -307,7 +319,11 @@ func Write(dir string, f Files, force bool) (err error) {
 		}
 	}()
 	for _, name := range sortedKeys(f.Content) {
-		t, err := writeTemp(dir, name, keepEdits(f.Content[name], s.disk[name]))
+		content := keepEdits(f.Content[name], s.disk[name])
+		if old, err := readFile(dir, name); err == nil && bytes.Equal(old, content) {
+			continue
+		}
+		t, err := writeTemp(dir, name, content)
 		if err != nil {
 			return err
 		}
@@ -316,7 +332,10 @@ func Write(dir string, f Files, force bool) (err error) {
 	// The record goes last: a name that it does not know yet counts as edited,
 	// never as ours.
 	names := slices.DeleteFunc(sortedKeys(temps), func(n string) bool { return n == recordFile })
-	for _, name := range append(names, recordFile) {
+	if temps[recordFile] != "" {
+		names = append(names, recordFile)
+	}
+	for _, name := range names {
 		if err := os.Rename(temps[name], filepath.Join(dir, name)); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func written(t *testing.T) (dir string, f Files) {
@@ -290,5 +291,39 @@ func TestRecordClaimsNothingOutsideItsFolder(t *testing.T) {
 	}
 	if text := string(f.Content["Dockerfile.dockerignore"]); strings.Contains(text, "\n!secret") || !strings.Contains(text, "\nsite/docs/Dockerfile\n") {
 		t.Errorf("ignore file:\n%s", text)
+	}
+}
+
+// A file that is as it would be written keeps its time.
+func TestWriteLeavesAFileThatIsTheSame(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	f := render(t, plan(t, static(), Options{}))
+	if err := Write(dir, f, false); err != nil {
+		t.Fatal(err)
+	}
+	if same := Unchanged(dir, f); !slices.Equal(same, sortedKeys(f.Content)) {
+		t.Errorf("unchanged are %q", same)
+	}
+	old := time.Unix(1e9, 0)
+	for name := range f.Content {
+		if err := os.Chtimes(filepath.Join(dir, name), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := render(t, plan(t, static(), Options{OS: []string{"ltsc2019"}}))
+	if same := Unchanged(dir, other); slices.Contains(same, "Dockerfile") || !slices.Contains(same, "Dockerfile.dockerignore") {
+		t.Errorf("unchanged are %q", same)
+	}
+	if err := Write(dir, other, false); err != nil {
+		t.Fatal(err)
+	}
+	for name := range other.Content {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept := info.ModTime().Equal(old); kept != (name == "Dockerfile.dockerignore") {
+			t.Errorf("%s was left as it is: %v", name, kept)
+		}
 	}
 }

@@ -34,6 +34,7 @@ type Written struct {
 	dockerfile.Files
 	Dir    string   // absolute
 	Names  []string // of the files in Dir, sorted
+	Same   []string // those of them that were so before, and are not written again
 	Stale  []string // with Check: files that differ from what would be written, or are missing
 	Edited []string // with Check: files that were edited by hand
 	// Omitted are releases that the registry lacks, which Pin asks; those that the
@@ -103,6 +104,7 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 		}
 		return nil
 	}
+	res.Written.Same = dockerfile.Unchanged(options.Dir, files)
 	if err := dockerfile.Write(options.Dir, files, job.Write.Force); err != nil {
 		res.Written = nil
 		edited := (*dockerfile.EditedError)(nil)
