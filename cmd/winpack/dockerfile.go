@@ -95,10 +95,10 @@ type written struct {
 	Context  string         `json:"context"`
 	Files    []string       `json:"files"`
 	Same     []string       `json:"unchanged"` // those of files that were so before
-	Commands []string       `json:"commands"` // build by hand, one for each Dockerfile
-	Reasons  []string       `json:"reasons"`  // why there are several Dockerfiles
-	Stale    []string       `json:"stale"`    // of --check
-	Edited   []string       `json:"edited"`   // of --check
+	Commands []string       `json:"commands"`  // build by hand, one for each Dockerfile
+	Reasons  []string       `json:"reasons"`   // why there are several Dockerfiles
+	Stale    []string       `json:"stale"`     // of --check
+	Edited   []string       `json:"edited"`    // of --check
 	Report   *report.Report `json:"report"`
 }
 
