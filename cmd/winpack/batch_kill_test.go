@@ -234,7 +234,7 @@ func TestSignalsEndABatch(t *testing.T) {
 			if got := results(t, out); len(got) != test.want {
 				t.Errorf("%d results, want %d", len(got), test.want)
 			}
-			if !strings.Contains(b.stdout.String(), fmt.Sprintf("%d ok, %d not done", test.want, 6-test.want)) {
+			if !strings.Contains(b.stdout.String(), fmt.Sprintf("%d can move now, %d not done", test.want, 6-test.want)) {
 				t.Errorf("it says:\n%s", b.stdout.String())
 			}
 			p.Forget()
