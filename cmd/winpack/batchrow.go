@@ -67,7 +67,7 @@ func (b *batch) configured(r inventory.Row, notes io.Writer) (job pipeline.Job, 
 	return job, settings, err
 }
 
-// level is that of --fail-on for a row.
+// failOn is the level of --fail-on for a row.
 func (b *batch) failOn(r inventory.Row) (string, error) {
 	if b.base.FailOn != "" {
 		return b.base.FailOn, nil
