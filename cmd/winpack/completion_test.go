@@ -53,8 +53,8 @@ func TestCompletionOffersWhatMayStandAtTheCursor(t *testing.T) {
 		"build -t ":                    "",       // any name
 		"build -t -- --pus":            "--push", // -- is the tag
 		"detect --mirror ":             "mcr.microsoft.com=",
-		"explain WP100":                "WP1001 WP1002 WP1003 WP1004 WP1005 WP1006 WP1007",
-		"explain WP1001 wp1006 wp100":  "wp1002 wp1003 wp1004 wp1005 wp1007",
+		"explain WP100":                "WP1001 WP1002 WP1003 WP1004 WP1005 WP1006 WP1007 WP1008",
+		"explain WP1001 wp1006 wp100":  "wp1002 wp1003 wp1004 wp1005 wp1007 wp1008",
 		"completion ":                  "bash zsh fish powershell pwsh",
 		"completion bash ":             "",
 		"detct --":                     "--help", // nothing is known of it

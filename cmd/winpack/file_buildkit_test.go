@@ -93,7 +93,7 @@ func TestDockerfileGivesTheImageOfBuildKit(t *testing.T) {
 				t.Fatalf("%s\nwinpack ends with %d\n%s\nBuildKit with %v\n%s", c.differs, code, stderr, failed, out)
 			}
 			if code != exitDone {
-				if code != exitFailed || !strings.Contains(stderr, "Dockerfile") && !strings.Contains(stderr, ".dockerignore") && how != "winpack fails" {
+				if code != exitFailed && code != exitUsage || !strings.Contains(stderr, "Dockerfile") && !strings.Contains(stderr, ".dockerignore") && how != "winpack fails" {
 					t.Errorf("exit %d, and no line is named\n%s", code, stderr)
 				}
 				return
