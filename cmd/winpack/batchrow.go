@@ -225,22 +225,23 @@ func (b *batch) try(ctx context.Context, r inventory.Row, session *build.Session
 	}
 }
 
-// removeLeft removes what a process that was killed left in a row's folder.
+// removeLeft removes what a process that was killed left in a row's folder, and in the
+// layout there that was being filled.
 func removeLeft(folder string) {
-	entries, _ := os.ReadDir(folder)
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".image.") || strings.HasPrefix(e.Name(), ".winpack-") {
-			_ = os.RemoveAll(filepath.Join(folder, e.Name()))
-		}
-	}
-	for _, below := range []string{"image", "image/blobs/sha256"} { // a layout that was being filled
-		entries, _ := os.ReadDir(filepath.Join(folder, filepath.FromSlash(below)))
+	remove := func(dir string, left func(name string) bool) {
+		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), ".winpack-") {
-				_ = os.RemoveAll(filepath.Join(folder, filepath.FromSlash(below), e.Name()))
+			if left(e.Name()) {
+				_ = os.RemoveAll(filepath.Join(dir, e.Name()))
 			}
 		}
 	}
+	remove(folder, func(name string) bool {
+		return strings.HasPrefix(name, ".image.") || strings.HasPrefix(name, ".winpack-")
+	})
+	half := func(name string) bool { return strings.HasPrefix(name, ".") && strings.Contains(name, ".winpack-") }
+	remove(filepath.Join(folder, "image"), half)
+	remove(filepath.Join(folder, "image", "blobs", "sha256"), half)
 }
 
 // owners are the references that have an image, by their rows: two apps in one image

@@ -22,13 +22,13 @@ func detectConfig(t *Tree) []Fact {
 			continue
 		}
 		p := f.path()
-		root := t.readXML(p, configUnknown)
-		sections(root, func(section string, e *element) {
-			facts = append(facts, configElement(t, p, section, e)...)
-		})
-		t.wholeSections(p, root, func(section string, e *element, _ bool) {
-			if e.file != "" {
-				facts = append(facts, configElement(t, e.file, section, e)...)
+		take := func(section string, e *element) {
+			facts = append(facts, configElement(t, cmp.Or(e.file, p), section, e)...)
+		}
+		sections(t.readXML(p, configUnknown), func(section string, e *element) {
+			take(section, e)
+			if there, _ := t.sourced(p, e); there != nil {
+				walkSections(section, there, take)
 			}
 		})
 	}
@@ -159,9 +159,9 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 	var facts []Fact
 	last := key[strings.LastIndex(key, ":")+1:]
 	switch {
-	case strings.HasPrefix(strings.ToLower(key), "connectionstrings:"), looksConn().MatchString(value):
+	case isConnection(key, value):
 		return connectionString(last, value, ev)
-	case isSecretName(key) && !placeholder().MatchString(value) && !boolish().MatchString(value):
+	case isSecret(key, value):
 		return []Fact{{Key: "secret", Value: maskName(key), Evidence: ev}}
 	}
 	if oracleKey().MatchString(key) && oracle().MatchString(value) {
@@ -194,6 +194,16 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 		facts = append(facts, written(rel, value, "the setting "+maskName(key)+" names a folder of the application", ev)...)
 	}
 	return facts
+}
+
+// isConnection says whether a setting is a connection string.
+func isConnection(key, value string) bool {
+	return strings.HasPrefix(strings.ToLower(key), "connectionstrings:") || looksConn().MatchString(value)
+}
+
+// isSecret says whether a setting is a secret by its name, and has one for a value.
+func isSecret(key, value string) bool {
+	return isSecretName(key) && !placeholder().MatchString(value) && !boolish().MatchString(value)
 }
 
 // orWhole is the path that a value holds: with its blanks where it is the whole value,

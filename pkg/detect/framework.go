@@ -205,9 +205,8 @@ func architectureFacts(b *image, about, source string) []Fact {
 func (t *Tree) exeConfig(p, about string) []Fact {
 	var facts []Fact
 	root := t.readXML(p, configUnknown)
-	if at, ok := t.malformed[p]; ok {
-		return []Fact{{Key: "config-broken", Value: p, about: about, Evidence: []Evidence{{Path: p, Line: at, Detail: "the XML breaks here"}},
-			item: map[string]string{"then": "the program does not start"}}}
+	if broken := t.brokenConfig(p, about, "the program does not start"); broken != nil {
+		return broken
 	}
 	startup := root.child("startup")
 	if startup == nil {

@@ -26,23 +26,39 @@ func (t *Tree) webConfigs() []string {
 func detectIIS(t *Tree) []Fact {
 	var facts []Fact
 	for _, p := range t.webConfigs() {
-		t.wholeSections(p, t.readXML(p, webConfigUnknown), func(section string, e *element, missing bool) {
-			if missing {
-				facts = append(facts, Fact{Key: "section-unknown", Value: section, Evidence: line(p, e, section+" is read from a file that is not in the folder")})
-				return
-			}
+		take := func(section string, e *element) {
 			facts = append(facts, iisSection(p, section, e)...)
 			facts = append(facts, aspnetSection(p, section, e)...)
+		}
+		sections(t.readXML(p, webConfigUnknown), func(section string, e *element) {
+			switch there, missing := t.sourced(p, e); {
+			case missing:
+				facts = append(facts, Fact{Key: "section-unknown", Value: section, Evidence: line(p, e, section+" is read from a file that is not in the folder")})
+			case there != nil:
+				walkSections(section, there, take)
+			default:
+				take(section, e)
+			}
 		})
-		if at, ok := t.malformed[p]; ok {
-			facts = append(facts, Fact{Key: "config-broken", Value: p, Evidence: []Evidence{{Path: p, Line: at, Detail: "the XML breaks here"}},
-				item: map[string]string{"then": "IIS answers every request of the site with 500.19"}})
+		if broken := t.brokenConfig(p, "", "IIS answers every request of the site with 500.19"); broken != nil {
+			facts = append(facts, broken...)
 			if !strings.Contains(p, "/") {
-				facts = append(facts, Fact{Key: "section-unknown", Value: "system.web/machineKey", Evidence: []Evidence{{Path: p, Line: at, Detail: "the XML breaks here"}}})
+				facts = append(facts, Fact{Key: "section-unknown", Value: "system.web/machineKey", Evidence: broken[0].Evidence})
 			}
 		}
 	}
 	return facts
+}
+
+// brokenConfig is a configuration file, read before, that is no XML, with what follows
+// for whom it is about; nil where it is XML.
+func (t *Tree) brokenConfig(p, about, then string) []Fact {
+	at, ok := t.malformed[p]
+	if !ok {
+		return nil
+	}
+	return []Fact{{Key: "config-broken", Value: p, about: about, item: map[string]string{"then": then},
+		Evidence: []Evidence{{Path: p, Line: at, Detail: "the XML breaks here"}}}}
 }
 
 func iisSection(p, section string, e *element) []Fact {

@@ -12,16 +12,22 @@ import (
 	"github.com/winpack/winpack/pkg/detect"
 )
 
+// needTool skips a test whose compiler is missing, or fails it where all are required.
+func needTool(t *testing.T, program, pkg string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		if os.Getenv("WINPACK_REQUIRE_TOOLS") == "1" {
+			t.Fatalf("%s is missing: apt-get install %s", program, pkg)
+		}
+		t.Skipf("SKIPPED: %s is missing: apt-get install %s", program, pkg)
+	}
+}
+
 // csharp compiles sources into a folder: "U.dll" or "App.exe", source, compiler
 // flags. Later ones may refer to earlier ones.
 func csharp(t *testing.T, sources ...[3]string) fstest.MapFS {
 	t.Helper()
-	if _, err := exec.LookPath("mcs"); err != nil {
-		if os.Getenv("WINPACK_REQUIRE_TOOLS") == "1" {
-			t.Fatal("mcs is missing: apt-get install mono-mcs")
-		}
-		t.Skip("SKIPPED: mcs is missing: apt-get install mono-mcs")
-	}
+	needTool(t, "mcs", "mono-mcs")
 	dir := t.TempDir()
 	m := fstest.MapFS{}
 	for _, s := range sources {

@@ -207,8 +207,9 @@ func (t *Tree) isGo(b *image) (why string, mark pe.Span) {
 		}
 		for _, s := range f.Sections {
 			if s.Name == ".data" || s.Name == ".go.buildinfo" {
-				if i := t.index(b.path, int64(s.Offset), min(int64(s.Size), 64<<10), buildInfo); i >= 0 {
-					why, mark = "Go build information", pe.Span{Offset: int64(s.Offset) + i, Length: int64(len(buildInfo))}
+				start := pe.Span{Offset: int64(s.Offset), Length: min(int64(s.Size), 64<<10)}
+				if at := t.findIn(b.path, []pe.Span{start}, buildInfo)[0]; at >= 0 {
+					why, mark = "Go build information", pe.Span{Offset: at, Length: int64(len(buildInfo))}
 					return nil
 				}
 			}

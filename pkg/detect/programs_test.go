@@ -69,12 +69,7 @@ func TestMessageBoxesAreTold(t *testing.T) {
 func mingw(t *testing.T, source string) fstest.MapFS {
 	t.Helper()
 	const cc = "x86_64-w64-mingw32-gcc"
-	if _, err := exec.LookPath(cc); err != nil {
-		if os.Getenv("WINPACK_REQUIRE_TOOLS") == "1" {
-			t.Fatal(cc + " is missing: apt-get install gcc-mingw-w64-x86-64")
-		}
-		t.Skip("SKIPPED: " + cc + " is missing: apt-get install gcc-mingw-w64-x86-64")
-	}
+	needTool(t, cc, "gcc-mingw-w64-x86-64")
 	exe := source + ".exe"
 	if out, err := exec.Command(cc, "-o", exe, source, "-mwindows").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -34,29 +34,23 @@ func walkSections(section string, e *element, f func(string, *element)) {
 	}
 }
 
-// wholeSections is sections of a configuration file with what its sections take from
-// files that configSource names. f is told of a section whose file is not in the
-// folder by missing: nothing of it is known.
-func (t *Tree) wholeSections(p string, root *element, f func(section string, e *element, missing bool)) {
-	sections(root, func(section string, e *element) {
-		source := e.attr("configSource")
-		if source == "" {
-			f(section, e, false)
-			return
-		}
-		rel, ok := winPath(source)
-		file := t.find(path.Join(path.Dir(p), rel))
-		if !ok || file == "" || file == p {
-			f(section, e, true)
-			return
-		}
-		there := t.readXML(file, webConfigUnknown)
-		if there == nil || there.name != e.name {
-			f(section, e, true)
-			return
-		}
-		walkSections(section, there.in(file, e.location), func(section string, e *element) { f(section, e, false) })
-	})
+// sourced is the section that the file holds which configSource of e names, nil where
+// it names none; missing says that nothing of that section is known.
+func (t *Tree) sourced(p string, e *element) (there *element, missing bool) {
+	source := e.attr("configSource")
+	if source == "" {
+		return nil, false
+	}
+	rel, ok := winPath(source)
+	file := t.find(path.Join(path.Dir(p), rel))
+	if !ok || file == "" || file == p {
+		return nil, true
+	}
+	there = t.readXML(file, webConfigUnknown)
+	if there == nil || there.name != e.name {
+		return nil, true
+	}
+	return there.in(file, e.location), false
 }
 
 // in is a copy of the element that tells the file in which it stands, and the

@@ -7,7 +7,7 @@ import "strings"
 // and where in its value. It is empty where nothing does, as far as name and value tell.
 func SecretSetting(name, value string) string {
 	key := strings.ReplaceAll(name, "__", ":") // as .NET divides variables
-	if strings.HasPrefix(strings.ToLower(key), "connectionstrings:") || looksConn().MatchString(value) {
+	if isConnection(key, value) {
 		for _, f := range connectionString(name, value, nil) {
 			if f.Key == "secret" {
 				return f.Value
@@ -15,7 +15,7 @@ func SecretSetting(name, value string) string {
 		}
 		return ""
 	}
-	if isSecretName(key) && !placeholder().MatchString(value) && !boolish().MatchString(value) {
+	if isSecret(key, value) {
 		return maskName(name)
 	}
 	if where := secretInside(value); where != "" {

@@ -266,23 +266,6 @@ func (t *Tree) head(p string, n int64) []byte {
 	return data
 }
 
-// index is where what stands in n bytes of a file, counted from offset on; -1 where
-// it does not.
-func (t *Tree) index(p string, offset, n int64, what string) int64 {
-	f, _, err := t.openFile(p)
-	if err != nil {
-		return -1
-	}
-	defer f.Close()
-	r, ok := f.(io.ReaderAt)
-	if !ok {
-		return -1
-	}
-	buf := make([]byte, n)
-	got, _ := r.ReadAt(buf, offset)
-	return int64(strings.Index(string(buf[:got]), what))
-}
-
 // empty says that the folder holds no file, and that nothing of it is unknown.
 func (t *Tree) empty() bool {
 	return len(t.problems) == 0 && !slices.ContainsFunc(t.dirs, func(d *dir) bool { return len(d.files) > 0 })

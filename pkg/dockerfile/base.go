@@ -93,10 +93,8 @@ func (c Catalog) lacks(img ImageRow, w want) string {
 			return "commands"
 		}
 	}
-	for _, f := range w.features {
-		if !slices.Contains(img.Has, f) && !c.needsRun(w) {
-			return "features"
-		}
+	if len(missingFeatures(&img, w.features)) > 0 && !c.needsRun(w) {
+		return "features"
 	}
 	switch img.Role {
 	case roleNetFX, roleNetFXIIS, roleNetFXWCF:

@@ -178,26 +178,24 @@ const noImage = ""
 // chain finds the stages that make the last one: the one with the image first. Base
 // names are expanded; that of the first may be noImage.
 func (p *Parsed) chain(s syntax, args map[string]string) ([]instructions.Stage, error) {
-	global, err := p.global(s, args)
+	t, err := p.tree(s, args)
 	if err != nil {
 		return nil, err
 	}
-	for i := range s.stages {
-		st := &s.stages[i]
-		if st.BaseName, err = global.expand(s.lex, st.BaseName); err != nil {
-			return nil, &FileError{p.name, lineOf(st.Location), err}
-		}
-	}
-	above := parents(s.stages)
-	last := len(s.stages) - 1
+	return p.last(t)
+}
+
+// last is chain of stages whose base names are expanded.
+func (p *Parsed) last(t *stageTree) ([]instructions.Stage, error) {
+	last := len(t.stages) - 1
 	var chain []instructions.Stage
 	inUse := map[int]bool{}
-	for i := last; i >= 0; i = above[i] {
-		chain = append(chain, s.stages[i])
+	for i := last; i >= 0; i = t.above[i] {
+		chain = append(chain, t.stages[i])
 		inUse[i] = true
 	}
 	slices.Reverse(chain)
-	for i, st := range s.stages {
+	for i, st := range t.stages {
 		line := lineOf(st.Location)
 		if st.BaseName == "" && !inUse[i] { // BuildKit fails, though it never builds it
 			return nil, p.errorf(line, "FROM names no image: its arguments are empty")
@@ -205,7 +203,7 @@ func (p *Parsed) chain(s syntax, args map[string]string) ([]instructions.Stage, 
 		if st.Platform == "" || !inUse[i] {
 			continue
 		}
-		platform, err := global.expand(s.lex, st.Platform)
+		platform, err := t.global.expand(t.lex, st.Platform)
 		if err != nil {
 			return nil, &FileError{p.name, line, err}
 		}

@@ -18,6 +18,21 @@ type stageTree struct {
 	lex    *shell.Lex
 }
 
+// tree expands the base names of the stages, and says what each begins with.
+func (p *Parsed) tree(s syntax, args map[string]string) (*stageTree, error) {
+	global, err := p.global(s, args)
+	if err != nil {
+		return nil, err
+	}
+	for i := range s.stages {
+		st := &s.stages[i]
+		if st.BaseName, err = global.expand(s.lex, st.BaseName); err != nil {
+			return nil, &FileError{p.name, lineOf(st.Location), err}
+		}
+	}
+	return &stageTree{s.stages, parents(s.stages), global, s.lex}, nil
+}
+
 // parents says with which earlier stage each one begins, -1 for an image. Base names
 // are expanded already.
 func parents(stages []instructions.Stage) []int {

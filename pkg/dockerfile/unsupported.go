@@ -59,15 +59,14 @@ func (p *Parsed) Supported(args map[string]string) error {
 	if err != nil {
 		return err
 	}
-	chain, err := p.chain(s, args)
+	all, err := p.tree(s, args)
 	if err != nil {
 		return err
 	}
-	global, err := p.global(s, args)
+	chain, err := p.last(all)
 	if err != nil {
 		return err
 	}
-	all := &stageTree{s.stages, parents(s.stages), global, s.lex}
 	var first *UnsupportedError
 	for i, stage := range chain {
 		for _, cmd := range stage.Commands {

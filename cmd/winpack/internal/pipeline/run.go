@@ -211,7 +211,6 @@ func (job Job) accept(r *report.Report) {
 	}
 }
 
-// catalog is winpack's own, with the user's rows.
 // blameIgnore has the finding of a folder without files name the patterns that may have
 // emptied it: detection sees what they leave.
 func (job Job) blameIgnore(found *detect.Report) {
@@ -246,6 +245,7 @@ func (job Job) unusedAccepts(found detect.Report, plan *dockerfile.Plan) {
 	}
 }
 
+// catalog is winpack's own, with the user's rows.
 func (job Job) catalog() (dockerfile.Catalog, error) {
 	catalog, err := dockerfile.LoadCatalog()
 	if err == nil && job.CatalogFile != "" {
