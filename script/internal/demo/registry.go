@@ -160,13 +160,26 @@ func (u *upstreamRegistry) serveBlob(w http.ResponseWriter, req *http.Request, b
 		return
 	}
 	defer resp.Body.Close()
-	n, _ := io.Copy(w, resp.Body)
-	u.mu.Lock()
-	u.moved += n
-	if blob.layer {
-		u.movedLayers += n
+	io.Copy(w, &countedBody{resp.Body, u, blob.layer})
+}
+
+// countedBody counts what comes from upstream before a client can have it, so
+// that whoever has a whole blob finds it counted.
+type countedBody struct {
+	io.Reader
+	up    *upstreamRegistry
+	layer bool
+}
+
+func (c *countedBody) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.up.mu.Lock()
+	defer c.up.mu.Unlock()
+	c.up.moved += int64(n)
+	if c.layer {
+		c.up.movedLayers += int64(n)
 	}
-	u.mu.Unlock()
+	return n, err
 }
 
 func (u *upstreamRegistry) get(ctx context.Context, method, repository, kind, reference string, accept []string) (*http.Response, error) {
