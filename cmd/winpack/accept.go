@@ -33,10 +33,13 @@ func (s *settingsFile) accepted(job *pipeline.Job, today time.Time, notes io.Wri
 			found.add(err)
 			continue
 		}
-		if !a.Until.IsZero() && today.After(a.Until.AddDate(0, 0, 1)) {
+		if over(a.Until.Time, today) {
 			fmt.Fprintf(notes, "%s: note: the acceptance of %s ended on %s: the finding counts again\n",
 				s.at(toml.Key{"accept", "until"}, i), a.Rule, a.Until.Format(time.DateOnly))
 			continue
+		}
+		if !a.Until.IsZero() && (s.until.IsZero() || a.Until.Before(s.until)) {
+			s.until = a.Until.Time
 		}
 		accept := pipeline.Accept{Rule: a.Rule, Reason: a.Reason}
 		if s.app { // a file that --config names may be for many apps
@@ -45,6 +48,11 @@ func (s *settingsFile) accepted(job *pipeline.Job, today time.Time, notes io.Wri
 		}
 		job.Accept = append(job.Accept, accept)
 	}
+}
+
+// over says whether a last day has passed; the zero time is none.
+func over(last, today time.Time) bool {
+	return !last.IsZero() && today.After(last.AddDate(0, 0, 1))
 }
 
 func (s *settingsFile) checkAccept(i int, rule, reason string, known []string) error {

@@ -297,6 +297,7 @@ func (b *batch) mine() []int {
 type appsFailedError struct {
 	failed, all int
 	here        int    // of this run
+	gone        int    // of rows that left the inventory
 	results     string // file that says why
 }
 
@@ -308,7 +309,14 @@ func (e *appsFailedError) Error() string {
 	case e.here < e.failed:
 		when = fmt.Sprintf(", %d of them in earlier runs or other shards", e.failed-e.here)
 	}
-	return fmt.Sprintf("%d of %s failed%s: %q says why, and --retry-failed does them again", e.failed, apps(e.all), when, e.results)
+	cure := "does them again"
+	switch {
+	case e.gone == e.failed:
+		cure = "drops what is no row of the inventory any more"
+	case e.gone > 0:
+		cure += fmt.Sprintf(", or drops those that are no row of the inventory any more (%d)", e.gone)
+	}
+	return fmt.Sprintf("%d of %s failed%s: %q says why, and --retry-failed %s", e.failed, apps(e.all), when, e.results, cure)
 }
 
 // appsReachedError says that --fail-on is reached.

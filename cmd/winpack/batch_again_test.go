@@ -128,3 +128,46 @@ func TestPanicOfARowIsAResult(t *testing.T) {
 		t.Errorf("%v, %+v", ok, r)
 	}
 }
+
+// A failed row that left the inventory counts until --retry-failed drops its result;
+// what else has left stays.
+func TestRetryFailedDropsFailedRowsThatLeftTheInventory(t *testing.T) {
+	dir := pages(t, 2)
+	work := filepath.Dir(dir)
+	inv, out := filepath.Join(work, "apps.csv"), filepath.Join(work, "out")
+	write(t, inv, "name,source\na,apps/app0000\nb,apps/app0001\nc,apps/nowhere\n")
+	mustBatch(t, exitFailed, inv, "-o", out)
+	write(t, inv, "name,source\na,apps/app0000\n")
+	_, stderr := mustBatch(t, exitFailed, inv, "-o", out)
+	if !strings.Contains(stderr, "--retry-failed drops what is no row of the inventory any more") {
+		t.Errorf("the cure is missing:\n%s", stderr)
+	}
+	mustBatch(t, exitDone, inv, "-o", out, "--retry-failed")
+	if r := results(t, out); len(r) != 2 || r["a"].Status != result.OK || r["b"].Status != result.OK {
+		t.Errorf("the folder holds %+v", r)
+	}
+	mustBatch(t, exitDone, inv, "-o", out)
+}
+
+// An acceptance that has ended changes what is found, and with it the result.
+func TestRowsAreDoneAgainWhenAnAcceptanceHasEnded(t *testing.T) {
+	dir := pages(t, 2)
+	out := filepath.Join(t.TempDir(), "out")
+	write(t, filepath.Join(dir, "app0000", "winpack.toml"), "[[accept]]\nrule = 'WP1001'\nreason = 'x'\nuntil = 2999-02-01\n[[accept]]\nrule = 'WP1002'\nreason = 'x'\nuntil = 2999-01-31\n")
+	mustBatch(t, exitDone, dir, "-o", out)
+	if stdout, _ := mustBatch(t, exitDone, dir, "-o", out); !strings.Contains(stdout, "\n0 done now") {
+		t.Errorf("rows are done again without reason:\n%s", stdout)
+	}
+	file := filepath.Join(out, "results.jsonl")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(string(text), "+until=2999-01-31\"") != 1 {
+		t.Fatalf("the first end is not in the fingerprint:\n%s", text)
+	}
+	write(t, file, strings.Replace(string(text), "+until=2999-01-31", "+until=2026-01-31", 1))
+	if stdout, _ := mustBatch(t, exitDone, dir, "-o", out); !strings.Contains(stdout, "\n1 done now") {
+		t.Errorf("the row is not done again:\n%s", stdout)
+	}
+}

@@ -30,6 +30,7 @@ type tally struct {
 	here        map[result.Status]int   // of this run
 	earlier     map[result.Status]int   // of rows of this shard in earlier runs
 	others      map[result.Status]int   // of other lines in the folder
+	gone        int                     // failed rows that left the inventory
 	outlooks    map[summary.Outlook]int // of rows of this shard
 	blocked     int                     // of this run, where --fail-on has a level
 	failures    []string                // the first ones of this run that were not shown, with their reasons
@@ -55,10 +56,14 @@ func (t *tally) begin() {
 // maxTold bounds the failures that the end tells of one by one, where progress did not.
 const maxTold = 10
 
-// old counts a line of an earlier run or of another shard.
-func (t *tally) old(e earlier, mine bool) {
+// old counts a line of an earlier run or of another shard; listed says whether its
+// row is still in the inventory.
+func (t *tally) old(e earlier, mine, listed bool) {
 	if !mine {
 		t.others[e.status]++
+		if !listed && e.status == result.Failed {
+			t.gone++
+		}
 		return
 	}
 	t.earlier[e.status]++
@@ -244,7 +249,7 @@ func (t *tally) verdict(level, results string) error {
 		if t.others[result.Failed] > 0 {
 			results = filepath.Join(filepath.Dir(results), "results*.jsonl")
 		}
-		return &appsFailedError{n, all, t.here[result.Failed], results}
+		return &appsFailedError{n, all, t.here[result.Failed], t.gone, results}
 	}
 	blocked := t.blocked
 	if level == "error" || level == "warning" {

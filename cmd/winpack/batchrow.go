@@ -76,24 +76,33 @@ func (b *batch) failOn(r inventory.Row) (string, error) {
 	return job.FailOn, err
 }
 
-// job is what is to be done for a row, and the level of --fail-on for it.
-func (b *batch) job(r inventory.Row, session *build.Session) (job pipeline.Job, level string, err error) {
+// rowJob is what is to be done for a row.
+type rowJob struct {
+	pipeline.Job
+	level string    // of --fail-on
+	until time.Time // last day of the acceptance that ends first; zero for none
+}
+
+func (b *batch) job(r inventory.Row, session *build.Session) (job rowJob, err error) {
 	var notes strings.Builder
-	job, settings, err := b.configured(r, &notes)
-	if err != nil {
-		return job, "", err
+	var settings *settingsFile
+	if job.Job, settings, err = b.configured(r, &notes); err != nil {
+		return job, err
+	}
+	if settings != nil {
+		job.until = settings.until
 	}
 	job.Session = session
 	b.show.notes(r.Name, notes.String())
 	// A finding ends no row: what it comes to is told in the end.
-	level, job.FailOn = job.FailOn, ""
+	job.level, job.FailOn = job.FailOn, ""
 
 	folder := filepath.Join(b.dir, "apps", r.Folder)
 	if !strings.HasPrefix(job.Base, "oci:") { // no Dockerfile can name that
 		job.Write = &pipeline.Write{Dir: folder, Optional: true}
 	}
 	if !b.build {
-		return job, level, nil
+		return job, nil
 	}
 	job.Build = &pipeline.Build{
 		Builders: b.builders, Push: b.push, Epoch: b.epoch,
@@ -103,9 +112,7 @@ func (b *batch) job(r inventory.Row, session *build.Session) (job pipeline.Job, 
 	if !b.push {
 		job.Build.Outputs = []build.Output{{Type: "oci", Dest: filepath.Join(folder, "image"), Sparse: true}}
 	}
-	if err := settings.build(job.Build); err != nil { // a destination that it names is not taken
-		return job, "", err
-	}
+	settings.build(job.Build) // a destination that it names is not taken
 	if r.Tag != "" || b.tags != nil {
 		job.Build.Refer = func(kind detect.Kind) (string, error) {
 			ref := r.Tag
@@ -117,7 +124,7 @@ func (b *batch) job(r inventory.Row, session *build.Session) (job pipeline.Job, 
 			return ref, b.refs.claim(ref, r.Name)
 		}
 	}
-	return job, level, nil
+	return job, nil
 }
 
 // do does one row; level is that of --fail-on for it. ok is false where it was
@@ -131,8 +138,17 @@ func (b *batch) do(ctx context.Context, r inventory.Row, session *build.Session)
 			ok = true
 		}
 	}()
-	out.Fingerprint = b.fingerprint(r).String() // before its files are read: they may change meanwhile
-	res, level := b.try(ctx, r, session)
+	print := b.fingerprint(r) // before its files are read: they may change meanwhile
+	job, err := b.job(r, session)
+	level = job.level
+	if !job.until.IsZero() {
+		print.until = job.until.Format(time.DateOnly)
+	}
+	out.Fingerprint = print.String()
+	res := pipeline.Result{Err: err}
+	if err == nil {
+		res = b.try(ctx, r, job.Job)
+	}
 	if ctx.Err() != nil {
 		return out, level, false
 	}
@@ -186,12 +202,8 @@ func noBuilderNote(e *pipeline.NoBuilderError) string {
 }
 
 // try runs a row, and again where a registry broke off.
-func (b *batch) try(ctx context.Context, r inventory.Row, session *build.Session) (pipeline.Result, string) {
-	fail := func(err error) (pipeline.Result, string) { return pipeline.Result{Err: err}, "" }
-	job, level, err := b.job(r, session)
-	if err != nil {
-		return fail(err)
-	}
+func (b *batch) try(ctx context.Context, r inventory.Row, job pipeline.Job) pipeline.Result {
+	fail := func(err error) pipeline.Result { return pipeline.Result{Err: err} }
 	if inside(job.App, b.dir) {
 		return fail(fmt.Errorf("the folder of the results, %q, lies in the app: name another one with -o", b.dir))
 	}
@@ -213,12 +225,12 @@ func (b *batch) try(ctx context.Context, r inventory.Row, session *build.Session
 	for again := 1; ; again++ {
 		res := pipeline.Run(ctx, job)
 		if again > b.retry || !build.Temporary(res.Err) {
-			return res, level
+			return res
 		}
 		b.show.waiting(r.Name, build.Event{Stage: "retry", Message: fmt.Sprintf("%d of %d in %s: %v", again, b.retry, wait, res.Err)})
 		select {
 		case <-ctx.Done():
-			return res, level
+			return res
 		case <-time.After(wait):
 		}
 		wait = min(2*wait, 30*time.Second)

@@ -170,12 +170,16 @@ func (b *batch) resume(ctx context.Context) ([]int, error) {
 	again, judged := make([]bool, len(lines)), make([]fingerprint, len(lines))
 	parallel(len(lines), func(i int) {
 		e, place := lines[i], rows[i]
-		if ctx.Err() != nil || place == 0 || e.file != own && !b.shard.Holds(e.name) {
+		if ctx.Err() != nil || e.file != own && !b.shard.Holds(e.name) {
+			return
+		}
+		if place == 0 { // the row left the inventory
+			again[i] = b.retryFailed && e.status == result.Failed
 			return
 		}
 		row := b.inv.Rows[place-1]
 		now := b.fingerprint(row)
-		again[i] = b.retryFailed && e.status == result.Failed || !e.fingerprint.covers(now)
+		again[i] = b.retryFailed && e.status == result.Failed || !e.fingerprint.covers(now, b.today)
 		if again[i] || e.fingerprint.level == now.level {
 			return
 		}
@@ -211,7 +215,7 @@ func (b *batch) resume(ctx context.Context) ([]int, error) {
 			continue // a second line, which report names
 		}
 		done[rows[i]] = mine || done[rows[i]]
-		b.show.old(e, mine)
+		b.show.old(e, mine, rows[i] > 0)
 		if e.reference != "" {
 			_ = b.refs.claim(e.reference, e.name)
 		}

@@ -175,9 +175,7 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 	if err := builders(c, e, b); err != nil {
 		return nil, err
 	}
-	if err := settings.build(b); err != nil {
-		return nil, err
-	}
+	settings.build(b)
 	if b.Push && len(b.References) == 0 {
 		return nil, usagef("--push needs a name: -t registry.example.com/name:tag")
 	}

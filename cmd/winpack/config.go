@@ -13,6 +13,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+	"github.com/winpack/winpack/pkg/build"
 )
 
 // configName is the configuration file that is taken from APP by itself.
@@ -113,6 +114,16 @@ type settingsFile struct {
 	dir  string // absolute, where relative paths begin
 	app  bool   // it lies in APP, and may name paths inside it only
 	open func(string) (io.ReadCloser, error)
+
+	built built     // what [build] says
+	until time.Time // last day of the acceptance that ends first; zero for none
+}
+
+// built are the values of [build], read.
+type built struct {
+	references []string
+	outputs    []build.Output
+	push       bool
 }
 
 // readConfig finds winpack.toml, --config or the one in APP, and reads it. Without

@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/winpack/winpack/fixtures"
 )
 
 func TestConfigErrorsSayWhereAndWhatInstead(t *testing.T) {
@@ -14,7 +17,7 @@ func TestConfigErrorsSayWhereAndWhatInstead(t *testing.T) {
 		{"catalog = { fil = 'x' }\n", `w.toml:1:13: unknown key "catalog.fil": did you mean "catalog.file"?`},
 		{"# catlog\n\n[catlog]\nfile = 'x'\n", `w.toml:3:2: unknown key "catlog": did you mean "catalog"?`},
 		{"catalog.file = '''\n[bad]\nwrong = 1\n'''\n  wrong = 2\n", `w.toml:5:3: unknown key "wrong"`},
-		{"x = [ { \"a]b\" = 1 }, \"# no\" ] # c\n'os' = []\n", `w.toml:1:1: unknown key "x`},
+		{"x = [ { \"a]b\" = 1 }, \"# no\" ] # c\n'os' = 'x'\n", `w.toml:1:1: unknown key "x`},
 		{"zzzzzz = 1\naa = 2\n", `w.toml:1:1: unknown key "zzzzzz": the keys are accept, base, build,`},
 		{"[catalog]\nfile = 3\n", "w.toml:2:1: catalog.file is a text"},
 		{"catalog = 3\n", "w.toml:1:1: catalog is a table"},
@@ -35,6 +38,11 @@ func TestConfigErrorsSayWhereAndWhatInstead(t *testing.T) {
 		{"files = [{from = 'x', to = 'y'}, {from = 3}]\n", "w.toml:1:35: files.from is a text"},
 		{"files = ['x']\n", "w.toml:1:1: files is a list of tables"},
 		{"[[accept]]\nrule = 'WP1001'\nreason = 'x'\nuntil = 'soon'\n", "w.toml:4:1: accept.until is a date"},
+		{"os = []\n", "w.toml:1:1: os is empty: give it a value, or leave the key out"},
+		{"entrypoint = []\n", "w.toml:1:1: entrypoint is empty"},
+		{"base = ''\n", "w.toml:1:1: base is empty"},
+		{"[build]\nbuilder = ''\n", "w.toml:2:1: build.builder is empty"},
+		{"[catalog]\nfile = ''\n", "w.toml:2:1: catalog.file is empty"},
 	} {
 		_, err := parseConfig("w.toml", test.text)
 		if err == nil {
@@ -89,4 +97,43 @@ func FuzzConfig(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What a winpack.toml in APP can't mean is told by every command, each mistake with its
+// place.
+func TestMistakesOfAllTablesAreToldTogether(t *testing.T) {
+	app := fixtures.App(t, "static")
+	write(t, filepath.Join(app, "winpack.toml"), `[build]
+tags = ["https://x/y"]
+builder = "podman"
+output = "type=local,dest=x"
+[[files]]
+from = "winpack.toml"
+to = 'C:\x'
+[[files]]
+from = "nowhere"
+to = 'C:\x'
+[[files]]
+from = "../x"
+to = 'C:\x'
+`)
+	_, stderr, code := winpack(t, "", "detect", app)
+	for _, want := range []string{
+		`:2:1: build.tags: -t "https://x/y"`, `:3:1: build.builder is `, `:4:1: build.output: -o "type=local,dest=x": `,
+		`:6:1: files.from "winpack.toml": winpack.toml never goes into an image`, `:9:1: files.from "nowhere" does not exist`, `:12:1: files.from "../x": a winpack.toml in APP may name paths inside APP only`,
+	} {
+		if code != exitUsage || strings.Count(stderr, want) != 1 {
+			t.Errorf("exit %d, want %q once in\n%s", code, want, stderr)
+		}
+	}
+}
+
+// An output without a file goes to the engine.
+func TestLoadIsAnOutputOfSettings(t *testing.T) {
+	app := fixtures.App(t, "static")
+	write(t, filepath.Join(app, "winpack.toml"), "[build]\noutput = 'type=docker'\n")
+	_, stderr, code := winpack(t, "", "build", app, "-t", "x:1", "--os", "ltsc2022", "--docker-host", "tcp://127.0.0.1:1")
+	if code != exitFailed || !strings.Contains(stderr, "127.0.0.1:1") {
+		t.Errorf("exit %d:\n%s", code, stderr)
+	}
 }

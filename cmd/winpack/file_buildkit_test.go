@@ -93,8 +93,14 @@ func TestDockerfileGivesTheImageOfBuildKit(t *testing.T) {
 				t.Fatalf("%s\nwinpack ends with %d\n%s\nBuildKit with %v\n%s", c.differs, code, stderr, failed, out)
 			}
 			if code != exitDone {
-				if code != exitFailed && code != exitUsage || !strings.Contains(stderr, "Dockerfile") && !strings.Contains(stderr, ".dockerignore") && how != "winpack fails" {
-					t.Errorf("exit %d, and no line is named\n%s", code, stderr)
+				// What BuildKit refuses too it refuses at the same line.
+				if theirs := lineNamed.FindString(out); failed != nil && theirs != "" && !strings.Contains(stderr, "winpack: "+theirs+": ") {
+					t.Errorf("BuildKit names %s\n%s", theirs, stderr)
+				} else if theirs == "" && !lineNamed.MatchString(stderr) && !strings.Contains(stderr, "Dockerfile") && !strings.Contains(stderr, ".dockerignore") && how != "winpack fails" {
+					t.Errorf("no line is named\n%s", stderr)
+				}
+				if code != exitFailed && code != exitUsage {
+					t.Errorf("exit %d", code)
 				}
 				return
 			}
@@ -111,6 +117,8 @@ func TestDockerfileGivesTheImageOfBuildKit(t *testing.T) {
 		})
 	}
 }
+
+var lineNamed = regexp.MustCompile(`Dockerfile:\d+`)
 
 // buildByHand builds the Dockerfile of a folder with BuildKit, and pushes the image.
 func buildByHand(t *testing.T, daemon buildkit.Daemon, dir, osVersion, ref string) (output string, err error) {

@@ -24,6 +24,7 @@ type fingerprint struct {
 	app   string // the app's files, its row and its configuration
 	level string // --fail-on, which decides the status alone; empty where it is not given
 	build string // what was made of the app and how; empty where it was looked at
+	until string // last day on which the result holds, like 2027-01-31; empty for any
 }
 
 func (f fingerprint) String() string {
@@ -33,6 +34,9 @@ func (f fingerprint) String() string {
 	}
 	if f.build != "" {
 		text += "+build=" + f.build
+	}
+	if f.until != "" {
+		text += "+until=" + f.until
 	}
 	return text
 }
@@ -45,6 +49,8 @@ func parseFingerprint(text string) fingerprint {
 			f.level = level
 		} else if build, ok := strings.CutPrefix(part, "build="); ok {
 			f.build = build
+		} else if until, ok := strings.CutPrefix(part, "until="); ok {
+			f.until = until
 		}
 	}
 	return f
@@ -52,8 +58,9 @@ func parseFingerprint(text string) fingerprint {
 
 // covers says whether what was done for a row is what this run is to do, but for the
 // level of --fail-on. Who only looks takes what was built for looked at.
-func (f fingerprint) covers(now fingerprint) bool {
-	return f.app == now.app && (now.build == "" || f.build == now.build)
+func (f fingerprint) covers(now fingerprint, today time.Time) bool {
+	last, _ := time.Parse(time.DateOnly, f.until) // zero for any other text
+	return !over(last, today) && f.app == now.app && (now.build == "" || f.build == now.build)
 }
 
 // fingerprint is that of a row now. A file that is a configuration counts by its

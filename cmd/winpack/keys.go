@@ -17,6 +17,7 @@ type kind struct {
 	ok   func(any) bool
 	keys map[string]kind // of a table
 	list bool            // a list of such tables
+	full bool            // an empty one is refused: it would silently set nothing
 }
 
 func isText(v any) bool { _, ok := v.(string); return ok }
@@ -30,9 +31,13 @@ func listOf(ok func(any) bool) func(any) bool {
 
 // configKeys are all keys of winpack.toml.
 func configKeys() map[string]kind {
-	text := kind{what: `is a text in quotes`, ok: isText}
+	free := kind{what: `is a text in quotes`, ok: isText} // what an empty one lacks is told where it is used
+	text := free
+	text.full = true
 	list := kind{what: `is a list of texts, like ["a", "b"]`, ok: listOf(isText)}
 	texts := kind{what: `is a text, or a list of texts like ["a", "b"]`, ok: func(v any) bool { return isText(v) || listOf(isText)(v) }}
+	fullList, fullTexts := list, texts
+	fullList.full, fullTexts.full = true, true
 	number := func(v any) bool { _, ok := v.(int64); return ok }
 	table := kind{what: `is a table of texts: NAME = "value"`, ok: func(v any) bool {
 		m, ok := v.(map[string]any)
@@ -47,7 +52,7 @@ func configKeys() map[string]kind {
 		return err == nil && d >= time.Millisecond
 	}}
 	return map[string]kind{
-		"os": texts, "base": text, "entrypoint": list, "cmd": list, "workdir": text, "user": text,
+		"os": fullTexts, "base": text, "entrypoint": fullList, "cmd": list, "workdir": text, "user": text,
 		"ports":  {what: "is a list of numbers, like [80, 443]", ok: listOf(number)},
 		"ignore": texts, "write": texts, "mirror": texts, "insecure-registry": texts, "fail-on": text,
 		"env": table, "labels": table,
@@ -57,8 +62,8 @@ func configKeys() map[string]kind {
 		}},
 		"build":   {keys: map[string]kind{"tags": texts, "builder": text, "output": texts}},
 		"catalog": {keys: map[string]kind{"file": text}},
-		"files":   {list: true, keys: map[string]kind{"from": text, "to": text}},
-		"accept": {list: true, keys: map[string]kind{"rule": text, "reason": text,
+		"files":   {list: true, keys: map[string]kind{"from": free, "to": free}},
+		"accept": {list: true, keys: map[string]kind{"rule": free, "reason": free,
 			"until": {what: "is a date like 2027-01-31", ok: func(v any) bool {
 				if s, ok := v.(string); ok {
 					_, err := time.Parse(time.DateOnly, s)
@@ -148,9 +153,15 @@ func (c *keyCheck) table(path toml.Key, element int, values map[string]any, know
 		default:
 			if k.ok == nil || !k.ok(value) {
 				c.wrong(key, element, "%s %s", key, orTable(k, key))
+			} else if value == "" && k.full {
+				c.empty(key, element)
 			}
 		}
 	}
+}
+
+func (c *keyCheck) empty(key toml.Key, element int) {
+	c.wrong(key, element, "%s is empty: give it a value, or leave the key out", key)
 }
 
 // list checks a list, of which the elements may be tables.
@@ -158,6 +169,8 @@ func (c *keyCheck) list(key toml.Key, element int, value []any, k kind) {
 	if !k.list {
 		if k.ok == nil || !k.ok(value) {
 			c.wrong(key, element, "%s %s", key, orTable(k, key))
+		} else if len(value) == 0 && k.full {
+			c.empty(key, element)
 		}
 		return
 	}

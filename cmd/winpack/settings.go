@@ -33,7 +33,7 @@ func configure(job *pipeline.Job, today time.Time, notes io.Writer) (*settingsFi
 	}
 	var found mistakes // all of them are told at once
 	found.add(err)
-	for _, apply := range []func(*pipeline.Job, *mistakes){s.catalog, s.common, s.image, s.files} {
+	for _, apply := range []func(*pipeline.Job, *mistakes){s.catalog, s.common, s.image, s.files, s.readBuild} {
 		apply(job, &found)
 	}
 	s.accepted(job, today, notes, &found)
@@ -201,6 +201,9 @@ func (s *settingsFile) extra(job *pipeline.Job, i int, from, to string) error {
 	case !info.IsDir() && !info.Mode().IsRegular():
 		return s.errorf(at, i, "files.from %q is neither a file nor a folder", from)
 	}
+	if s.app && sameFile(full, filepath.Join(s.dir, configName)) {
+		return s.errorf(at, i, "files.from %q: winpack.toml never goes into an image: name another file", from)
+	}
 	extra := dockerfile.Extra{From: ".", Folder: info.IsDir(), To: to}
 	if s.app { // a path inside APP is part of the app, ignored or not
 		extra.From = path.Clean(filepath.ToSlash(from))
@@ -270,43 +273,46 @@ func (s *settingsFile) readCatalog(job *pipeline.Job) error {
 	return nil
 }
 
-// build are the keys of [build], each where no flag says something else.
-func (s *settingsFile) build(b *pipeline.Build) error {
-	if s == nil {
-		return nil
-	}
+// readBuild reads the keys of [build], for commands that build and for those that
+// don't: a mistake there is one.
+func (s *settingsFile) readBuild(job *pipeline.Job, found *mistakes) {
 	var err error
-	if len(b.References) == 0 && len(s.Build.Tags) > 0 {
-		if b.References, err = references(s.Build.Tags); err != nil {
-			return s.errorf(toml.Key{"build", "tags"}, 0, "build.tags: %w", bare(err))
-		}
+	if s.built.references, err = references(s.Build.Tags); err != nil {
+		found.add(s.errorf(toml.Key{"build", "tags"}, 0, "build.tags: %w", bare(err)))
 	}
-	if s.Build.Builder != "" {
-		names := pipeline.BuilderNames()
-		if !slices.Contains(names, s.Build.Builder) {
-			return s.errorf(toml.Key{"build", "builder"}, 0, "build.builder is %s, not %q", orList(names), s.Build.Builder)
-		}
-		if b.Builders.Name == "" {
-			b.Builders.Name = s.Build.Builder
-		}
+	if names := pipeline.BuilderNames(); s.Build.Builder != "" && !slices.Contains(names, s.Build.Builder) {
+		found.add(s.errorf(toml.Key{"build", "builder"}, 0, "build.builder is %s, not %q", orList(names), s.Build.Builder))
 	}
 	key := toml.Key{"build", "output"}
-	outputs, push, err := parseOutputs(s.Build.Output, false)
-	if err != nil {
-		return s.errorf(key, 0, "build.output: %w", bare(err))
+	if s.built.outputs, s.built.push, err = parseOutputs(s.Build.Output, false); err != nil {
+		found.add(s.errorf(key, 0, "build.output: %w", bare(err)))
+		return
 	}
-	for i := range outputs {
-		dest, err := s.path(outputs[i].Dest)
-		if err != nil {
-			return s.errorf(key, 0, "build.output: %q: %w", outputs[i].Dest, err)
+	for i, o := range s.built.outputs {
+		if o.Dest == "" {
+			continue // to the engine
 		}
-		outputs[i].Dest = dest
-		b.NotApp = append(b.NotApp, outputs[i].Dest)
+		if s.built.outputs[i].Dest, err = s.path(o.Dest); err != nil {
+			found.add(s.errorf(key, 0, "build.output: %q: %w", o.Dest, err))
+		}
+		job.Own = append(job.Own, s.built.outputs[i].Dest) // of an earlier build, in APP
+	}
+}
+
+// build puts what [build] says where no flag says something else.
+func (s *settingsFile) build(b *pipeline.Build) {
+	if s == nil {
+		return
+	}
+	if len(b.References) == 0 {
+		b.References = s.built.references
+	}
+	if b.Builders.Name == "" {
+		b.Builders.Name = s.Build.Builder
 	}
 	if !b.Push && len(b.Outputs) == 0 {
-		b.Outputs, b.Push = outputs, push
+		b.Outputs, b.Push = slices.Clone(s.built.outputs), s.built.push
 	}
-	return nil
 }
 
 // unused says which keys do not reach a Dockerfile that a person wrote; empty where

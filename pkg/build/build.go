@@ -135,9 +135,9 @@ type Release struct {
 	Digest        string `json:"digest"`
 	ConfigDigest  string `json:"configDigest"`
 	Size          int64  `json:"size"`
-	LayerDigest   string `json:"layerDigest"`
-	LayerDiffID   string `json:"layerDiffID"`
-	LayerSize     int64  `json:"layerSize"`
+	LayerDigest   string `json:"layerDigest,omitempty"` // of the app's layer, which only direct makes
+	LayerDiffID   string `json:"layerDiffID,omitempty"`
+	LayerSize     int64  `json:"layerSize,omitempty"` // compressed, in bytes
 	BaseLayers    int    `json:"baseLayers"`
 	BaseMounted   int    `json:"baseMounted"` // base layers that were present or mounted
 	BaseStreamed  int    `json:"baseStreamed"`

@@ -24,9 +24,8 @@ type Build struct {
 	Refer        func(kind detect.Kind) (string, error) // gives the reference where it is not known before; nil otherwise
 	Push         bool
 	Outputs      []build.Output
-	File         string   // -f: the Dockerfile to build; empty: the app is planned
-	Files        string   // keep the Dockerfile and helpers of a plan in this folder
-	NotApp       []string // further files that earlier builds may have left in APP
+	File         string // -f: the Dockerfile to build; empty: the app is planned
+	Files        string // keep the Dockerfile and helpers of a plan in this folder
 	Labels       map[string]string
 	Annotations  map[string]string
 	Platforms    []string

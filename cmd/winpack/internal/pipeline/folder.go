@@ -295,7 +295,7 @@ func (e *rootEntry) Info() (fs.FileInfo, error) {
 func (job Job) ownIn(app string) ([]string, error) {
 	files := slices.Clone(job.Own)
 	if b := job.Build; b != nil {
-		files = append(append(files, b.IIDFile, b.MetadataFile), b.NotApp...)
+		files = append(files, b.IIDFile, b.MetadataFile)
 		for _, o := range b.Outputs {
 			files = append(files, o.Dest)
 		}
