@@ -45,6 +45,7 @@ func appLayer(ctx context.Context, plan dockerfile.Plan, app fs.FS, opts layerOp
 	}
 	t := &tree{app: app, trees: opts.Trees, rows: rows, root: &place{}}
 	for _, s := range plan.Steps {
+		t.source = s.Source
 		switch s.Kind {
 		case dockerfile.StepCopy:
 			if err := t.copy(s); err != nil {
@@ -69,6 +70,7 @@ func appLayer(ctx context.Context, plan dockerfile.Plan, app fs.FS, opts layerOp
 			return nil, errors.New("the plan has a RUN step, which only a Windows builder can do")
 		}
 	}
+	t.source = ""
 	if _, content, ok := plan.StartScript(false); ok {
 		to, err := windowsPath(dockerfile.ScriptPath())
 		if err != nil {
@@ -85,6 +87,9 @@ func appLayer(ctx context.Context, plan dockerfile.Plan, app fs.FS, opts layerOp
 		}
 	}
 	l, err := winlayer.New(ctx, t.walk, winlayer.Options{FS: app, Epoch: opts.Epoch, Progress: opts.Progress})
+	if d, ok := errors.AsType[*doubledError](err); ok && d.step > 0 && t.sources[d.step-1] != "" {
+		return nil, fmt.Errorf("%s: %w", t.sources[d.step-1], err)
+	}
 	if err != nil || l.Len() == 0 {
 		return nil, err
 	}
@@ -113,7 +118,9 @@ type tree struct {
 	rows   []aclRow
 	root   *place // C:\
 	grants []sddl.SID
-	steps  int
+
+	source  string   // dockerfile.Step.Source of the step at hand
+	sources []string // those of the steps so far
 }
 
 // place is a folder of the image that a step names. Places and parts are kept in
@@ -136,8 +143,8 @@ type part struct {
 }
 
 func (t *tree) next() int {
-	t.steps++
-	return t.steps
+	t.sources = append(t.sources, t.source)
+	return len(t.sources)
 }
 
 // place returns the place of a path below C:\, which is made where there is none.

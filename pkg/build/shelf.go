@@ -148,13 +148,23 @@ func (u *union) shelf(dir folder) (*shelf, error) {
 }
 
 // doubledError is a name that can't be put where another thing is.
-type doubledError struct{ name string }
+type doubledError struct {
+	name string
+	step int  // the later one
+	own  bool // it is a file of winpack's
+}
 
-func (e *doubledError) Error() string { return e.name + " is put into the image twice" }
+func (e *doubledError) Error() string {
+	why := "once as a file and once as a folder: put one of them elsewhere"
+	if e.own {
+		why = "once as winpack's own file: put the other elsewhere"
+	}
+	return e.name + " is put into the image twice, " + why
+}
 
 func doubled(dir folder, err error) error {
 	if d, ok := errors.AsType[*doubledError](err); ok {
-		return &doubledError{windowsName(path.Join(dir.path, d.name))}
+		return &doubledError{windowsName(path.Join(dir.path, d.name)), d.step, d.own}
 	}
 	return err
 }
@@ -215,7 +225,10 @@ func (s *shelf) add(name string, it item, x extra) error {
 	case x.place != nil && !old.folder && len(x.place.below) == 0 && len(x.place.parts) == 0:
 		was.place = x.place // a grant on a file
 	case old.folder != it.folder || it.part != noPart && s.parts[it.part].own:
-		return &doubledError{s.name(*old)}
+		if it.part == noPart {
+			return &doubledError{s.name(*old), x.place.step, false}
+		}
+		return &doubledError{s.name(*old), s.parts[it.part].step, s.parts[it.part].own}
 	case it.folder:
 		was.parts = slices.Concat(s.below(*old), over.below(it))
 		slices.SortStableFunc(was.parts, func(a, b part) int { return a.step - b.step })

@@ -100,6 +100,10 @@ type Step struct {
 	// Why is the reason, fit for a comment; never text from the app as it stands.
 	Why string `json:"why"`
 
+	// Source is where the step stands in a Dockerfile that a person wrote, like
+	// Dockerfile:3; else empty.
+	Source string `json:"-"`
+
 	// Copy: From is a slash-separated folder or file of Tree (".": all of it), To an
 	// absolute Windows folder, Exclude are slash-separated paths below From. Tree is
 	// empty for the app folder, else names another one that the builder is given.

@@ -266,6 +266,7 @@ func windows(slash string) string {
 
 // add takes a step over, and notes the folders that it makes.
 func (e *evaluator) add(s Step, folder string) {
+	s.Source = fmt.Sprintf("%s:%d", e.name, e.line)
 	e.plan.Steps = append(e.plan.Steps, s)
 	if e.places == nil {
 		e.places = map[string]bool{}
