@@ -48,13 +48,21 @@ func (f *firstError) first() error {
 	return f.err
 }
 
+// caught makes the first error of a panic, which would be in a goroutine of the transfer.
+func (f *firstError) caught(err *error) {
+	if p := recover(); p != nil {
+		*err = f.note(internalError(p))
+	}
+}
+
 // Walk implements fsutil.FS. Modes and owners are of no weight on Windows, and the
 // same for every host.
-func (c contextFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
+func (c contextFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) (err error) {
+	defer c.failed.caught(&err)
 	target = strings.Trim(filepath.ToSlash(target), "/")
 	skip := "" // what lies below it is not wanted
 	var theirs error
-	err := c.walk(func(e winlayer.Entry) error {
+	err = c.walk(func(e winlayer.Entry) error {
 		if theirs = ctx.Err(); theirs != nil {
 			return theirs
 		}
@@ -102,7 +110,8 @@ func (c contextFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) e
 
 // Open implements fsutil.FS. An error waits in what it returns: the transfer makes an
 // empty file of one that can't be opened, without a word.
-func (c contextFS) Open(name string) (io.ReadCloser, error) {
+func (c contextFS) Open(name string) (_ io.ReadCloser, err error) {
+	defer c.failed.caught(&err)
 	f := &sentFile{name: filepath.ToSlash(name), left: -1, failed: c.failed}
 	f.file, f.err = c.open(f.name)
 	if file, ok := f.file.(fs.File); ok && f.err == nil {
@@ -124,6 +133,7 @@ type sentFile struct {
 }
 
 func (f *sentFile) Read(p []byte) (n int, err error) {
+	defer f.failed.caught(&err)
 	switch {
 	case f.err != nil:
 		err = f.err

@@ -88,6 +88,11 @@ func TestFileThatCannotBeReadWhileItIsSentFailsTheBuild(t *testing.T) {
 			f, err := app.Open(name)
 			return longFile{f}, err
 		}, `"app/a.dll" changed while it was read`},
+		"a panic": {func(string) (fs.File, error) { panic("boom") }, "internal error: boom"},
+		"a panic while it is read": {func(name string) (fs.File, error) {
+			f, err := app.Open(name)
+			return panicFile{f}, err
+		}, "internal error: boom"},
 	} {
 		left := &atomic.Int32{}
 		left.Store(opened)
@@ -119,6 +124,10 @@ func countOpens(t *testing.T, app fstest.MapFS) int32 {
 	}
 	return 1000 - left.Load()
 }
+
+type panicFile struct{ fs.File }
+
+func (panicFile) Read([]byte) (int, error) { panic("boom") }
 
 // longFile says that it is longer than it is.
 type longFile struct{ fs.File }

@@ -347,6 +347,16 @@ func (b brokenFS) Open(name string) (fs.File, error) {
 	return b.FS.Open(name)
 }
 
+// panicFS is a fault in winpack itself.
+type panicFS struct{ fs.FS }
+
+func (b panicFS) Open(name string) (fs.File, error) {
+	if strings.HasSuffix(name, ".dll") {
+		panic("boom")
+	}
+	return b.FS.Open(name)
+}
+
 func TestDryRunWritesNothing(t *testing.T) {
 	p := registry.NewProxy(t, bases(t, standin.Options{}))
 	req := request(p.Host)

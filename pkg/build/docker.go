@@ -198,7 +198,10 @@ func engineBuild(ctx context.Context, c *client.Client, s *sent, opt engine.Imag
 	r, w := io.Pipe()
 	failed := make(chan error, 1)
 	go func() {
-		err := s.tar(ctx, w)
+		err := func() (err error) {
+			defer caught(&err)
+			return s.tar(ctx, w)
+		}()
 		failed <- err
 		w.CloseWithError(err)
 	}()

@@ -76,7 +76,12 @@ func TestEngineBuildsAndPushesWhatItIsSent(t *testing.T) {
 	if s, err = fileContext(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}
-	s.tree.app = brokenFS{s.tree.app}
+	whole := s.tree.app
+	s.tree.app = panicFS{whole}
+	if _, err := engineBuild(t.Context(), c, s, enginebuild.ImageBuildOptions{Dockerfile: contextDockerfile, BuildArgs: map[string]*string{"BASE": &base}}, func(string) {}); err == nil || !strings.Contains(err.Error(), "internal error: boom") {
+		t.Errorf("a panic of this side: %v", err)
+	}
+	s.tree.app = brokenFS{whole}
 	if _, err := engineBuild(t.Context(), c, s, enginebuild.ImageBuildOptions{Dockerfile: contextDockerfile, BuildArgs: map[string]*string{"BASE": &base}}, func(string) {}); err == nil || !strings.Contains(err.Error(), `"a.dll"`) {
 		t.Errorf("a file that can't be read: %v", err)
 	}

@@ -261,6 +261,8 @@ func worthRetrying(err error) bool {
 // which may run others.
 func caught(err *error) {
 	if p := recover(); p != nil {
-		*err = fmt.Errorf("internal error: %v", p)
+		*err = internalError(p)
 	}
 }
+
+func internalError(p any) error { return fmt.Errorf("internal error: %v", p) }

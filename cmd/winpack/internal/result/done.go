@@ -76,7 +76,7 @@ func (b *brief) result() Result {
 // Done reads what the folder's files of results say, the file of this store first. A
 // last line that is no result was cut off and does not count; it is removed where it
 // is this store's.
-func (s *Store) Done(each func(Done)) error {
+func (s *Store) Done(each func(Done) error) error {
 	files, err := s.files()
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (s *Store) Done(each func(Done)) error {
 				return nil
 			}
 			if err == nil {
-				each(d)
+				err = each(d)
 			}
 			return err
 		})

@@ -33,7 +33,10 @@ func openStore(t testing.TB, dir, name string) *Store {
 
 func doneLines(t testing.TB, s *Store) (names []string) {
 	t.Helper()
-	if err := s.Done(func(d Done) { names = append(names, d.File+" "+d.Name+" "+string(d.Status)) }); err != nil {
+	if err := s.Done(func(d Done) error {
+		names = append(names, d.File+" "+d.Name+" "+string(d.Status))
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return names
@@ -73,7 +76,7 @@ func TestStoreRefusesWhatItDoesNotUnderstand(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "results-1.jsonl"), append(resultLine(t, "a", OK), test.text...), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		err := openStore(t, dir, "results.jsonl").Done(func(Done) {})
+		err := openStore(t, dir, "results.jsonl").Done(func(Done) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", name, err)
 		}
