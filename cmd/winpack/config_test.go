@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/BurntSushi/toml"
-
-	"github.com/winpack/winpack/fixtures"
 )
 
 func TestConfigErrorsSayWhereAndWhatInstead(t *testing.T) {
@@ -102,7 +100,7 @@ func FuzzConfig(f *testing.F) {
 // What a winpack.toml in APP can't mean is told by every command, each mistake with its
 // place.
 func TestMistakesOfAllTablesAreToldTogether(t *testing.T) {
-	app := fixtures.App(t, "static")
+	app := filepath.Join(pages(t, 1), "app0000")
 	write(t, filepath.Join(app, "winpack.toml"), `[build]
 tags = ["https://x/y"]
 builder = "podman"
@@ -130,7 +128,7 @@ to = 'C:\x'
 
 // An output without a file goes to the engine.
 func TestLoadIsAnOutputOfSettings(t *testing.T) {
-	app := fixtures.App(t, "static")
+	app := filepath.Join(pages(t, 1), "app0000")
 	write(t, filepath.Join(app, "winpack.toml"), "[build]\noutput = 'type=docker'\n")
 	_, stderr, code := winpack(t, "", "build", app, "-t", "x:1", "--os", "ltsc2022", "--docker-host", "tcp://127.0.0.1:1")
 	if code != exitFailed || !strings.Contains(stderr, "127.0.0.1:1") {

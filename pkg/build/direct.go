@@ -312,12 +312,14 @@ func (j *job) event(e Event) {
 // eventStep is how many bytes pass between two events of progress.
 const eventStep = 1 << 20
 
-// counted returns a function that tells how far something is, not for every byte.
+// counted returns a function that tells how far something is, not for every byte. When
+// something is sent again it begins anew, and may be called while the first attempt
+// has not noticed its end yet.
 func (j *job) counted(stage, name string) func(done, total int64) {
-	last := int64(0)
+	var last atomic.Int64
 	return func(done, total int64) {
-		if done-last >= eventStep || done == total {
-			last = done
+		if before := last.Load(); done < before || done-before >= eventStep || done == total {
+			last.Store(done)
 			j.event(Event{Stage: stage, Name: name, Done: done, Total: total})
 		}
 	}
