@@ -171,3 +171,33 @@ func TestRowsAreDoneAgainWhenAnAcceptanceHasEnded(t *testing.T) {
 		t.Errorf("the row is not done again:\n%s", stdout)
 	}
 }
+
+// A row whose source is set right is done again in its folder, and what was added there
+// between the markers stays; what was edited elsewhere is not overwritten.
+func TestRowWithAnotherSourceIsWrittenAnew(t *testing.T) {
+	dir := pages(t, 2)
+	work := filepath.Dir(dir)
+	inv, out := filepath.Join(work, "apps.csv"), filepath.Join(work, "out")
+	file := filepath.Join(out, "apps", "a", "Dockerfile")
+	write(t, inv, "name,source\na,apps/app0000\n")
+	mustBatch(t, exitDone, inv, "-o", out)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, file, strings.Replace(string(text), "# winpack:end-edit", "ENV A=1\n# winpack:end-edit", 1))
+	write(t, inv, "name,source\na,apps/app0001\n")
+	mustBatch(t, exitDone, inv, "-o", out)
+	if text, err = os.ReadFile(file); err != nil || !strings.Contains(string(text), "ENV A=1\n# winpack:end-edit") || !strings.Contains(string(text), "apps/app0001/") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	write(t, file, strings.Replace(string(text), "EXPOSE 80", "EXPOSE 81", 1))
+	write(t, inv, "name,source\na,apps/app0000\n")
+	mustBatch(t, exitFailed, inv, "-o", out)
+	if r := results(t, out)["a"]; !strings.Contains(r.Error, "move it between the edit markers") || strings.Contains(r.Error, "--force") {
+		t.Errorf("the cure is missing: %q", r.Error)
+	}
+	if text, err = os.ReadFile(file); err != nil || !strings.Contains(string(text), "EXPOSE 81") {
+		t.Errorf("an edit is lost: %v\n%s", err, text)
+	}
+}

@@ -21,6 +21,7 @@ import (
 	"github.com/winpack/winpack/cmd/winpack/internal/result"
 	"github.com/winpack/winpack/pkg/build"
 	"github.com/winpack/winpack/pkg/detect"
+	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
 // configureRow is configure for a job whose tables are shared with other rows.
@@ -99,7 +100,7 @@ func (b *batch) job(r inventory.Row, session *build.Session) (job rowJob, err er
 
 	folder := filepath.Join(b.dir, "apps", r.Folder)
 	if !strings.HasPrefix(job.Base, "oci:") { // no Dockerfile can name that
-		job.Write = &pipeline.Write{Dir: folder, Optional: true}
+		job.Write = &pipeline.Write{Dir: folder, Optional: true, Alone: true}
 	}
 	if !b.build {
 		return job, nil
@@ -164,6 +165,7 @@ func (b *batch) do(ctx context.Context, r inventory.Row, session *build.Session)
 		maps.Copy(out.Durations, res.Image.Seconds())
 	}
 	out.Durations["total"] = time.Since(start).Seconds()
+	edited := (*dockerfile.EditedError)(nil)
 	switch noBuilder := (*pipeline.NoBuilderError)(nil); {
 	case errors.As(res.Err, new(*pipeline.BlockedError)):
 		out.Status = result.Blocked
@@ -171,6 +173,9 @@ func (b *batch) do(ctx context.Context, r inventory.Row, session *build.Session)
 		out.Status, out.Failure = result.Failed, result.NoBuilder
 		out.Error = report.OneLine(noBuilder.Why + ", and no builder that could was found")
 		b.show.once("note", noBuilderNote(noBuilder))
+	case errors.As(res.Err, &edited):
+		out.Status = result.Failed
+		out.Error = report.OneLine(edited.Names[0] + " of " + edited.Dir + " was edited by hand, and a batch overwrites no edit: move it between the edit markers, where it stays, or move the file away")
 	case res.Err != nil:
 		out.Status, out.Error = result.Failed, report.OneLine(res.Err.Error())
 		if errors.As(res.Err, new(*build.UnsupportedError)) {

@@ -168,8 +168,11 @@ func wayProblem(host string, err error) string {
 	var wrong x509.HostnameError
 	var dns *net.DNSError
 	var op *net.OpError
+	var file *CredentialsError
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	switch {
+	case errors.As(err, &file):
+		return file.Error()
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		return fmt.Sprintf("the proxy on the way to %s does not answer (%s): check HTTPS_PROXY and HTTP_PROXY, or name the host in NO_PROXY", host, op.Err)
 	case strings.Contains(text, http.StatusText(http.StatusProxyAuthRequired)):
@@ -184,6 +187,8 @@ func wayProblem(host string, err error) string {
 		return fmt.Sprintf("the certificate of %s is signed by nobody whom this machine trusts: add its CA to the system's certificates, or name the file in SSL_CERT_FILE", host)
 	case errors.As(err, &wrong):
 		return fmt.Sprintf("the certificate of %s is for another name: %s", host, strings.Join(strings.Fields(wrong.Error()), " "))
+	case errors.As(err, &dns) && strings.HasSuffix(dns.Name, "docker.io"):
+		return fmt.Sprintf("the host %s is not known: a name without a host, like foo:1, is one of Docker Hub; else check the DNS server or HTTPS_PROXY of this machine", dns.Name)
 	case errors.As(err, &dns):
 		return fmt.Sprintf("the host %s is not known: check the name, and the DNS server or HTTPS_PROXY of this machine", dns.Name)
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -16,7 +16,29 @@ import (
 // credential helpers, then podman's auth.json.
 func Keychain() authn.Keychain {
 	// The first one looks at podman's file only where docker has none.
-	return authn.NewMultiKeychain(authn.DefaultKeychain, podmanKeychain{})
+	return authn.NewMultiKeychain(dockerKeychain{}, podmanKeychain{})
+}
+
+// CredentialsError says that a file of credentials can't be read.
+type CredentialsError struct {
+	Path string
+	Err  string
+}
+
+func (e *CredentialsError) Error() string {
+	return fmt.Sprintf("the file of credentials %q can't be read: %s: mend it, or move it away and log in again", e.Path, e.Err)
+}
+
+// dockerKeychain is docker's config.json.
+type dockerKeychain struct{}
+
+func (dockerKeychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
+	auth, err := authn.DefaultKeychain.Resolve(target)
+	if err == nil || helperName.MatchString(err.Error()) {
+		return auth, err
+	}
+	path := CredentialFiles()[0]
+	return nil, &CredentialsError{path, strings.TrimPrefix(err.Error(), "parsing config file ("+path+"): ")}
 }
 
 // podmanKeychain reads containers/auth.json. Keys are a host or a host with a path;
@@ -32,7 +54,7 @@ func (podmanKeychain) Resolve(target authn.Resource) (authn.Authenticator, error
 		cf, err := config.LoadFromReader(file)
 		file.Close()
 		if err != nil {
-			return nil, fmt.Errorf("reading credentials of %q: %w", path, err)
+			return nil, &CredentialsError{path, err.Error()}
 		}
 		for key := target.String(); ; {
 			look := key

@@ -275,14 +275,24 @@ func Unchanged(dir string, f Files) []string {
 	return names
 }
 
+// Overwrite says what Write may replace.
+type Overwrite int
+
+const (
+	OverwriteOwn      Overwrite = iota // what winpack wrote for the same app
+	OverwriteOtherApp                  // and what it wrote for another one
+	OverwriteEdited                    // and what was edited by hand
+)
+
 // Write puts the files into dir, which it makes when it is missing. A file that
-// was edited by hand is an *EditedError, and nothing is written, unless force is
-// set; so is a record of another app an *OtherAppError. Text between edit markers
+// was edited by hand is an *EditedError, and nothing is written, unless it may be
+// overwritten; so is a record of another app an *OtherAppError. Text between edit markers
 // stays, and a file that is as it would be written is not written again. Files that
 // the record names and that are no longer part of the plan go away.
-func Write(dir string, f Files, force bool) (err error) {
+func Write(dir string, f Files, may Overwrite) (err error) {
+	force := may == OverwriteEdited
 	s, err := ReadState(dir, sortedKeys(f.Content)...)
-	if err == nil {
+	if err == nil && may != OverwriteOtherApp {
 		if err = s.ofOther(dir, f); err != nil {
 			s.disk = nil // the edits of another app are not this one's
 		}

@@ -19,7 +19,7 @@ func written(t *testing.T) (dir string, f Files) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(dir, f, false); err != nil {
+	if err := Write(dir, f, OverwriteOwn); err != nil {
 		t.Fatal(err)
 	}
 	return dir, f
@@ -50,7 +50,7 @@ func TestWrittenFilesAreCurrentAndUnedited(t *testing.T) {
 	if len(entries) != len(f.Content) {
 		t.Fatalf("%d files in the folder, %d written", len(entries), len(f.Content))
 	}
-	if err := Write(dir, f, false); err != nil {
+	if err := Write(dir, f, OverwriteOwn); err != nil {
 		t.Fatalf("writing twice: %v", err)
 	}
 }
@@ -74,7 +74,7 @@ func TestTextBetweenMarkersIsNoEditAndStays(t *testing.T) {
 	if err != nil || len(s.Edited) > 0 || !slices.Equal(s.Added, []string{"Dockerfile"}) {
 		t.Fatalf("edited %v, added %v, %v", s.Edited, s.Added, err)
 	}
-	if err := Write(dir, f, false); err != nil {
+	if err := Write(dir, f, OverwriteOwn); err != nil {
 		t.Fatal(err)
 	}
 	data, _ := os.ReadFile(path)
@@ -89,7 +89,7 @@ func TestEditedFileIsNeverOverwrittenWithoutForce(t *testing.T) {
 	edit(t, path, func(b []byte) []byte { return append(b, "# mine\n"...) })
 	before, _ := os.ReadFile(path)
 	f.Content[scriptFile] = append(f.Content[scriptFile], "rem new\r\n"...)
-	err := Write(dir, f, false)
+	err := Write(dir, f, OverwriteOwn)
 	if !isType[*EditedError](err) || !strings.Contains(err.Error(), "Dockerfile") || !strings.Contains(err.Error(), "--force") {
 		t.Fatalf("error %v", err)
 	}
@@ -101,7 +101,7 @@ func TestEditedFileIsNeverOverwrittenWithoutForce(t *testing.T) {
 	if stale, edited, err := Check(dir, Files{Content: mustRender(t, dir)}); err != nil || len(stale) > 0 || !slices.Equal(edited, []string{"Dockerfile"}) {
 		t.Fatalf("an edit alone is called stale: %v, edited %v, %v", stale, edited, err)
 	}
-	if err := Write(dir, f, true); err != nil {
+	if err := Write(dir, f, OverwriteEdited); err != nil {
 		t.Fatal(err)
 	}
 	if after, _ = os.ReadFile(path); bytes.Contains(after, []byte("# mine")) {
@@ -124,7 +124,7 @@ func TestFileWithoutRecordCountsAsEdited(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := render(t, plan(t, static(), Options{}))
-	if err := Write(dir, f, false); !isType[*EditedError](err) {
+	if err := Write(dir, f, OverwriteOwn); !isType[*EditedError](err) {
 		t.Fatalf("error %v", err)
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
@@ -153,7 +153,7 @@ func TestFilesThatAreNoLongerNeededGoAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(dir, f, false); err != nil {
+	if err := Write(dir, f, OverwriteOwn); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, scriptFile)); !os.IsNotExist(err) {
@@ -174,7 +174,7 @@ func TestHostileRecordIsRefused(t *testing.T) {
 		if _, err := ReadState(dir); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
-		if err := Write(dir, render(t, plan(t, static(), Options{})), false); err == nil {
+		if err := Write(dir, render(t, plan(t, static(), Options{})), OverwriteOwn); err == nil {
 			t.Errorf("%s: written over", name)
 		}
 	}
@@ -184,7 +184,7 @@ func TestRefusedWriteLeavesNoFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
 	f := render(t, plan(t, static(), Options{}))
 	f.Content["sub/nowhere"] = []byte("x")
-	if err := Write(dir, f, false); err == nil {
+	if err := Write(dir, f, OverwriteOwn); err == nil {
 		t.Fatal("a name that is no file of the folder is written")
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
@@ -203,7 +203,7 @@ func TestFailedWriteLeavesTheOldFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Content["Dockerfile"] = []byte("FROM other\n")
-	if err := Write(dir, f, true); err == nil {
+	if err := Write(dir, f, OverwriteEdited); err == nil {
 		t.Fatal("a folder is overwritten")
 	}
 	after, _ := os.ReadFile(filepath.Join(dir, "Dockerfile"))
@@ -227,7 +227,7 @@ func TestFilesOfAnotherAppAreNotOverwritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(dir, f, false); !isType[*OtherAppError](err) || !strings.Contains(err.Error(), "-o") {
+	if err := Write(dir, f, OverwriteOwn); !isType[*OtherAppError](err) || !strings.Contains(err.Error(), "-o") {
 		t.Fatalf("writing over the files of another app: %v", err)
 	}
 	if _, _, err := Check(dir, f); !isType[*OtherAppError](err) {
@@ -236,7 +236,7 @@ func TestFilesOfAnotherAppAreNotOverwritten(t *testing.T) {
 	if after, err := os.ReadFile(filepath.Join(dir, recordFile)); err != nil || !bytes.Equal(before, after) {
 		t.Fatalf("the record changed: %v", err)
 	}
-	if err := Write(dir, f, true); err != nil {
+	if err := Write(dir, f, OverwriteEdited); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, "Dockerfile")); err != nil || bytes.Contains(text, []byte("theirs")) {
@@ -298,7 +298,7 @@ func TestRecordClaimsNothingOutsideItsFolder(t *testing.T) {
 func TestWriteLeavesAFileThatIsTheSame(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
 	f := render(t, plan(t, static(), Options{}))
-	if err := Write(dir, f, false); err != nil {
+	if err := Write(dir, f, OverwriteOwn); err != nil {
 		t.Fatal(err)
 	}
 	if same := Unchanged(dir, f); !slices.Equal(same, sortedKeys(f.Content)) {
@@ -314,7 +314,7 @@ func TestWriteLeavesAFileThatIsTheSame(t *testing.T) {
 	if same := Unchanged(dir, other); slices.Contains(same, "Dockerfile") || !slices.Contains(same, "Dockerfile.dockerignore") {
 		t.Errorf("unchanged are %q", same)
 	}
-	if err := Write(dir, other, false); err != nil {
+	if err := Write(dir, other, OverwriteOwn); err != nil {
 		t.Fatal(err)
 	}
 	for name := range other.Content {

@@ -24,6 +24,9 @@ type Write struct {
 	Check  bool   // only compare with what is on disk
 	Force  bool   // overwrite what was edited by hand
 	Pin    bool   // name base images by digest too, which asks their registry
+	// Alone says that the folder is of this job and no other: what was written there
+	// for another app is replaced, unless it was edited.
+	Alone bool
 	// Optional says that an app that is not recognised, or has no base image, is no
 	// error: there is nothing to write for it then.
 	Optional bool
@@ -105,7 +108,14 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 		return nil
 	}
 	res.Written.Same = dockerfile.Unchanged(options.Dir, files)
-	if err := dockerfile.Write(options.Dir, files, job.Write.Force); err != nil {
+	may := dockerfile.OverwriteOwn
+	switch {
+	case job.Write.Force:
+		may = dockerfile.OverwriteEdited
+	case job.Write.Alone:
+		may = dockerfile.OverwriteOtherApp
+	}
+	if err := dockerfile.Write(options.Dir, files, may); err != nil {
 		res.Written = nil
 		edited := (*dockerfile.EditedError)(nil)
 		switch {
