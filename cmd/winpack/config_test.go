@@ -114,11 +114,19 @@ to = 'C:\x'
 [[files]]
 from = "../x"
 to = 'C:\x'
+[[files]]
+from = "index.html"
+[[accept]]
+rule = "WP1001"
+reason = "x"
+[[accept]]
+reason = "x"
 `)
 	_, stderr, code := winpack(t, "", "detect", app)
 	for _, want := range []string{
 		`:2:1: build.tags: -t "https://x/y"`, `:3:1: build.builder is `, `:4:1: build.output: -o "type=local,dest=x": `,
 		`:6:1: files.from "winpack.toml": winpack.toml never goes into an image`, `:9:1: files.from "nowhere" does not exist`, `:12:1: files.from "../x": a winpack.toml in APP may name paths inside APP only`,
+		`:14:3: files.to is empty: name a path`, `:19:3: accept names no rule`,
 	} {
 		if code != exitUsage || strings.Count(stderr, want) != 1 {
 			t.Errorf("exit %d, want %q once in\n%s", code, want, stderr)

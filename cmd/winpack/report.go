@@ -118,7 +118,7 @@ func renderReport(w io.Writer, format string, set *result.Set, sum summary.Summa
 	case format == "json":
 		return sum.JSON(w, set)
 	case one != nil:
-		view := report.View{Color: look.Color, Quiet: look.Quiet, Verbose: look.Verbose}
+		view := report.View{App: "APP", Color: look.Color, Quiet: look.Quiet, Verbose: look.Verbose}
 		if out, ok := w.(*os.File); ok {
 			view.Width = wrapWidth(out)
 		}
@@ -195,6 +195,9 @@ func checkReportOutput(results, output string) error {
 	}
 	to, err := os.Stat(output)
 	if err != nil {
+		if info, err := os.Stat(filepath.Dir(output)); err != nil || !info.IsDir() {
+			return usagef("-o %q: there is no folder %q: make it first", output, filepath.Dir(output))
+		}
 		return nil // a new file, or one that fails later with a reason
 	}
 	if to.IsDir() {

@@ -136,7 +136,7 @@ func TestSavedReportGivesTheSARIFOfDetect(t *testing.T) {
 	if direct != again || !strings.Contains(direct, "WP1301") {
 		t.Errorf("detect says\n%s\nand report\n%s", direct, again)
 	}
-	for format, want := range map[string]string{"text": "winpack build -t REGISTRY/demo:TAG", "json": saved} {
+	for format, want := range map[string]string{"text": "winpack build APP -t REGISTRY/demo:TAG", "json": saved} {
 		if got, _, _ := winpack(t, root, "report", "demo.json", "--format", format); !strings.Contains(got, want) {
 			t.Errorf("--format %s shows\n%s", format, got)
 		}

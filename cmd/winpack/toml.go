@@ -10,10 +10,14 @@ import (
 
 // keyPosition returns line and column, from 1, of a key in a TOML document that
 // parses. The library tells which keys it did not know, and not where they are. Of
-// a key in a list of tables, element is the table's index, from 0.
+// a key in a list of tables, element is the table's index, from 0. A key that is not
+// there has the place of its table.
 func keyPosition(text string, key toml.Key, element int) (line, column int) {
 	s := keyScanner{text: text, want: key, element: element}
 	s.document()
+	if !s.done && len(key) > 1 {
+		return keyPosition(text, key[:len(key)-1], element)
+	}
 	at := s.found
 	line = 1 + strings.Count(text[:at], "\n")
 	column = at - strings.LastIndexByte(text[:at], '\n')
@@ -74,9 +78,9 @@ func (s *keyScanner) see(start int, path []string) {
 	}
 }
 
-// enter counts the tables of the list that want is in.
+// enter counts the tables of the list that want is in, or is.
 func (s *keyScanner) enter(list []string) {
-	if len(list) == len(s.want)-1 && slices.Equal(list, s.want[:len(list)]) {
+	if n := len(s.want); (len(list) == n-1 || len(list) == n) && slices.Equal(list, s.want[:len(list)]) {
 		s.tables++
 	}
 }

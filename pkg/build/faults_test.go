@@ -145,6 +145,14 @@ func TestCredentialHelperThatIsMissingIsNamed(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "docker-credential-nowhere-at-all, which is not in PATH: install it") {
 		t.Errorf("the error is %v", err)
 	}
+	path := filepath.Join(dir, "config.json")
+	if err := os.WriteFile(path, []byte(`{"auths":{`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Build(t.Context(), request(host))
+	if want := fmt.Sprintf("the file of credentials %q can't be read: unexpected EOF: mend it", path); err == nil || !strings.Contains(err.Error(), want) || Temporary(err) {
+		t.Errorf("the error is %v, want %s", err, want)
+	}
 }
 
 func TestFileThatCannotBeReadIsNamedAndNothingIsLeft(t *testing.T) {

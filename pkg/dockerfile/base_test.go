@@ -383,3 +383,16 @@ func TestPlansAreTheSameEachTime(t *testing.T) {
 		}
 	}
 }
+
+// A release of the default that the given image is not for is left out, and said so.
+func TestReleaseThatAGivenBaseIsNotForIsNamed(t *testing.T) {
+	const base = "mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022"
+	p := plan(t, static(), Options{Base: base})
+	i := slices.IndexFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == RuleNoImage })
+	if len(p.Bases) != 1 || len(p.Omitted) != 1 || p.Omitted[0].OS != "ltsc2025" || i < 0 || !strings.Contains(p.Findings[i].Message, "ltsc2025 is left out") {
+		t.Errorf("bases %+v, left out %+v, findings %+v", p.Bases, p.Omitted, p.Findings)
+	}
+	if p = plan(t, static(), Options{Base: base, OS: []string{"ltsc2022"}, OSAsked: true}); len(p.Omitted) != 0 {
+		t.Errorf("left out of what was asked for: %+v", p.Omitted)
+	}
+}

@@ -169,11 +169,15 @@ func (p *planner) givenBase(oses []string) error {
 	}
 	img, os, known := p.cat.byReference(ref)
 	if known {
-		if p.opt.OSAsked {
-			for _, asked := range oses {
-				if asked != os {
-					return &NoImageError{OS: []string{asked}, What: ref, Ways: []string{"ask for --os " + os, "name an image of that release"}}
-				}
+		for _, other := range oses {
+			switch {
+			case other == os:
+			case p.opt.OSAsked:
+				return &NoImageError{OS: []string{other}, What: ref, Ways: []string{"ask for --os " + os, "name an image of that release"}}
+			default:
+				p.plan.Omitted = append(p.plan.Omitted, Omitted{OS: other, Why: fmt.Sprintf("%s is an image of %s", ref, os)})
+				p.findAt(RuleNoImage, detect.LevelNote, fmt.Sprintf("the given base image is one of %s: %s is left out", os, other),
+					"leave the choice of the image to winpack, or build another image for "+other, p.place("base"))
 			}
 		}
 		if img.Status == statusEOL {

@@ -111,9 +111,9 @@ func (s Settings) Check() []Mistake {
 	for i, f := range s.Files {
 		to, err := within(`C:\app`, f.To)
 		if err != nil {
-			bad("files.to", i, "to %v", err)
+			bad("files.to", i, "files.to %v", err)
 		} else if !f.Folder && strings.EqualFold(to, `C:\`) && !endsInSeparator(f.To) {
-			bad("files.to", i, `to %q names no file`, f.To)
+			bad("files.to", i, `files.to %q names no file`, f.To)
 		}
 	}
 	return found

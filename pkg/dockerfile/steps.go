@@ -91,7 +91,10 @@ func windowsPath(root, rel string) (string, error) {
 	if clean == "." {
 		return root, nil
 	}
-	bad := clean == ".." || strings.HasPrefix(clean, "../") || strings.HasPrefix(clean, "/")
+	if clean == ".." || strings.HasPrefix(clean, "../") {
+		return "", &UsageError{fmt.Sprintf(`path %q leads out of the app's folder: rename it, or write an absolute one like C:\data`, strings.ReplaceAll(rel, "/", `\`))}
+	}
+	bad := strings.HasPrefix(clean, "/")
 	for _, r := range clean {
 		bad = bad || r < ' ' || r == 0x7f || strings.ContainsRune(`<>:"|?*\`, r) || r == 0xfffd
 	}

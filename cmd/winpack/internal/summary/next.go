@@ -84,7 +84,7 @@ func (s Summary) solve(alone map[string]int, one, rest string) []Step {
 	var steps []Step
 	for _, c := range causes[:min(fewCauses, len(causes))] {
 		if n := alone[c.Rule]; n > 0 {
-			steps = append(steps, Step{Apps: n, Text: fmt.Sprintf(one, c.Rule, c.Title)})
+			steps = append(steps, Step{Apps: n, Text: fmt.Sprintf(one, c.Rule, c.Title), Command: "winpack explain " + c.Rule})
 			left -= n
 		}
 	}

@@ -67,7 +67,7 @@ func TestEachAppIsInOneStepOfNext(t *testing.T) {
 		{1, "without a result: the same command does what is missing", push},
 		{2, "failed: look at the error of each, set it right, and run them again", push + " --retry-failed"},
 		{1, "ready to move: make their images", push},
-		{1, "ready once WP1307 is decided: network share", ""},
+		{1, "ready once WP1307 is decided: network share", "winpack explain WP1307"},
 		{1, "to decide: solve what several warnings of each say, or accept them in its winpack.toml", ""},
 		{4, "after work: solve the errors of each, or do the step by hand that it names", ""},
 		{1, "unclear: name the folder of one built application in the inventory's column source, or its image in column base", ""},
