@@ -12,6 +12,7 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/cmd/winpack/internal/tomlkey"
 	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
@@ -43,7 +44,7 @@ func (s *settingsFile) accepted(job *pipeline.Job, today time.Time, notes io.Wri
 		}
 		accept := pipeline.Accept{Rule: a.Rule, Reason: a.Reason}
 		if s.app { // a file that --config names may be for many apps
-			line, _ := keyPosition(s.text, toml.Key{"accept", "rule"}, i)
+			line, _ := tomlkey.Position(s.text, toml.Key{"accept", "rule"}, i)
 			accept.At = &detect.Evidence{Path: configName, Line: line, Detail: "accept"}
 		}
 		job.Accept = append(job.Accept, accept)

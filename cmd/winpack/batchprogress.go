@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -142,17 +143,21 @@ func (t *tally) draw(now time.Time) {
 	t.p.drawn = true
 }
 
-// say prints a line of its own, unless nothing is to be said.
+// say prints a line of its own, unless nothing is to be said. Without a stage it is a
+// note that says so.
 func (t *tally) say(stage, message string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch t.p.mode {
 	case "none":
 	case "rawjson":
-		t.raw(map[string]any{"stage": stage, "message": message})
+		t.raw(map[string]any{"stage": cmp.Or(stage, "note"), "message": message})
 	default:
 		t.p.erase()
-		fmt.Fprintf(t.p.w, "%s: %s\n", stage, report.OneLine(message))
+		if stage != "" {
+			message = stage + ": " + message
+		}
+		fmt.Fprintln(t.p.w, report.OneLine(message))
 	}
 }
 
@@ -182,7 +187,7 @@ func (t *tally) notes(name, text string) {
 		t.said[note] = true
 		t.mu.Unlock()
 		if !known {
-			t.say("note", name+": "+strings.TrimSpace(note))
+			t.say("", name+": "+strings.TrimSpace(note)) // which says itself that it is one
 		}
 	}
 }

@@ -46,7 +46,7 @@ func TestBatchShowsALineForEachApp(t *testing.T) {
 	tally.finished(outcome{name: "a", status: result.OK, what: "static"})
 	tally.notes("a", "x.toml:1:1: note: ended\n")
 	tally.notes("b", "x.toml:1:1: note: ended\n")
-	if want := "1/3 a: ok: static\nnote: a: x.toml:1:1: note: ended\n"; out.String() != want {
+	if want := "1/3 a: ok: static\na: x.toml:1:1: note: ended\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out, want)
 	}
 	tally, out, _ = shownTally("rawjson", 3)

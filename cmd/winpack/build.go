@@ -71,7 +71,15 @@ The same folder, base and flags give the same digest, by --builder direct. SOURC
 			if c.Args().Len() == 0 && c.String("file") != "" {
 				job.App = cmp.Or(pipeline.RecordedApp(c.String("file")), job.App)
 			}
-			settings, err := configure(&job, time.Now(), e.stderr)
+			shown, err := newProgress(c, e)
+			if err != nil {
+				return err
+			}
+			var notes strings.Builder
+			settings, err := configure(&job, time.Now(), &notes)
+			for note := range strings.Lines(notes.String()) {
+				shown.tell("note", strings.TrimSpace(note))
+			}
 			if err != nil {
 				return err
 			}
@@ -87,22 +95,18 @@ The same folder, base and flags give the same digest, by --builder direct. SOURC
 			if err != nil {
 				return err
 			}
-			shown, err := newProgress(c, e)
-			if err != nil {
-				return err
-			}
 			b.Progress, b.Status = shown.event, shown.status
-			b.Note = func(line string) { fmt.Fprintln(e.stderr, report.OneLine(line)) }
+			b.Note = func(line string) { shown.tell("note", report.OneLine(line)) }
 			b.Unused = settings.unused()
 			job.Build = b
-			job.Found = func(r report.Report) { printFindings(e, c, r) }
+			job.Found = func(r report.Report) { printFindings(shown.tell, c, r) }
 			debug.SetGCPercent(50)         // halves the peak, for a hundredth of the time
 			debug.SetMemoryLimit(60 << 20) // beside the program itself; a folder of 400,000 names stays below
 			res := pipeline.Run(c.Context, job)
 			shown.close()
 			if res.Image != nil {
 				if c.Bool("quiet") { // else it stands beside the other releases
-					printOmitted(e, c, res, res.Image.Omitted)
+					printOmitted(shown.tell, c, res, res.Image.Omitted)
 				}
 				to := e.stdout
 				if isOutput(b.Outputs, to) {
@@ -262,21 +266,21 @@ func epoch(value string) (*time.Time, error) {
 
 // printFindings writes the findings of a command that makes something, and what
 // could not be read, to stderr, one line each.
-func printFindings(e env, c *cli.Context, r report.Report) {
+func printFindings(tell teller, c *cli.Context, r report.Report) {
 	if c.Bool("quiet") {
 		return
 	}
 	for _, f := range r.Findings {
-		fmt.Fprintln(e.stderr, report.FindingLine(f))
+		tell("finding", report.FindingLine(f))
 	}
 	for _, line := range report.ProblemLines(r.Problems, c.Bool("verbose")) {
-		fmt.Fprintln(e.stderr, line)
+		tell("problem", line)
 	}
 }
 
 // printOmitted names the releases of the default that are left out, which is never
 // silent. Those of the plan are among the findings, where these are printed.
-func printOmitted(e env, c *cli.Context, res pipeline.Result, resolved []dockerfile.Omitted) {
+func printOmitted(tell teller, c *cli.Context, res pipeline.Result, resolved []dockerfile.Omitted) {
 	if c.Bool("quiet") && res.Plan != nil {
 		resolved = append(slices.Clone(res.Plan.Omitted), resolved...)
 	}
@@ -284,7 +288,7 @@ func printOmitted(e env, c *cli.Context, res pipeline.Result, resolved []dockerf
 	for _, o := range resolved {
 		if !seen[o.OS] {
 			seen[o.OS] = true
-			fmt.Fprintf(e.stderr, "%s is left out: %s\n", o.OS, report.OneLine(o.Why))
+			tell("note", fmt.Sprintf("%s is left out: %s", o.OS, report.OneLine(o.Why)))
 		}
 	}
 }

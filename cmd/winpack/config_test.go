@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/tomlkey"
 )
 
 func TestConfigErrorsSayWhereAndWhatInstead(t *testing.T) {
@@ -89,7 +91,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		for _, key := range meta.Keys() {
-			line, column := keyPosition(text, key, 0)
+			line, column := tomlkey.Position(text, key, 0)
 			if line < 1 || column < 1 {
 				t.Fatalf("%q: key %q at %d:%d", text, key, line, column)
 			}

@@ -55,10 +55,10 @@ by hand is never overwritten without --force; text between the edit markers is y
 			if strings.HasPrefix(job.Base, "oci:") {
 				return usagef("--base %q: a Dockerfile can't name a folder as its base: use `winpack build`, or push that image to a registry", job.Base)
 			}
-			job.Found = func(r report.Report) { printFindings(e, c, r) }
+			job.Found = func(r report.Report) { printFindings(e.tell, c, r) }
 			res := pipeline.Run(c.Context, job)
 			if res.Written != nil {
-				printOmitted(e, c, res, res.Written.Omitted)
+				printOmitted(e.tell, c, res, res.Written.Omitted)
 			}
 			if err := printWritten(e.stdout, format, c.Bool("quiet"), job.Write, res); err != nil {
 				return err

@@ -9,6 +9,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"github.com/moby/buildkit/util/suggest"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/tomlkey"
 )
 
 // kind is what a key of winpack.toml holds.
@@ -104,20 +106,21 @@ type document struct{ file, text string }
 
 // errorf is a usage error at a key.
 func (d document) errorf(key toml.Key, element int, format string, args ...any) error {
-	line, column := keyPosition(d.text, key, element)
+	line, column := tomlkey.Position(d.text, key, element)
 	return &mistake{line, column, usagef("%s: "+format, append([]any{d.at(key, element)}, args...)...)}
 }
 
 func (d document) at(key toml.Key, element int) string {
-	return position(d.file, d.text, key, element)
+	line, column := tomlkey.Position(d.text, key, element)
+	return fmt.Sprintf("%s:%d:%d", d.file, line, column)
 }
 
 func (c *keyCheck) table(path toml.Key, element int, values map[string]any, known map[string]kind) {
 	// In the order of the file: the first mistakes are those to name.
 	keys := slices.Collect(maps.Keys(values))
 	slices.SortFunc(keys, func(a, b string) int {
-		la, ca := keyPosition(c.text, append(slices.Clone(path), a), element)
-		lb, cb := keyPosition(c.text, append(slices.Clone(path), b), element)
+		la, ca := tomlkey.Position(c.text, append(slices.Clone(path), a), element)
+		lb, cb := tomlkey.Position(c.text, append(slices.Clone(path), b), element)
 		return slices.Compare([]int{la, ca}, []int{lb, cb})
 	})
 	for _, name := range keys {

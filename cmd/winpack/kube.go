@@ -61,7 +61,7 @@ A file that was edited by hand, or that winpack did not write, is never overwrit
 			if _, err := configure(&job, time.Now(), e.stderr); err != nil {
 				return err
 			}
-			job.Found = func(r report.Report) { printFindings(e, c, r) }
+			job.Found = func(r report.Report) { printFindings(e.tell, c, r) }
 			job.NeedPlan = true
 			res := pipeline.Run(c.Context, job)
 			// Findings of --fail-on keep nothing from being written.

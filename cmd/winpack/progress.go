@@ -71,6 +71,23 @@ func terminalWidth(f *os.File) int {
 	return 80
 }
 
+// teller prints a line of its own on stderr; stage says what it is.
+type teller func(stage, line string)
+
+func (e env) tell(_, line string) { fmt.Fprintln(e.stderr, line) }
+
+// tell prints a line, as an object of JSON where all lines are.
+func (p *progress) tell(stage, line string) {
+	if p.mode == "rawjson" {
+		p.event(build.Event{Stage: stage, Message: line})
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+	fmt.Fprintln(p.w, line)
+}
+
 // event takes one event of a build.
 func (p *progress) event(ev build.Event) {
 	p.mu.Lock()

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/winpack/winpack/fixtures"
 	"github.com/winpack/winpack/pkg/build"
 )
 
@@ -81,5 +83,27 @@ func TestBytesAreWrittenInDecimalUnits(t *testing.T) {
 		if got := bytesText(n); got != want {
 			t.Errorf("%d is %q, want %q", n, got, want)
 		}
+	}
+}
+
+// Who reads stderr line by line finds JSON in each, findings and notes too.
+func TestRawJSONIsAllThatABuildShows(t *testing.T) {
+	app := fixtures.App(t, "demo")
+	_, stderr, code := winpack(t, "", "build", app, "--dry-run", "--progress", "rawjson", "--builder", "direct", "--mirror", "mcr.microsoft.com=127.0.0.1:1/mcr")
+	found := 0
+	for line := range strings.Lines(stderr) {
+		var v struct{ Stage, Message string }
+		if strings.HasPrefix(line, "winpack: ") { // why it ended
+			continue
+		}
+		if err := json.Unmarshal([]byte(line), &v); err != nil || v.Stage == "" {
+			t.Errorf("%v: %q", err, line)
+		}
+		if v.Stage == "finding" && strings.Contains(v.Message, "WP1301") {
+			found++
+		}
+	}
+	if code != exitFailed || found != 1 {
+		t.Errorf("exit %d, the finding %d times:\n%s", code, found, stderr)
 	}
 }

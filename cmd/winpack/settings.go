@@ -16,6 +16,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+	"github.com/winpack/winpack/cmd/winpack/internal/tomlkey"
 	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
@@ -165,7 +166,7 @@ func (s *settingsFile) place(job *pipeline.Job, key string) {
 	if s.app {
 		file = configName // places are relative to the app
 	}
-	line, _ := keyPosition(s.text, path, 0)
+	line, _ := tomlkey.Position(s.text, path, 0)
 	places := maps.Clone(job.Settings.Places) // rows of a batch share them
 	if places == nil {
 		places = map[string]detect.Evidence{}

@@ -117,7 +117,9 @@ type evaluator struct {
 }
 
 func (e *evaluator) note(format string, args ...any) {
-	e.notes = append(e.notes, Note{e.line, fmt.Sprintf(format, args...)})
+	if n := (Note{e.line, fmt.Sprintf(format, args...)}); !slices.Contains(e.notes, n) {
+		e.notes = append(e.notes, n)
+	}
 }
 
 // start takes over the base's configuration.

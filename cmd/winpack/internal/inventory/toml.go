@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/winpack/winpack/cmd/winpack/internal/tomlkey"
 )
 
 // toml reads [[app]] tables.
@@ -27,7 +29,8 @@ func (x *reader) toml(in *bufio.Reader) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(doc)) {
 		if key != "app" {
-			return errorf("%s: unknown key %q: an inventory holds [[app]] tables and nothing else", x.Path, key)
+			line, _ := tomlkey.Position(text, toml.Key{key}, 0)
+			return errorf("%s:%d: unknown key %q: an inventory holds [[app]] tables and nothing else", x.Path, line, key)
 		}
 	}
 	tables, ok := doc["app"].([]map[string]any)

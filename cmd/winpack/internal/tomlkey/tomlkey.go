@@ -1,22 +1,22 @@
-package main
+// Package tomlkey finds keys in TOML documents: the library tells which it did not
+// know, and not where they are.
+package tomlkey
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
 )
 
-// keyPosition returns line and column, from 1, of a key in a TOML document that
-// parses. The library tells which keys it did not know, and not where they are. Of
-// a key in a list of tables, element is the table's index, from 0. A key that is not
-// there has the place of its table.
-func keyPosition(text string, key toml.Key, element int) (line, column int) {
+// Position returns line and column, from 1, of a key in a TOML document that parses.
+// Of a key in a list of tables, element is the table's index, from 0. A key that is
+// not there has the place of its table.
+func Position(text string, key toml.Key, element int) (line, column int) {
 	s := keyScanner{text: text, want: key, element: element}
 	s.document()
 	if !s.done && len(key) > 1 {
-		return keyPosition(text, key[:len(key)-1], element)
+		return Position(text, key[:len(key)-1], element)
 	}
 	at := s.found
 	line = 1 + strings.Count(text[:at], "\n")
@@ -194,9 +194,4 @@ func (s *keyScanner) blank() {
 			return
 		}
 	}
-}
-
-func position(file, text string, key toml.Key, element int) string {
-	line, column := keyPosition(text, key, element)
-	return fmt.Sprintf("%s:%d:%d", file, line, column)
 }
