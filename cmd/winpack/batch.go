@@ -25,7 +25,7 @@ func batchCommand(e env) *cli.Command {
 		UsageText: "winpack batch INVENTORY [flags]",
 		Description: `INVENTORY is a .csv file with a header, a .toml file of [[app]] tables, a .jsonl file with an object a line, or a
 folder that is searched for apps. Columns: name, source (relative to the inventory), and where they are needed
-app, tag, os, base, config, owner; others are kept as labels. What a row says comes before flags.
+tag, os, base, config, owner; others are kept as labels. What a row says comes before flags.
 
   winpack batch apps.csv                                                    look at each, and write its Dockerfile
   winpack batch apps.csv --push --tag-template 'registry.example.com/apps/{{.Name}}:1'
