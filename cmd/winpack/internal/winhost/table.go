@@ -67,6 +67,16 @@ type pairRow struct {
 	Confidence string   `toml:"confidence"`
 }
 
+// splitRow is a revision of a build: in process isolation host and container are both
+// older, or both not.
+type splitRow struct {
+	Build      int      `toml:"build"`
+	Revision   int      `toml:"revision"`
+	Note       string   `toml:"note"`
+	Source     []string `toml:"source"`
+	Confidence string   `toml:"confidence"`
+}
+
 // Table is what is known. It is read-only.
 type Table struct {
 	Schema  string            `toml:"schema"`
@@ -83,6 +93,14 @@ type Table struct {
 		Source     []string `toml:"source"`
 		Confidence string   `toml:"confidence"`
 	} `toml:"default_isolation"`
+	// StaleHost are builds of which an older host may refuse a newer container.
+	StaleHost struct {
+		Builds     []int    `toml:"builds"`
+		Note       string   `toml:"note"`
+		Source     []string `toml:"source"`
+		Confidence string   `toml:"confidence"`
+	} `toml:"stale_host"`
+	Splits     []splitRow     `toml:"split"`
 	DirectX    DirectX        `toml:"directx"`
 	Hosts      []hostRow      `toml:"host"`
 	Containers []containerRow `toml:"container"`
@@ -128,6 +146,14 @@ func (t *Table) check() error {
 	if !sourced(t.Rule.Source, t.Rule.Confidence) || !slices.IsSorted(t.Rule.Stable) || len(t.Rule.Stable) == 0 ||
 		!sourced(t.DefaultIsolation.Source, t.DefaultIsolation.Confidence) || !sourced(t.DirectX.Source, t.DirectX.Confidence) {
 		return fail("rule, default_isolation or directx has no source, or is not complete")
+	}
+	if len(t.StaleHost.Builds) == 0 || t.StaleHost.Note == "" || !sourced(t.StaleHost.Source, t.StaleHost.Confidence) {
+		return fail("stale_host has no source, or is not complete")
+	}
+	for _, s := range t.Splits {
+		if s.Build <= 0 || s.Revision <= 0 || s.Note == "" || !sourced(s.Source, s.Confidence) {
+			return fail("split of build %d", s.Build)
+		}
 	}
 	ids := map[string]bool{}
 	for _, h := range t.Hosts {

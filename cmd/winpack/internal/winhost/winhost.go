@@ -90,6 +90,23 @@ func (t *Table) release(c Build) string {
 
 // state says how a container of build c fares on a host.
 func (t *Table) state(h Host, c Build, isolation string) (state, note string) {
+	state, note = t.ofBuilds(h, c, isolation)
+	if isolation != Process || state == no || h.Number != c.Number || h.Revision < 0 || c.Revision < 0 {
+		return state, note
+	}
+	for _, s := range t.Splits {
+		if s.Build == c.Number && (h.Revision < s.Revision) != (c.Revision < s.Revision) {
+			return no, s.Note
+		}
+	}
+	if h.Revision < c.Revision && slices.Contains(t.StaleHost.Builds, c.Number) {
+		note = cmp.Or(note, t.StaleHost.Note)
+	}
+	return state, note
+}
+
+// ofBuilds is state without what revisions of one build change.
+func (t *Table) ofBuilds(h Host, c Build, isolation string) (state, note string) {
 	release := t.release(c)
 	for _, p := range t.Pairs {
 		if p.Host != h.id || p.Container != release {

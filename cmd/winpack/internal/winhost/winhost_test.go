@@ -28,6 +28,8 @@ func TestTableWithAMistakeIsRefused(t *testing.T) {
 		"builds that run backwards":                                {`builds = [22000, 26099]`, `builds = [26099, 22000]`},
 		"a server of which nobody knows whether Kubernetes has it": {`kubernetes = "never"`, ``},
 		"a client that Kubernetes has":                             {`client = true`, "client = true\nkubernetes = \"supported\""},
+		"a split without a revision":                               {`revision = 1040`, `revision = 0`},
+		"stale hosts of no build":                                  {`builds = [17763, 26100]`, `builds = []`},
 		"stable builds out of order":                               {`stable = [20348, 26100]`, `stable = [26100, 20348]`},
 	} {
 		text := strings.Replace(hostsText, change[0], change[1], 1)
@@ -101,6 +103,15 @@ func TestEachHostRunsWhatMicrosoftSaysItRuns(t *testing.T) {
 		{"17763", false, l22 + " " + l25, false, "", "Windows Server 2019"},
 		{"25398", false, l22, false, "0 process", ""},
 		{"25398", false, l25, false, "", "never works"},
+		{"25398", false, l19, false, "0 hyperv", "ltsc2022 is the only release"},
+		// The update of February 2020 parts Windows Server 2019 in two.
+		{"10.0.17763.1000", false, l19, false, "0 hyperv", ""},
+		{"10.0.17763.1000", false, "10.0.17763.999", false, "0 process", ""},
+		{"10.0.17763.1040", false, l19, false, "0 process", "older than the image"},
+		{"10.0.17763.9999", false, l19, false, "0 process", ""},
+		{"10.0.17763.1000", false, l19, true, "", "devices work in no other"},
+		{"10.0.26100.1", false, l25, false, "0 process", "0xc0370106"},
+		{"10.0.26100.1", false, l22, false, "0 process", ""},
 		// Windows Server 2016: only the very revision, and who does not tell it gets Hyper-V.
 		{"10.0.14393.9612", false, l16, false, "0 process", "revision"},
 		{"10.0.14393.1", false, l16, false, "0 hyperv", ""},
