@@ -241,7 +241,7 @@ func sameFile(a, b string) bool {
 
 // read reads the inventory. Bad rows are told one by one, and end the batch.
 func (b *batch) read(path string) (*inventory.Inventory, error) {
-	tell := func(p inventory.Problem) { fmt.Fprintln(b.env.stderr, report.OneLine(p.String())) }
+	tell := func(p inventory.Problem) { fmt.Fprintln(b.env.stderr, report.MaskLogins(report.OneLine(p.String()))) }
 	skip := b.dir
 	if real, err := filepath.EvalSymlinks(skip); err == nil {
 		skip = real

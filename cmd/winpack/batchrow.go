@@ -132,7 +132,7 @@ func (b *batch) job(r inventory.Row, session *build.Session) (job rowJob, err er
 // interrupted, which is no result.
 func (b *batch) do(ctx context.Context, r inventory.Row, session *build.Session) (out result.Result, level string, ok bool) {
 	start := time.Now()
-	out = result.Result{Schema: result.ID, Name: r.Name, Source: r.Source, Owner: r.Owner, Labels: r.Labels, Durations: map[string]float64{}}
+	out = result.Result{Schema: result.ID, Name: r.Name, Source: report.MaskLogins(r.Source), Owner: r.Owner, Labels: r.Labels, Durations: map[string]float64{}}
 	defer func() {
 		if p := recover(); p != nil { // one row's panic is none of the others'
 			out.Status, out.Error = result.Failed, report.OneLine(fmt.Sprintf("internal error: %v; please report it", p))
@@ -164,6 +164,7 @@ func (b *batch) do(ctx context.Context, r inventory.Row, session *build.Session)
 		}
 		maps.Copy(out.Durations, res.Image.Seconds())
 	}
+	defer func() { out.Error = report.MaskLogins(out.Error) }()
 	out.Durations["total"] = time.Since(start).Seconds()
 	edited := (*dockerfile.EditedError)(nil)
 	switch noBuilder := (*pipeline.NoBuilderError)(nil); {

@@ -108,7 +108,7 @@ func (b *batch) run(ctx context.Context) (err error) {
 // rows are what rows.jsonl lists.
 func (b *batch) rows(yield func(result.Row) bool) {
 	for _, r := range b.inv.Rows {
-		if !yield(result.Row{Name: r.Name, Source: r.Source, Owner: r.Owner, Labels: r.Labels}) {
+		if !yield(result.Row{Name: r.Name, Source: report.MaskLogins(r.Source), Owner: r.Owner, Labels: r.Labels}) {
 			return
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+	"github.com/winpack/winpack/cmd/winpack/internal/tomlkey"
 	"github.com/winpack/winpack/pkg/build"
 )
 
@@ -205,7 +206,8 @@ func parseConfig(file, text string) (config, error) {
 	var values map[string]any
 	_, err := toml.Decode(text, &values)
 	if parse := (toml.ParseError{}); errors.As(err, &parse) {
-		return c, usagef("%s:%d:%d: %s", file, max(parse.Position.Line, 1), max(parse.Position.Col, 1), parse.Message)
+		line, column := tomlkey.Place(text, parse.Position.Start)
+		return c, usagef("%s:%d:%d: %s", file, line, column, parse.Message)
 	} else if err != nil {
 		return c, usagef("%s:1:1: %w", file, err)
 	}

@@ -66,7 +66,7 @@ func fail(ctx context.Context, stderr io.Writer, err error) int {
 			each = many
 		}
 		for _, err := range each {
-			fmt.Fprintf(stderr, "winpack: %s\n", report.OneLine(err.Error()))
+			fmt.Fprintf(stderr, "winpack: %s\n", report.MaskLogins(report.OneLine(err.Error())))
 		}
 	}
 	return code

@@ -122,6 +122,10 @@ func mirrorTable(values []string) (map[string]string, error) {
 		if strings.Contains(host, "/") || strings.Contains(mirror, "://") {
 			return nil, usagef("mirror %q: HOST is a registry without path, MIRROR a registry with or without path, and neither has a scheme", value)
 		}
+		if strings.Contains(value, "@") {
+			registry, _, _ := strings.Cut(mirror[strings.LastIndexByte(mirror, '@')+1:], "/")
+			return nil, usagef("mirror for %s has a login in it: take that out, and run docker login %s", host, registry)
+		}
 		if previous, twice := table[host]; twice && previous != mirror {
 			return nil, usagef("mirror names %s twice, as %s and %s", host, previous, mirror)
 		}

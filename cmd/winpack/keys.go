@@ -19,6 +19,7 @@ type kind struct {
 	ok   func(any) bool
 	keys map[string]kind // of a table
 	list bool            // a list of such tables
+	text bool            // a table of texts by any names
 	full bool            // an empty one is refused: it would silently set nothing
 }
 
@@ -41,13 +42,7 @@ func configKeys() map[string]kind {
 	fullList, fullTexts := list, texts
 	fullList.full, fullTexts.full = true, true
 	number := func(v any) bool { _, ok := v.(int64); return ok }
-	table := kind{what: `is a table of texts: NAME = "value"`, ok: func(v any) bool {
-		m, ok := v.(map[string]any)
-		for _, item := range m {
-			ok = ok && isText(item)
-		}
-		return ok
-	}}
+	table := kind{what: `is a table of texts: NAME = "value"`, text: true}
 	duration := kind{what: `is a time like "30s" or "2m"`, ok: func(v any) bool {
 		s, _ := v.(string)
 		d, err := time.ParseDuration(s)
@@ -140,6 +135,12 @@ func (c *keyCheck) table(path toml.Key, element int, values map[string]any, know
 				c.wrong(key, element, "%s is a list of tables: write [[%s]]", key, key)
 			case k.keys != nil:
 				c.table(key, 0, value, k.keys)
+			case k.text:
+				for _, name := range slices.Sorted(maps.Keys(value)) {
+					if key := append(slices.Clone(key), name); !isText(value[name]) {
+						c.wrong(key, 0, "%s is a text in quotes", key)
+					}
+				}
 			case !k.ok(value):
 				c.wrong(key, element, "%s %s", key, k.what)
 			}

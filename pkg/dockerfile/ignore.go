@@ -27,6 +27,25 @@ func IgnoreFS(fsys fs.FS, patterns []string) (fs.FS, error) {
 	return &ignoreFS{fsys: fsys, below: ".", matcher: m}, nil
 }
 
+// CheckIgnore names the first pattern of .dockerignore that is none: IgnoreFS may find
+// that out only when a name is compared with it.
+func CheckIgnore(patterns []string) error {
+	for _, pattern := range patterns {
+		m, err := patternmatcher.New([]string{pattern})
+		if err == nil {
+			_, err = m.MatchesOrParentMatches("x")
+		}
+		if err != nil {
+			cure := ""
+			if strings.Contains(pattern, `\`) {
+				cure = "; write paths with /"
+			}
+			return fmt.Errorf("the pattern %q is none: %w%s", pattern, err, cure)
+		}
+	}
+	return nil
+}
+
 // filterFS leaves of a folder in fsys what include names, where there is a pattern,
 // without what exclude names. Patterns are relative to the folder. What lies
 // elsewhere stays.

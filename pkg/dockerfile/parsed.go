@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -207,7 +208,9 @@ func (p *Parsed) last(t *stageTree) ([]instructions.Stage, error) {
 		if err != nil {
 			return nil, &FileError{p.name, line, err}
 		}
-		if !strings.EqualFold(platform, targetPlatform) && !strings.EqualFold(platform, "windows") {
+		// The release is that of the base, whichever the platform names.
+		bare := osVersionOf.ReplaceAllString(platform, "windows")
+		if !strings.EqualFold(bare, targetPlatform) && !strings.EqualFold(bare, "windows") {
 			return nil, p.errorf(line, "FROM --platform=%s: winpack builds for %s: leave --platform out", platform, targetPlatform)
 		}
 	}
@@ -215,6 +218,10 @@ func (p *Parsed) last(t *stageTree) ([]instructions.Stage, error) {
 }
 
 const targetPlatform = "windows/amd64"
+
+// osVersionOf is how BuildKit spells a platform with its os.version, as it stands in
+// TARGETPLATFORM.
+var osVersionOf = regexp.MustCompile(`(?i)^windows\([0-9.]*\)`)
 
 // global are the arguments before the first FROM, and BuildKit's own.
 func (p *Parsed) global(s syntax, args map[string]string) (*variables, error) {

@@ -23,7 +23,8 @@ func (x *reader) toml(in *bufio.Reader) error {
 	var doc map[string]any
 	if _, err := toml.Decode(text, &doc); err != nil {
 		if parse := (toml.ParseError{}); errors.As(err, &parse) {
-			return errorf("%s:%d: %s", x.Path, max(parse.Position.Line, 1), parse.Message)
+			line, _ := tomlkey.Place(text, parse.Position.Start)
+			return errorf("%s:%d: %s", x.Path, line, parse.Message)
 		}
 		return errorf("%s:1: %s", x.Path, err)
 	}

@@ -246,6 +246,9 @@ func (d *Dockerfile) ignore(tree fs.FS) error {
 		d.Ignore, err = ignorefile.ReadAll(bytes.NewReader(data))
 	}
 	if err == nil {
+		err = dockerfile.CheckIgnore(d.Ignore)
+	}
+	if err == nil {
 		d.Context, err = dockerfile.IgnoreFS(tree, d.Ignore)
 	}
 	if err != nil {

@@ -18,10 +18,14 @@ func Position(text string, key toml.Key, element int) (line, column int) {
 	if !s.done && len(key) > 1 {
 		return Position(text, key[:len(key)-1], element)
 	}
-	at := s.found
-	line = 1 + strings.Count(text[:at], "\n")
-	column = at - strings.LastIndexByte(text[:at], '\n')
-	return line, column
+	return Place(text, s.found)
+}
+
+// Place returns line and column, from 1, of an offset in bytes, like the
+// Position.Start of a toml.ParseError.
+func Place(text string, offset int) (line, column int) {
+	before := text[:min(max(offset, 0), len(text))]
+	return 1 + strings.Count(before, "\n"), len(before) - strings.LastIndexByte(before, '\n')
 }
 
 // keyScanner walks over valid TOML and looks for the first key that equals want,
