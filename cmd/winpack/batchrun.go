@@ -70,13 +70,13 @@ func (b *batch) run(ctx context.Context) (err error) {
 	ctx, hard, stop := b.signals(ctx)
 	defer stop()
 	shard := ""
-	index := -1
+	index, count := -1, 0
 	if !b.shard.Whole() {
-		shard, index = b.shard.String(), b.shard.Index
+		shard, index, count = b.shard.String(), b.shard.Index, b.shard.Count
 	} else if b.env.getenv("JOB_COMPLETION_INDEX") != "" {
 		b.show.say("note", "JOB_COMPLETION_INDEX is set and no --shard: this pod does all rows, as does each other one")
 	}
-	if b.store, err = result.OpenStore(b.dir, result.FileName(index)); err != nil {
+	if b.store, err = result.OpenStore(b.dir, result.FileName(index), count); err != nil {
 		return diskError("opening the results in", b.dir, err)
 	}
 	defer func() { err = errors.Join(err, b.store.Close()) }()

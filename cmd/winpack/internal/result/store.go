@@ -10,16 +10,24 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 )
 
-// LockedError says that another process writes a file of results.
-type LockedError struct{ File string }
+// LockedError says that another process writes a file of results or, where Shards is
+// set, that one works in that folder which shares the rows out in another way.
+type LockedError struct {
+	File   string
+	Shards bool
+}
 
 func (e *LockedError) Error() string {
+	if e.Shards {
+		return fmt.Sprintf("another winpack batch works in %q with another number of shards, or none, and would do the same rows: wait for its end, or name another folder with -o", e.File)
+	}
 	return fmt.Sprintf("another winpack batch writes %q: wait for its end, or name another folder with -o", e.File)
 }
 
@@ -28,14 +36,17 @@ func (e *LockedError) Error() string {
 type Store struct {
 	dir, name string
 	lock      *flock.Flock
+	shards    *flock.Flock // shared by all that have the same number of them
 	file      *os.File
 	size      int64 // of what is whole
 }
 
 // OpenStore opens the file of that name in dir, and makes both where they are
-// missing. A last line that was cut off is removed. A file that another process
-// writes is a *LockedError, and one with a line of a later version a *SchemaError.
-func OpenStore(dir, name string) (*Store, error) {
+// missing; shards is into how many the rows are shared out, 0 for not at all. A last
+// line that was cut off is removed. A file that another process writes is a
+// *LockedError, as is a folder where one has another number of shards, and a file with
+// a line of a later version a *SchemaError.
+func OpenStore(dir, name string, shards int) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
@@ -43,6 +54,9 @@ func OpenStore(dir, name string) (*Store, error) {
 	var err error
 	if s.lock, err = tryLock(dir, name); err != nil {
 		return nil, err
+	}
+	if s.shards, err = lockShards(dir, shards); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -121,7 +135,52 @@ func (s *Store) Close() error {
 	if s.file != nil {
 		err = s.file.Close()
 	}
+	if s.shards != nil {
+		err = errors.Join(err, s.shards.Close())
+	}
 	return errors.Join(err, s.lock.Close())
+}
+
+// lockShards takes a lock that those share who share the rows out in the same way, and
+// looks whether there are others. Two that start at once may both find the other.
+func lockShards(dir string, shards int) (_ *flock.Flock, err error) {
+	path := func(name string) *flock.Flock {
+		return flock.New(filepath.Join(dir, name), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o666))
+	}
+	name := fmt.Sprintf(".shards-%d.lock", shards)
+	own := path(name)
+	defer func() {
+		if err != nil {
+			_ = own.Close()
+		}
+	}()
+	got := false
+	for end := time.Now().Add(2 * time.Second); !got; time.Sleep(10 * time.Millisecond) { // who looks has it for a moment
+		if got, err = own.TryRLock(); err != nil {
+			return nil, err
+		}
+		if !got && time.Now().After(end) {
+			return nil, &LockedError{dir, true}
+		}
+	}
+	others, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range others {
+		if other.Name() == name || !strings.HasPrefix(other.Name(), ".shards-") {
+			continue
+		}
+		lock := path(other.Name())
+		free, err := lock.TryLock()
+		if err = errors.Join(err, lock.Close()); err != nil {
+			return nil, err
+		}
+		if !free {
+			return nil, &LockedError{dir, true}
+		}
+	}
+	return own, nil
 }
 
 // tryLock takes the lock of a file of results.
@@ -129,7 +188,7 @@ func tryLock(dir, name string) (*flock.Flock, error) {
 	lock := flock.New(filepath.Join(dir, "."+name+".lock"), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o666))
 	got, err := lock.TryLock()
 	if err == nil && !got {
-		err = &LockedError{filepath.Join(dir, name)}
+		err = &LockedError{File: filepath.Join(dir, name)}
 	}
 	if err != nil {
 		_ = lock.Close()

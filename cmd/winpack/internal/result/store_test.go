@@ -23,7 +23,7 @@ func resultLine(t testing.TB, name string, status Status) []byte {
 
 func openStore(t testing.TB, dir, name string) *Store {
 	t.Helper()
-	s, err := OpenStore(dir, name)
+	s, err := OpenStore(dir, name, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestStoreRefusesWhatItDoesNotUnderstand(t *testing.T) {
 func TestFileOfResultsHasOneWriter(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir, "results.jsonl")
-	if _, err := OpenStore(dir, "results.jsonl"); !errors.As(err, new(*LockedError)) {
+	if _, err := OpenStore(dir, "results.jsonl", 0); !errors.As(err, new(*LockedError)) {
 		t.Errorf("a second writer: %v", err)
 	}
 	other := openStore(t, dir, "results-0.jsonl")
@@ -211,5 +211,38 @@ func TestLinesOfAnyLengthAreRead(t *testing.T) {
 		if got := doneLines(t, s); len(got) != n-2 {
 			t.Errorf("lines of %d bytes, two dropped: %q", length, got)
 		}
+	}
+}
+
+// Who shares the rows out in another way would do rows that this one does.
+func TestFolderTakesOneNumberOfShardsAtATime(t *testing.T) {
+	dir := t.TempDir()
+	open := func(file string, shards int) (*Store, error) { return OpenStore(dir, file, shards) }
+	first, err := open("results-0.jsonl", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := open("results-1.jsonl", 2)
+	if err != nil {
+		t.Fatalf("the other shard: %v", err)
+	}
+	for _, other := range []struct {
+		file   string
+		shards int
+	}{{"results.jsonl", 0}, {"results-2.jsonl", 3}} {
+		locked := (*LockedError)(nil)
+		if _, err := open(other.file, other.shards); !errors.As(err, &locked) || !locked.Shards || !strings.Contains(err.Error(), "another number of shards") {
+			t.Errorf("%+v beside shards of 2: %v", other, err)
+		}
+	}
+	if err := errors.Join(first.Close(), second.Close()); err != nil {
+		t.Fatal(err)
+	}
+	third, err := open("results-2.jsonl", 3)
+	if err != nil {
+		t.Fatalf("after they ended: %v", err)
+	}
+	if err := third.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
