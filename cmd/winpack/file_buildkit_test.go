@@ -285,3 +285,36 @@ func TestStageOfLinuxIsBuiltByALinuxWorker(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, stderr)
 	}
 }
+
+// BuildKit on Linux writes names as they stand: two that are one on Windows, and those
+// that Windows forbids, break the layer without a word. So winpack looks before it sends.
+func TestBuildKitGetsNoNamesThatWindowsRefuses(t *testing.T) {
+	s := newSite(t)
+	daemon := buildkit.Start(t, s.host)
+	const core, nano = "FROM mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022\n", "FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\n"
+	for name, test := range map[string]struct {
+		file string
+		want string // of the error; "" where it builds
+		note string
+	}{
+		"two spellings of a file":         {core + "COPY a/a.txt b/A.txt C:/z/\n", `Dockerfile:2: "C:\z\a.txt" and "C:\z\A.txt" are one name`, ""},
+		"two spellings of a folder":       {nano + "COPY a/ C:/Data/\nCOPY b/ C:/data/\n", `Dockerfile:3: "C:\Data" and "C:\data" are one name`, ""},
+		"two spellings in two contexts":   {nano + "COPY a/ b/ C:/z/\n", "are one name on Windows", ""},
+		"a device":                        {nano + "COPY a/a.txt C:/nul\n", "nul", ""},
+		"a folder that is a device":       {nano + "WORKDIR C:/aux/b\n", "aux", ""},
+		"a name too long":                 {nano + "COPY a C:/" + strings.Repeat("d", 250) + "/\n", "ddd", ""},
+		"a folder of the base":            {core + "WORKDIR C:/inetpub/wwwroot\nCOPY a .\n", "", `Dockerfile:3: note: BuildKit replaces the access list of C:\inetpub\wwwroot`},
+		"a folder of the base, by a name": {core + "ENV D=C:/inetpub/wwwroot\nCOPY a $D/\n", "", `Dockerfile:3: note: BuildKit replaces the access list of C:\inetpub\wwwroot`},
+		"nothing wrong":                   {nano + "COPY a C:/z/\n", "", ""},
+	} {
+		dir := t.TempDir()
+		writeTree(t, dir, map[string]string{"Dockerfile": test.file, "a/a.txt": "a", "b/A.txt": "A"})
+		_, stderr, code := winpack(t, dir, append([]string{"build", "-f", "Dockerfile", "--builder", "buildkit", "--buildkit-addr", daemon.Address(), "--push", "-t", s.host + "/team/names:1"}, s.flags()...)...)
+		if (code == exitDone) != (test.want == "") || !strings.Contains(stderr, test.want) || strings.Contains(stderr, "COPY") && test.want != "" {
+			t.Errorf("%s: exit %d, want %q\n%s", name, code, test.want, stderr)
+		}
+		if strings.Count(stderr, "replaces the access list") != min(1, len(test.note)) || !strings.Contains(stderr, test.note) {
+			t.Errorf("%s: want the note %q once\n%s", name, test.note, stderr)
+		}
+	}
+}

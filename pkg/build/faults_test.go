@@ -150,7 +150,7 @@ func TestCredentialHelperThatIsMissingIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = d.Build(t.Context(), request(host))
-	if want := fmt.Sprintf("the file of credentials %q can't be read: unexpected EOF: mend it", path); err == nil || !strings.Contains(err.Error(), want) || Temporary(err) {
+	if want := fmt.Sprintf("can't be read: parsing config file (%s): unexpected EOF: mend that file", path); err == nil || !strings.Contains(err.Error(), want) || Temporary(err) {
 		t.Errorf("the error is %v, want %s", err, want)
 	}
 }

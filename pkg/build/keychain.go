@@ -21,12 +21,11 @@ func Keychain() authn.Keychain {
 
 // CredentialsError says that a file of credentials can't be read.
 type CredentialsError struct {
-	Path string
-	Err  string
+	Err string // with the path
 }
 
 func (e *CredentialsError) Error() string {
-	return fmt.Sprintf("the file of credentials %q can't be read: %s: mend it, or move it away and log in again", e.Path, e.Err)
+	return fmt.Sprintf("the credentials of docker login can't be read: %s: mend that file, or move it away and log in again", e.Err)
 }
 
 // dockerKeychain is docker's config.json.
@@ -37,8 +36,7 @@ func (dockerKeychain) Resolve(target authn.Resource) (authn.Authenticator, error
 	if err == nil || helperName.MatchString(err.Error()) {
 		return auth, err
 	}
-	path := CredentialFiles()[0]
-	return nil, &CredentialsError{path, strings.TrimPrefix(err.Error(), "parsing config file ("+path+"): ")}
+	return nil, &CredentialsError{err.Error()}
 }
 
 // podmanKeychain reads containers/auth.json. Keys are a host or a host with a path;
@@ -54,7 +52,7 @@ func (podmanKeychain) Resolve(target authn.Resource) (authn.Authenticator, error
 		cf, err := config.LoadFromReader(file)
 		file.Close()
 		if err != nil {
-			return nil, &CredentialsError{path, err.Error()}
+			return nil, &CredentialsError{fmt.Sprintf("%q: %v", path, err)}
 		}
 		for key := target.String(); ; {
 			look := key

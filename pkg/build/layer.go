@@ -44,33 +44,9 @@ func appLayer(ctx context.Context, plan dockerfile.Plan, app fs.FS, opts layerOp
 		return nil, err
 	}
 	t := &tree{app: app, trees: opts.Trees, rows: rows, root: &place{}}
-	for _, s := range plan.Steps {
-		t.source = s.Source
-		switch s.Kind {
-		case dockerfile.StepCopy:
-			if err := t.copy(s); err != nil {
-				return nil, err
-			}
-		case dockerfile.StepWrite:
-			to, err := windowsPath(s.To)
-			if err != nil {
-				return nil, err
-			}
-			at := t.place(to)
-			at.parts = append(at.parts, part{step: t.next(), file: s.Name, content: []byte(s.Text)})
-		case dockerfile.StepFolder:
-			to, err := windowsPath(s.To)
-			if err != nil {
-				return nil, err
-			}
-			if !t.everywhere(to) {
-				t.place(to)
-			}
-		case dockerfile.StepRun:
-			return nil, errors.New("the plan has a RUN step, which only a Windows builder can do")
-		}
+	if err := t.fill(plan.Steps); err != nil {
+		return nil, err
 	}
-	t.source = ""
 	if _, content, ok := plan.StartScript(false); ok {
 		to, err := windowsPath(dockerfile.ScriptPath())
 		if err != nil {
@@ -87,13 +63,65 @@ func appLayer(ctx context.Context, plan dockerfile.Plan, app fs.FS, opts layerOp
 		}
 	}
 	l, err := winlayer.New(ctx, t.walk, winlayer.Options{FS: app, Epoch: opts.Epoch, Progress: opts.Progress})
-	if d, ok := errors.AsType[*doubledError](err); ok && d.step > 0 && t.sources[d.step-1] != "" {
-		return nil, fmt.Errorf("%s: %w", t.sources[d.step-1], err)
-	}
 	if err != nil || l.Len() == 0 {
-		return nil, err
+		return nil, t.at(err)
 	}
 	return l, nil
+}
+
+// fill adds what steps put into the image, but for the start script and grants.
+func (t *tree) fill(steps []dockerfile.Step) error {
+	for _, s := range steps {
+		t.source = s.Source
+		switch s.Kind {
+		case dockerfile.StepCopy:
+			if err := t.copy(s); err != nil {
+				return err
+			}
+		case dockerfile.StepWrite:
+			to, err := windowsPath(s.To)
+			if err != nil {
+				return err
+			}
+			at := t.place(to)
+			at.parts = append(at.parts, part{step: t.next(), file: s.Name, content: []byte(s.Text)})
+		case dockerfile.StepFolder:
+			to, err := windowsPath(s.To)
+			if err != nil {
+				return err
+			}
+			if !t.everywhere(to) {
+				t.place(to)
+			}
+		case dockerfile.StepRun:
+			return errors.New("the plan has a RUN step, which only a Windows builder can do")
+		}
+	}
+	t.source = ""
+	return nil
+}
+
+// at adds where the step stands that an error is about.
+func (t *tree) at(err error) error {
+	if d, ok := errors.AsType[*doubledError](err); ok && d.step > 0 && t.sources[d.step-1] != "" {
+		return fmt.Errorf("%s: %w", t.sources[d.step-1], err)
+	}
+	return err
+}
+
+// CheckNames says what the names in the image are that a plan copies: an error for one
+// that Windows forbids, and for two that differ in case only, of which BuildKit makes
+// both and Windows refuses the layer. Access lists are of no weight here.
+func CheckNames(ctx context.Context, plan dockerfile.Plan, app fs.FS) error {
+	t := &tree{app: app, root: &place{}, strict: true}
+	if err := t.fill(plan.Steps); err != nil {
+		return err
+	}
+	if t.clash != nil {
+		return t.at(t.clash)
+	}
+	_, err := winlayer.New(ctx, t.walk, winlayer.Options{FS: app})
+	return t.at(err)
 }
 
 // windowsPath turns C:\a\b into a/b.
@@ -118,6 +146,8 @@ type tree struct {
 	rows   []aclRow
 	root   *place // C:\
 	grants []sddl.SID
+	strict bool  // two spellings of one name are an error
+	clash  error // the first place that was spelled in two ways
 
 	source  string   // dockerfile.Step.Source of the step at hand
 	sources []string // those of the steps so far
@@ -154,12 +184,17 @@ func (t *tree) place(to string) *place {
 		return at
 	}
 	step := t.next()
-names:
-	for name := range strings.SplitSeq(to, "/") {
+	names, whole := strings.Split(to, "/"), ""
+each:
+	for _, name := range names {
+		whole = path.Join(whole, name)
 		for _, p := range at.below {
 			if winlayer.Fold(p.name) == winlayer.Fold(name) {
+				if t.clash == nil && p.name != name {
+					t.clash = &doubledError{name: windowsName(whole), step: step, spelled: windowsName(path.Join(path.Dir(whole), p.name))}
+				}
 				at = p
-				continue names
+				continue each
 			}
 		}
 		p := &place{name: name, step: step}

@@ -38,6 +38,8 @@ type shelf struct {
 	more  []extra
 	folds []fold // of the items so far, sorted; only where parts are laid over each other
 	seed  maphash.Seed
+
+	strict bool // see tree.strict
 }
 
 // fold is an item by the hash of its folded name.
@@ -119,7 +121,7 @@ func (u *union) shelf(dir folder) (*shelf, error) {
 	if len(dir.parts) >= noPart {
 		return nil, fmt.Errorf("%s is put together from too many parts", windowsName(dir.path))
 	}
-	s := &shelf{parts: dir.parts}
+	s := &shelf{parts: dir.parts, strict: u.strict}
 	for n := 0; n < len(dir.parts) || len(places) > 0; {
 		s.prepare()
 		if len(places) > 0 && (n == len(dir.parts) || places[0].step < dir.parts[n].step) {
@@ -149,12 +151,16 @@ func (u *union) shelf(dir folder) (*shelf, error) {
 
 // doubledError is a name that can't be put where another thing is.
 type doubledError struct {
-	name string
-	step int  // the later one
-	own  bool // it is a file of winpack's
+	name    string
+	step    int    // the later one
+	own     bool   // it is a file of winpack's
+	spelled string // another spelling of the name, where that is all that is wrong
 }
 
 func (e *doubledError) Error() string {
+	if e.spelled != "" {
+		return fmt.Sprintf("%s and %s are one name on Windows, and BuildKit would write both, a layer that no Windows takes: spell them alike", e.spelled, e.name)
+	}
 	why := "once as a file and once as a folder: put one of them elsewhere"
 	if e.own {
 		why = "once as winpack's own file: put the other elsewhere"
@@ -164,7 +170,11 @@ func (e *doubledError) Error() string {
 
 func doubled(dir folder, err error) error {
 	if d, ok := errors.AsType[*doubledError](err); ok {
-		return &doubledError{windowsName(path.Join(dir.path, d.name)), d.step, d.own}
+		wrong := *d
+		if wrong.name = windowsName(path.Join(dir.path, d.name)); d.spelled != "" {
+			wrong.spelled = windowsName(path.Join(dir.path, d.spelled))
+		}
+		return &wrong
 	}
 	return err
 }
@@ -221,14 +231,20 @@ func (s *shelf) add(name string, it item, x extra) error {
 		return err
 	}
 	over.set(&it, x)
+	wrong := doubledError{name: s.name(*old)}
+	if it.part == noPart {
+		wrong.step = x.place.step
+	} else {
+		wrong.step, wrong.own = s.parts[it.part].step, s.parts[it.part].own
+	}
+	if s.strict && wrong.name != name {
+		return &doubledError{name: name, step: wrong.step, spelled: wrong.name}
+	}
 	switch {
 	case x.place != nil && !old.folder && len(x.place.below) == 0 && len(x.place.parts) == 0:
 		was.place = x.place // a grant on a file
-	case old.folder != it.folder || it.part != noPart && s.parts[it.part].own:
-		if it.part == noPart {
-			return &doubledError{s.name(*old), x.place.step, false}
-		}
-		return &doubledError{s.name(*old), s.parts[it.part].step, s.parts[it.part].own}
+	case old.folder != it.folder || wrong.own:
+		return &wrong
 	case it.folder:
 		was.parts = slices.Concat(s.below(*old), over.below(it))
 		slices.SortStableFunc(was.parts, func(a, b part) int { return a.step - b.step })

@@ -30,7 +30,7 @@ func (p *Parsed) CheckForBuildKit(args map[string]string, folders []string) ([]N
 			notes = append(notes, Note{line, "--chown and --chmod say nothing to Windows: BuildKit leaves them out"})
 		}
 		if folder := baseFolder(dest, folders); folder != "" {
-			notes = append(notes, Note{line, fmt.Sprintf("BuildKit replaces the access list of %s by its own default; --builder direct keeps it", folder)})
+			notes = append(notes, Note{line, replaced(folder)})
 		}
 		return nil
 	}
@@ -49,6 +49,19 @@ func (p *Parsed) CheckForBuildKit(args map[string]string, folders []string) ([]N
 		}
 	}
 	return notes, nil
+}
+
+func replaced(folder string) string {
+	return fmt.Sprintf("BuildKit replaces the access list of %s by its own default; --builder direct keeps it where it knows it", folder)
+}
+
+// ReplacedFolder says of a step which folder of base images BuildKit gives another
+// access list; empty where there is none.
+func ReplacedFolder(s Step, folders []string) string {
+	if folder := baseFolder(s.To, folders); folder != "" && (s.Kind == StepCopy || s.Kind == StepWrite) {
+		return replaced(folder)
+	}
+	return ""
 }
 
 // baseFolder is the folder of base images that a COPY to dest passes through, the

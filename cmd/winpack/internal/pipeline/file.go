@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/moby/patternmatcher/ignorefile"
@@ -112,7 +113,7 @@ func (res *Result) buildDockerfile(ctx context.Context, job Job, path, app strin
 	if builder.name != BuilderDirect {
 		res.omitted = nil // the builder resolves the bases again
 		if builder.name == BuilderBuildKit {
-			if err := d.checkForBuildKit(job); err != nil {
+			if err := d.checkForBuildKit(ctx, job, unsupported); err != nil {
 				return err
 			}
 		}
@@ -125,17 +126,41 @@ func (res *Result) buildDockerfile(ctx context.Context, job Job, path, app strin
 	return res.buildBy(ctx, job, builder, req)
 }
 
-// checkForBuildKit says what BuildKit would get wrong without a word.
-func (d *Dockerfile) checkForBuildKit(job Job) error {
+// checkForBuildKit says what BuildKit would get wrong without a word: of what is
+// written, and of the names in the image, where nothing but files is copied.
+func (d *Dockerfile) checkForBuildKit(ctx context.Context, job Job, unsupported error) error {
 	folders, err := build.BaseFolders()
 	if err != nil {
 		return err
 	}
+	var told []string
+	note := func(line string) {
+		if !slices.Contains(told, line) {
+			told = append(told, line)
+			job.note("%s", line)
+		}
+	}
 	notes, err := d.Parsed.CheckForBuildKit(d.Arguments(d.Bases[0]), folders)
 	for _, n := range notes {
-		job.note("%s:%d: note: %s", d.Name, n.Line, n.Text)
+		note(fmt.Sprintf("%s:%d: note: %s", d.Name, n.Line, n.Text))
 	}
-	return err
+	if err != nil || unsupported != nil {
+		return err
+	}
+	quiet := *job.Build
+	quiet.Note = nil
+	silent := job
+	silent.Build = &quiet
+	plan, err := new(Result).planDockerfile(ctx, silent, d)
+	if err != nil {
+		return ctx.Err() // BuildKit says what is wrong, or builds more than we do
+	}
+	for _, s := range plan.Steps {
+		if text := dockerfile.ReplacedFolder(s, folders); text != "" {
+			note(fmt.Sprintf("%s: note: %s", s.Source, text))
+		}
+	}
+	return wrong(build.CheckNames(ctx, plan, d.Context))
 }
 
 // forBuilder is the Dockerfile as BuildKit or an engine builds it. unsupported is
