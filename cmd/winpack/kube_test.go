@@ -126,3 +126,18 @@ func TestKubeInterruptedOrOnAFullDisk(t *testing.T) {
 		t.Errorf("on a full disk it ends with %d", code)
 	}
 }
+
+// A health check that Kubernetes does not run is not dropped without a word.
+func TestKubeSaysThatItRunsNoHealthCheck(t *testing.T) {
+	app := fixtures.Copy(t, "aspnet-core")
+	for _, test := range []struct {
+		toml string
+		want bool
+	}{{"", false}, {"[health-check]\ncmd = ['C:\\app\\x.exe', '-check']\n", true}, {"[health-check]\ncmd = 'none'\n", false}} {
+		write(t, filepath.Join(app, "winpack.toml"), "ports = [8080]\n"+test.toml)
+		stdout, stderr, code := winpack(t, "", "kube", app, "--image", kubeImage)
+		if code != exitDone || strings.Contains(strings.Join(strings.Fields(strings.ReplaceAll(stdout, "#", "")), " "), "Kubernetes does not run the image's health check") != test.want {
+			t.Errorf("%q: exit %d\n%s%s", test.toml, code, stdout, stderr)
+		}
+	}
+}

@@ -139,6 +139,9 @@ func (s *settingsFile) image(job *pipeline.Job, found *mistakes) {
 	if len(s.Ports) > 0 {
 		s.place(job, "ports")
 	}
+	if s.User != "" {
+		s.place(job, "user")
+	}
 	if len(s.Ignore) > 0 {
 		s.place(job, "ignore")
 	}

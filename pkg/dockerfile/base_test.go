@@ -396,3 +396,24 @@ func TestReleaseThatAGivenBaseIsNotForIsNamed(t *testing.T) {
 		t.Errorf("left out of what was asked for: %+v", p.Omitted)
 	}
 }
+
+// IIS is started by ServiceMonitor, which takes an administrator.
+func TestUserWhoCannotStartIISIsNamed(t *testing.T) {
+	for name, test := range map[string]struct {
+		rep  detect.Report
+		set  Settings
+		want bool
+	}{
+		"a user":                      {static(), Settings{User: "ContainerUser"}, true},
+		"ports too":                   {static(), Settings{User: "ContainerUser", Ports: []int{8080}}, true},
+		"an administrator":            {static(), Settings{User: "containeradministrator"}, false},
+		"nobody":                      {static(), Settings{}, false},
+		"an entrypoint of one's own":  {static(), Settings{User: "ContainerUser", Entrypoint: []string{`C:\x.exe`}}, false},
+		"a program, which is no site": {native(), Settings{User: "ContainerUser"}, false},
+	} {
+		p := plan(t, test.rep, Options{Settings: test.set})
+		if got := slices.ContainsFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == RuleIISUser }); got != test.want {
+			t.Errorf("%s: found %v, want %v: %+v", name, got, test.want, p.Findings)
+		}
+	}
+}

@@ -35,6 +35,7 @@ const (
 	RuleNoProgram     = "WP3013" // the entrypoint names a file that nothing brings
 	RuleSecret        = "WP3014" // a secret in the image's configuration
 	RuleUnusedAccept  = "WP3015" // a rule is accepted of which there is no finding
+	RuleIISUser       = "WP3016" // IIS is to be started by a user who is no administrator
 )
 
 // Rules lists the rules of the planner by ID. Their Level is the worst that a

@@ -70,6 +70,7 @@ func (p *planner) decide() error {
 	p.plan.Why = append(p.plan.Why, p.whyNot()...)
 	p.label()
 	p.checkEntrypoint()
+	p.checkUser()
 	p.secrets()
 	return nil
 }
@@ -240,4 +241,14 @@ func (p *planner) nameReleases(ways []string) []string {
 		}
 	}
 	return out
+}
+
+// checkUser says where the user of the settings can't start IIS.
+func (p *planner) checkUser() {
+	if p.opt.User == "" || p.rep.Needs.IIS == nil || len(p.opt.Entrypoint) > 0 || p.plan.Administrator() {
+		return
+	}
+	p.findAt(RuleIISUser, detect.LevelWarning,
+		fmt.Sprintf("the container starts as %s, and ServiceMonitor, which starts IIS and hands it the environment, takes an administrator; so does what winpack configures at container start", p.opt.User),
+		"leave user out: the site itself runs in its app pool, as an account that is no administrator", p.place("user"))
 }

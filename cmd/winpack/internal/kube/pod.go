@@ -177,6 +177,9 @@ func (m *maker) container(say func(field, text string)) corev1.Container {
 		}
 		head = append(head, "No Secret: the app's configuration holds secrets (WP1301), and it reads them from its files, where no variable replaces them. Take them out of the image first: "+how)
 	}
+	if h := m.plan.Config.Health; h != nil && len(h.Test) > 0 && h.Test[0] != "NONE" {
+		head = append(head, "Kubernetes does not run the image's health check, and a probe by a command would start a process in the container each time: --health-path /PAGE has the probes ask a page.")
+	}
 	say("containers", strings.Join(head, "\n"))
 	return c
 }
