@@ -47,6 +47,16 @@ func appLayer(ctx context.Context, plan dockerfile.Plan, app fs.FS, opts layerOp
 	if err := t.fill(plan.Steps); err != nil {
 		return nil, err
 	}
+	// Of a Dockerfile WORKDIR was a step of its own.
+	if dir := plan.Config.WorkingDir; dir != "" && !plan.Config.Whole {
+		to, err := windowsPath(dir)
+		if err != nil {
+			return nil, err
+		}
+		if !t.owned(to) {
+			t.place(to)
+		}
+	}
 	if _, content, ok := plan.StartScript(false); ok {
 		to, err := windowsPath(dockerfile.ScriptPath())
 		if err != nil {
@@ -215,6 +225,20 @@ func (t *tree) everywhere(folder string) bool {
 		}
 	}
 	return false
+}
+
+// owned says whether a folder is one of the base images', or lies in one of which not
+// all is known: then it is there, or nobody knows what it would be like.
+func (t *tree) owned(folder string) bool {
+	folded := winlayer.Fold(folder)
+	for i := range t.rows {
+		row := &t.rows[i]
+		path := winlayer.Fold(row.path)
+		if folded == path || (row.Closed || row.SDDL == "") && strings.HasPrefix(folded, path+"/") {
+			return true
+		}
+	}
+	return folder == ""
 }
 
 // copy adds what a copy step names.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -345,6 +346,32 @@ func TestRandomTreesArriveByteForByte(t *testing.T) {
 		}
 		if count != len(want) {
 			t.Fatalf("seed %d: %d files of %d", seed, count, len(want))
+		}
+	}
+}
+
+// The working directory is in the image, as WORKDIR of a Dockerfile has it there. A
+// folder of the base is there already, and stays as it is.
+func TestWorkingDirectoryIsInTheLayer(t *testing.T) {
+	for dir, want := range map[string]string{
+		`C:\data\w`:             "data/w",
+		`C:\Program Files\shop`: "Program Files/shop",
+		`C:\app`:                "app",
+		`C:\Windows\Temp`:       "",
+		`C:\Windows\System32\x`: "",
+		`C:\`:                   "",
+		"":                      "",
+	} {
+		plan := dockerfile.Plan{Steps: []dockerfile.Step{copyStep(`C:\app`)}}
+		plan.Config.WorkingDir = dir
+		l, err := appLayer(t.Context(), plan, fstest.MapFS{"a.txt": {}}, layerOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", dir, err)
+			continue
+		}
+		files, _ := unpack(t, l)
+		if _, there := files[want]; want != "" && !there || want == "" && len(files) != 2 {
+			t.Errorf("%s: the layer holds %v", dir, slices.Sorted(maps.Keys(files)))
 		}
 	}
 }
