@@ -247,7 +247,7 @@ func (b *batch) read(path string) (*inventory.Inventory, error) {
 		skip = real
 	}
 	inv, err := inventory.Read(path, inventory.Options{
-		Template: b.tags, NeedReference: b.push, Skip: []string{skip}, Check: b.checkRow(path), Bad: tell,
+		Template: b.tags, NeedReference: b.push, Skip: []string{skip}, Check: b.checkRow, Bad: tell,
 		Note: func(p inventory.Problem) { p.Message = "note: " + p.Message; tell(p) },
 	})
 	if errors.As(err, new(*inventory.Error)) {
@@ -267,29 +267,25 @@ func (b *batch) read(path string) (*inventory.Inventory, error) {
 }
 
 // checkRow refuses values that can't be meant, before anything is done.
-func (b *batch) checkRow(inventoryFile string) func(inventory.Row) error {
-	return func(r inventory.Row) error {
-		if len(r.OS) > 0 {
-			list, err := releaseList(strings.Join(r.OS, ","))
-			if err == nil && b.base.Config == "" && r.Config == "" {
-				// A configuration may name a catalogue of its own, and so may the app's.
-				if err = (pipeline.Job{OS: list}).CheckReleases(); err != nil {
-					if _, own := os.Stat(filepath.Join(filepath.Dir(inventoryFile), filepath.FromSlash(r.Source), configName)); own == nil {
-						err = nil
-					}
-				}
-			}
-			if err != nil {
-				return fmt.Errorf("os: %w", bare(err))
+func (b *batch) checkRow(r inventory.Row, source string) error {
+	if len(r.OS) > 0 {
+		list, err := releaseList(strings.Join(r.OS, ","))
+		if err == nil && b.base.Config == "" && r.Config == "" {
+			// A configuration may name a catalogue of its own, and so may the app's.
+			if _, own := os.Stat(filepath.Join(source, configName)); own != nil {
+				err = (pipeline.Job{OS: list}).CheckReleases()
 			}
 		}
-		if r.Base != "" {
-			if err := checkBase(r.Base); err != nil {
-				return bare(err)
-			}
+		if err != nil {
+			return fmt.Errorf("os: %w", bare(err))
 		}
-		return nil
 	}
+	if r.Base != "" {
+		if err := checkBase(r.Base); err != nil {
+			return bare(err)
+		}
+	}
+	return nil
 }
 
 // mine are the rows of this shard.

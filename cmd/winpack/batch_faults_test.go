@@ -160,7 +160,7 @@ func TestUnknownReleaseIsABadRow(t *testing.T) {
 	dir := pages(t, 2)
 	work := filepath.Dir(dir)
 	inv, out := filepath.Join(work, "apps.csv"), filepath.Join(work, "out")
-	write(t, inv, "name,source,os\na,apps/app0000,ltsc2018\nb,apps/app0001,ltsc2022\n")
+	write(t, inv, "name,source,os\na,"+filepath.Join(dir, "app0000")+",ltsc2018\nb,apps/app0001,ltsc2022\n")
 	_, stderr := mustBatch(t, exitUsage, inv, "-o", out)
 	if !strings.Contains(stderr, "apps.csv:2: ") || !strings.Contains(stderr, `"ltsc2018"`) || !strings.Contains(stderr, "1 bad row") {
 		t.Errorf("the row is not named:\n%s", stderr)

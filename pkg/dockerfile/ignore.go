@@ -27,15 +27,20 @@ func IgnoreFS(fsys fs.FS, patterns []string) (fs.FS, error) {
 	return &ignoreFS{fsys: fsys, below: ".", matcher: m}, nil
 }
 
-// CheckIgnore names the first pattern of .dockerignore that is none: IgnoreFS may find
-// that out only when a name is compared with it.
+// checkPattern says what is wrong with a pattern. Some of that the library finds out
+// only when a name is compared with it.
+func checkPattern(pattern string) error {
+	m, err := patternmatcher.New([]string{pattern})
+	if err == nil {
+		_, err = m.MatchesOrParentMatches("x")
+	}
+	return err
+}
+
+// CheckIgnore names the first pattern of .dockerignore that is none.
 func CheckIgnore(patterns []string) error {
 	for _, pattern := range patterns {
-		m, err := patternmatcher.New([]string{pattern})
-		if err == nil {
-			_, err = m.MatchesOrParentMatches("x")
-		}
-		if err != nil {
+		if err := checkPattern(pattern); err != nil {
 			cure := ""
 			if strings.Contains(pattern, `\`) {
 				cure = "; write paths with /"

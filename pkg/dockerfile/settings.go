@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moby/patternmatcher"
-
 	"github.com/winpack/winpack/pkg/detect"
 )
 
@@ -237,7 +235,7 @@ func checkIgnore(pattern string) error {
 	case strings.Contains(bare, `\`):
 		return fmt.Errorf("write paths with /")
 	}
-	if _, err := patternmatcher.New([]string{bare}); err != nil {
+	if err := checkPattern(bare); err != nil {
 		return fmt.Errorf("is no pattern: %w", err)
 	}
 	return nil

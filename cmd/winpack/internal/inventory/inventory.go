@@ -61,8 +61,9 @@ type Options struct {
 	Template *Template
 	// NeedReference makes a row without any reference a bad one.
 	NeedReference bool
-	// Check says what else makes a row a bad one; nil for nothing.
-	Check func(Row) error
+	// Check says what else makes a row a bad one, of which the source lies at a path;
+	// nil for nothing.
+	Check func(r Row, source string) error
 	// Skip are folders that a search leaves out: absolute, links resolved.
 	Skip []string
 	// Bad is told of each bad row, in the order of the inventory.
@@ -253,7 +254,7 @@ func (x *reader) take(path string, line int, r Row) {
 		return
 	}
 	if err == nil && x.opt.Check != nil {
-		err = x.opt.Check(r)
+		err = x.opt.Check(r, x.Resolve(r.Source))
 	}
 	if err != nil {
 		x.bad(path, line, "%s", err)

@@ -101,7 +101,12 @@ func (res *Result) buildDockerfile(ctx context.Context, job Job, path, app strin
 	job.Trees = nil
 	var plan dockerfile.Plan
 	if builder.name == BuilderDirect {
-		plan, err = res.planDockerfile(ctx, job, d)
+		var notes []dockerfile.Note
+		plan, notes, err = d.plan(ctx, job)
+		for _, n := range notes {
+			job.note("%s:%d: note: %s", d.Name, n.Line, n.Text)
+		}
+		res.omitted = plan.Omitted
 		if why := (*dockerfile.UnsupportedError)(nil); errors.As(err, &why) { // only the context told
 			unsupported = err
 			builder, err = job.pickFor(ctx, req, unsupported)
@@ -147,11 +152,7 @@ func (d *Dockerfile) checkForBuildKit(ctx context.Context, job Job, unsupported 
 	if err != nil || unsupported != nil {
 		return err
 	}
-	quiet := *job.Build
-	quiet.Note = nil
-	silent := job
-	silent.Build = &quiet
-	plan, err := new(Result).planDockerfile(ctx, silent, d)
+	plan, _, err := d.plan(ctx, job)
 	if err != nil {
 		return ctx.Err() // BuildKit says what is wrong, or builds more than we do
 	}
@@ -346,47 +347,44 @@ func (d *Dockerfile) judge(job Job) error {
 	return (&Result{Report: &found}).failOn(job.FailOn)
 }
 
-// planDockerfile resolves the base images and evaluates the Dockerfile on each.
-func (res *Result) planDockerfile(ctx context.Context, job Job, d *Dockerfile) (dockerfile.Plan, error) {
+// plan resolves the base images and evaluates the Dockerfile on each. The notes are
+// those of the first.
+func (d *Dockerfile) plan(ctx context.Context, job Job) (plan dockerfile.Plan, notes []dockerfile.Note, err error) {
 	folders, err := build.BaseFolders()
 	if err != nil {
-		return dockerfile.Plan{}, err
+		return dockerfile.Plan{}, notes, err
 	}
 	bases, images, omitted, err := build.ResolveImages(ctx, job.registry(), d.Bases, len(job.OS) == 0)
 	if missing := (*build.UnpublishedError)(nil); errors.As(err, &missing) && len(job.OS) > 0 && !d.From.ByArg && missing.Releases {
-		return dockerfile.Plan{}, Usagef("%s:%d: FROM names the image itself, which is of another release than --os asks for: %w", d.Name, d.From.Line, err)
+		return dockerfile.Plan{}, notes, Usagef("%s:%d: FROM names the image itself, which is of another release than --os asks for: %w", d.Name, d.From.Line, err)
 	}
 	if ctx.Err() != nil {
-		return dockerfile.Plan{}, ctx.Err()
+		return dockerfile.Plan{}, notes, ctx.Err()
 	}
 	if err != nil {
-		return dockerfile.Plan{}, fmt.Errorf("%s:%d: %w", d.Name, d.From.Line, err)
+		return dockerfile.Plan{}, notes, fmt.Errorf("%s:%d: %w", d.Name, d.From.Line, err)
 	}
-	res.omitted = omitted
-	var plan dockerfile.Plan
 	for i, base := range bases {
-		one, notes, err := d.Parsed.Plan(dockerfile.FileOptions{
+		one, told, err := d.Parsed.Plan(dockerfile.FileOptions{
 			Context: d.Context, Args: d.Arguments(base), Base: base, Image: images[i], Folders: folders,
 		})
 		if err != nil {
-			return dockerfile.Plan{}, err
+			return dockerfile.Plan{}, notes, err
 		}
 		if i == 0 {
-			for _, n := range notes {
-				job.note("%s:%d: note: %s", d.Name, n.Line, n.Text)
-			}
-			plan = one
+			plan, notes = one, told
 			continue
 		}
 		if !reflect.DeepEqual(one.Steps, plan.Steps) {
-			return dockerfile.Plan{}, fmt.Errorf("%s copies other files on %s than on %s, since it names variables of the base: build the releases one by one with --os", d.Name, base.Reference, bases[0].Reference)
+			return dockerfile.Plan{}, notes, fmt.Errorf("%s copies other files on %s than on %s, since it names variables of the base: build the releases one by one with --os", d.Name, base.Reference, bases[0].Reference)
 		}
 		if !reflect.DeepEqual(one.Config, plan.Config) {
 			base.Config = &one.Config
 		}
 		plan.Bases = append(plan.Bases, base)
 	}
-	return plan, nil
+	plan.Omitted = omitted
+	return plan, notes, nil
 }
 
 func (job Job) note(format string, args ...any) {

@@ -144,11 +144,8 @@ func (s *Store) Close() error {
 // lockShards takes a lock that those share who share the rows out in the same way, and
 // looks whether there are others. Two that start at once may both find the other.
 func lockShards(dir string, shards int) (_ *flock.Flock, err error) {
-	path := func(name string) *flock.Flock {
-		return flock.New(filepath.Join(dir, name), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o666))
-	}
-	name := fmt.Sprintf(".shards-%d.lock", shards)
-	own := path(name)
+	name := fmt.Sprintf("shards-%d", shards)
+	own := newLock(dir, name)
 	defer func() {
 		if err != nil {
 			_ = own.Close()
@@ -163,29 +160,36 @@ func lockShards(dir string, shards int) (_ *flock.Flock, err error) {
 			return nil, &LockedError{dir, true}
 		}
 	}
-	others, err := os.ReadDir(dir)
+	files, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, other := range others {
-		if other.Name() == name || !strings.HasPrefix(other.Name(), ".shards-") {
+	for _, file := range files {
+		other, ok := strings.CutPrefix(strings.TrimSuffix(file.Name(), ".lock"), ".")
+		if !ok || other == name || !strings.HasPrefix(other, "shards-") {
 			continue
 		}
-		lock := path(other.Name())
-		free, err := lock.TryLock()
-		if err = errors.Join(err, lock.Close()); err != nil {
-			return nil, err
-		}
-		if !free {
+		lock, err := tryLock(dir, other)
+		if errors.As(err, new(*LockedError)) {
 			return nil, &LockedError{dir, true}
+		}
+		if err == nil {
+			err = lock.Close()
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	return own, nil
 }
 
-// tryLock takes the lock of a file of results.
+func newLock(dir, name string) *flock.Flock {
+	return flock.New(filepath.Join(dir, "."+name+".lock"), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o666))
+}
+
+// tryLock takes the lock of a file of results, or of a number of shards.
 func tryLock(dir, name string) (*flock.Flock, error) {
-	lock := flock.New(filepath.Join(dir, "."+name+".lock"), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o666))
+	lock := newLock(dir, name)
 	got, err := lock.TryLock()
 	if err == nil && !got {
 		err = &LockedError{File: filepath.Join(dir, name)}
