@@ -12,7 +12,7 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
-	"github.com/winpack/winpack/cmd/winpack/internal/tomlkey"
+	"github.com/winpack/winpack/internal/tomlkey"
 	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )

@@ -65,7 +65,11 @@ func parseArgs(app *cli.App, args []string, getenv func(string) string) (command
 	own := flagTable(line.command.Flags)
 	for _, g := range p.given {
 		if own[g.name] == nil {
-			return line, unknownFlag("--"+g.name, line.command.Name, longNames(line.command.Flags))
+			names := longNames(line.command.Flags)
+			if !strings.HasPrefix(g.spelled, "--") { // a letter is near to any name
+				names = nil
+			}
+			return line, unknownFlag(g.spelled, line.command.Name, names)
 		}
 	}
 	if p.given, err = single(p.given, own); err != nil {
@@ -79,7 +83,8 @@ func parseArgs(app *cli.App, args []string, getenv func(string) string) (command
 	return line, err
 }
 
-type given struct{ name, value string }
+// given is a flag as it was given: its long name, and how it was spelled.
+type given struct{ name, spelled, value string }
 
 // single joins the values of --os, which is a list, and refuses two values of any
 // other flag that takes one: the first would be dropped without a word.
@@ -207,7 +212,7 @@ func (p *argParser) short(group string, rest []string) ([]string, error) {
 		left := group[i+len(name):]
 		value, assigned := strings.CutPrefix(left, "=")
 		if isBool(flag) && !assigned {
-			p.given = append(p.given, given{flag.Names()[0], "true"})
+			p.given = append(p.given, given{flag.Names()[0], "-" + name, "true"})
 			continue
 		}
 		return p.take(flag, "-"+name, value, left != "", rest)
@@ -230,7 +235,7 @@ func (p *argParser) take(flag cli.Flag, spelled, value string, hasValue bool, re
 	case !hasValue:
 		value, rest = rest[0], rest[1:]
 	}
-	p.given = append(p.given, given{flag.Names()[0], value})
+	p.given = append(p.given, given{flag.Names()[0], spelled, value})
 	return rest, nil
 }
 

@@ -44,7 +44,9 @@ func TestUnknownFlagNamesTheCommandThatIsMeant(t *testing.T) {
 	for args, want := range map[string]string{
 		"detect --nonsense":      "unknown flag \"--nonsense\" of winpack detect: `winpack detect --help` lists the flags",
 		"--nonsense detect site": "unknown flag \"--nonsense\" of winpack detect: `winpack detect --help` lists the flags",
+		"doctor host -q":         "unknown flag \"-q\" of winpack doctor: `winpack doctor --help` lists the flags",
 		"detect site -z":         "unknown flag \"-z\" of winpack detect: `winpack detect --help` lists the flags",
+		"explain --tag x":        "unknown flag \"--tag\" of winpack explain: `winpack explain --help` lists the flags",
 		"detect --formt json":    "unknown flag \"--formt\" of winpack detect: did you mean --format?",
 		"--nonsense":             "unknown flag \"--nonsense\": `winpack COMMAND --help` lists the flags",
 		"-z":                     "unknown flag \"-z\": `winpack COMMAND --help` lists the flags",

@@ -196,11 +196,17 @@ func printedBuild(t *testing.T, stdout string) (file, context string) {
 // image pulls the image of a reference, of an index the first.
 func image(t *testing.T, ref string) v1.Image {
 	t.Helper()
+	return imageOf(t, ref, "")
+}
+
+// imageOf is the one of a Windows release, by its os.version.
+func imageOf(t *testing.T, ref, osVersion string) v1.Image {
+	t.Helper()
 	tag, err := name.ParseReference(ref, name.Insecure)
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := remote.Image(tag, remote.WithPlatform(v1.Platform{OS: "windows", Architecture: "amd64"}))
+	img, err := remote.Image(tag, remote.WithPlatform(v1.Platform{OS: "windows", Architecture: "amd64", OSVersion: osVersion}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
-	"github.com/winpack/winpack/cmd/winpack/internal/tomlkey"
+	"github.com/winpack/winpack/internal/tomlkey"
 	"github.com/winpack/winpack/pkg/build"
 )
 

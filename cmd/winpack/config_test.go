@@ -8,13 +8,16 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	"github.com/winpack/winpack/cmd/winpack/internal/tomlkey"
+	"github.com/winpack/winpack/internal/tomlkey"
 )
 
 func TestConfigErrorsSayWhereAndWhatInstead(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"[catalog]\nfil = 'x'\n", `w.toml:2:1: unknown key "catalog.fil": did you mean "catalog.file"?`},
 		{"catalog = { fil = 'x' }\n", `w.toml:1:13: unknown key "catalog.fil": did you mean "catalog.file"?`},
+		{"jobs = 2\n", `w.toml:1:1: unknown key "jobs": the keys are accept, base,`}, // "os" is near, and not meant
+		{"s = 2\no = 1\n", `w.toml:1:1: unknown key "s": the keys are`},
+		{"oss = 'ltsc2022'\n", `w.toml:1:1: unknown key "oss": did you mean "os"?`},
 		{"# catlog\n\n[catlog]\nfile = 'x'\n", `w.toml:3:2: unknown key "catlog": did you mean "catalog"?`},
 		{"catalog.file = '''\n[bad]\nwrong = 1\n'''\n  wrong = 2\n", `w.toml:5:3: unknown key "wrong"`},
 		{"x = [ { \"a]b\" = 1 }, \"# no\" ] # c\n'os' = 'x'\n", `w.toml:1:1: unknown key "x`},

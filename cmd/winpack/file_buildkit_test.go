@@ -286,6 +286,32 @@ func TestStageOfLinuxIsBuiltByALinuxWorker(t *testing.T) {
 	}
 }
 
+// What a Dockerfile learns of the platform is the same from each builder, for each release.
+func TestPlatformArgumentsAreThoseOfTheReleaseInEachBuilder(t *testing.T) {
+	s := newSite(t)
+	daemon := buildkit.Start(t, s.host)
+	dir := t.TempDir()
+	writeTree(t, dir, map[string]string{"Dockerfile": "ARG BASE=mcr.microsoft.com/windows/nanoserver:ltsc2022\nFROM --platform=$TARGETPLATFORM ${BASE}\n" +
+		"ARG TARGETPLATFORM\nARG TARGETOS\nARG TARGETOSVERSION\nARG TARGETARCH\nLABEL platform=$TARGETPLATFORM of=$TARGETOS/$TARGETOSVERSION/$TARGETARCH\n"})
+	for _, builder := range []string{"direct", "buildkit"} {
+		ref := s.host + "/team/platform:" + builder
+		args := append([]string{"build", "-f", "Dockerfile", "--builder", builder, "--buildkit-addr", daemon.Address(), "--os", "ltsc2022,ltsc2025", "--push", "-t", ref}, s.flags()...)
+		if builder == "direct" {
+			args = slices.DeleteFunc(args, func(a string) bool { return a == "--buildkit-addr" || a == daemon.Address() })
+		}
+		if _, stderr, code := winpack(t, dir, args...); code != exitDone {
+			t.Fatalf("%s: exit %d\n%s", builder, code, stderr)
+		}
+		for _, version := range osVersions(t, "ltsc2022", "ltsc2025") {
+			want := map[string]string{"platform": "windows(" + version + ")/amd64", "of": "windows/" + version + "/amd64"}
+			got := configOf(t, imageOf(t, ref, version)).Labels
+			if maps.DeleteFunc(got, func(key, _ string) bool { return want[key] == "" }); !maps.Equal(got, want) {
+				t.Errorf("%s: labels %v, want %v", builder, got, want)
+			}
+		}
+	}
+}
+
 // BuildKit on Linux writes names as they stand: two that are one on Windows, and those
 // that Windows forbids, break the layer without a word. So winpack looks before it sends.
 func TestBuildKitGetsNoNamesThatWindowsRefuses(t *testing.T) {

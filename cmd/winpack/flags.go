@@ -73,7 +73,8 @@ func appArgument(c *cli.Context) (string, error) {
 		}
 		return args[0], nil
 	default:
-		return "", usagef("one APP at a time, and %d arguments were given: %s", len(args), quoteAll(args))
+		what, _ := argumentName(c.Command.UsageText)
+		return "", usagef("one %s at a time, and %d arguments were given: %s", what, len(args), quoteAll(args))
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/BurntSushi/toml"
 	"github.com/moby/buildkit/util/suggest"
 
-	"github.com/winpack/winpack/cmd/winpack/internal/tomlkey"
+	"github.com/winpack/winpack/internal/tomlkey"
 )
 
 // kind is what a key of winpack.toml holds.
@@ -204,7 +204,7 @@ func unknownKey(path toml.Key, name string, known []string) string {
 		prefix = path.String() + "."
 	}
 	spelled := append(slices.Clone(path), name).String()
-	if near, ok := suggest.Search(name, known, true); ok {
+	if near, ok := suggest.Search(name, known, true); ok && (len(near) > 3 || strings.HasPrefix(name, near[:1])) { // to "os" every short name is near
 		return fmt.Sprintf("unknown key %q: did you mean %q?", spelled, prefix+near)
 	}
 	for i := range known {

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -128,6 +129,12 @@ func (g *gatherer) context(ctx context.Context, i int) (*sent, map[string]string
 		for key, value := range f.Args {
 			attrs["build-arg:"+key] = value
 		}
+		for key, value := range platformArgs(g.sources[i].OSVersion) {
+			// The classic builder doesn't know them, and warns of those without a use.
+			if _, given := f.Args[key]; !given && bytes.Contains(f.Text, []byte(key)) {
+				attrs["build-arg:"+key] = value
+			}
+		}
 		if len(f.Images) == 0 {
 			attrs["build-arg:"+dockerfile.BaseArg] = g.pinned(i)
 		}
@@ -138,6 +145,15 @@ func (g *gatherer) context(ctx context.Context, i int) (*sent, map[string]string
 	}
 	s, err := planContext(ctx, g.req, g.plan(i))
 	return s, attrs, contextError(err)
+}
+
+// platformArgs are the build arguments that say what is built, as the direct builder
+// has them: buildx gives them for --platform "windows(VERSION)/amd64".
+func platformArgs(osVersion string) map[string]string {
+	return map[string]string{
+		"TARGETPLATFORM": "windows(" + osVersion + ")/" + architecture, "TARGETOS": "windows",
+		"TARGETOSVERSION": osVersion, "TARGETARCH": architecture,
+	}
 }
 
 // annotations are those of a release's manifest.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/winpack/winpack/internal/tomlkey"
 )
 
 //go:embed catalog.toml
@@ -201,7 +203,8 @@ func parseCatalog(text, name string) (Catalog, error) {
 	md, err := toml.Decode(text, &f)
 	if err != nil {
 		if pe, ok := errors.AsType[toml.ParseError](err); ok {
-			return Catalog{}, fmt.Errorf("%s:%d:%d: %s", name, pe.Position.Line, max(pe.Position.Col, 1), pe.Message)
+			line, col := tomlkey.Place(text, pe.Position.Start)
+			return Catalog{}, fmt.Errorf("%s:%d:%d: %s", name, line, col, pe.Message)
 		}
 		// A value of the wrong type carries its line in the text only.
 		line, text := "1", err.Error()
@@ -212,44 +215,30 @@ func parseCatalog(text, name string) (Catalog, error) {
 	}
 	if u := md.Undecoded(); len(u) > 0 {
 		key := u[0]
-		line, col := findKey(text, key[len(key)-1])
+		line, col := placeOf(text, key)
 		return Catalog{}, fmt.Errorf("%s:%d:%d: unknown key %q", name, line, col, key.String())
 	}
 	if f.Schema != "" && f.Schema != catalogSchema {
-		line, col := findKey(text, "schema")
+		line, col := tomlkey.Position(text, toml.Key{"schema"}, 0)
 		return Catalog{}, fmt.Errorf("%s:%d:%d: schema is %q, not %q", name, line, col, f.Schema, catalogSchema)
 	}
 	if table, n, err := f.Catalog.check(); err != nil {
-		line := findTable(text, table, n)
-		return Catalog{}, fmt.Errorf("%s:%d:1: %w", name, line, err)
+		line, col := tomlkey.Position(text, toml.Key{table}, n)
+		return Catalog{}, fmt.Errorf("%s:%d:%d: %w", name, line, col, err)
 	}
 	return f.Catalog, nil
 }
 
-// findKey finds where a key stands for the first time: the TOML library tells
-// which keys it did not know, but not where they are.
-func findKey(text, key string) (line, col int) {
-	re := regexp.MustCompile(`(^|[\s{,\[."])` + regexp.QuoteMeta(key) + `\s*("?\s*=|\]|\.)`)
-	for i, l := range strings.Split(text, "\n") {
-		if m := re.FindStringSubmatchIndex(l); m != nil {
-			return i + 1, m[3] + 1
+// placeOf finds a key in whichever table of its list has it: the TOML library does
+// not tell.
+func placeOf(text string, key toml.Key) (line, col int) {
+	for i := range 1 + strings.Count(text, "[[") {
+		line, col = tomlkey.Position(text, key, i)
+		if tableLine, tableCol := tomlkey.Position(text, key[:len(key)-1], i); line != tableLine || col != tableCol {
+			break
 		}
 	}
-	return 1, 1
-}
-
-// findTable finds the line of the n-th [[table]].
-func findTable(text, table string, n int) int {
-	re := regexp.MustCompile(`^\s*\[\[\s*` + regexp.QuoteMeta(table) + `\s*\]\]`)
-	for i, l := range strings.Split(text, "\n") {
-		if re.MatchString(l) {
-			if n == 0 {
-				return i + 1
-			}
-			n--
-		}
-	}
-	return 1
+	return line, col
 }
 
 var (

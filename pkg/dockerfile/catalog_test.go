@@ -94,11 +94,12 @@ source = "own"
 
 func TestUserCatalogErrorsSayWhere(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"syntax":      {"[[image]]\nid = ", "bases.toml:2:"},
-		"unknown key": {"[[image]]\nid = \"x\"\ncolour = \"red\"\n", `bases.toml:3:1: unknown key "image.colour"`},
-		"bad row":     {"\n[[release]]\nid = \"X Y\"\n", "bases.toml:2:1: release"},
-		"second row":  {"[[retired]]\nmatch=[\"a\"]\nstate=\"gone\"\nreplacement=\"b\"\nsource=\"c\"\n[[retired]]\nmatch=[\"a\"]\n", "bases.toml:6:1: retired"},
-		"wrong type":  {"[[image]]\nid = 3\n", "bases.toml:2:"},
+		"syntax":            {"[[image]]\nid = 'a' 'b'\n", "bases.toml:2:9: "},
+		"key of the second": {"[[image]]\nid = \"x\"\n[[image]]\nid = \"y\"\n  colour = \"red\"\n", `bases.toml:5:3: unknown key "image.colour"`},
+		"unknown key":       {"[[image]]\nid = \"x\"\ncolour = \"red\"\n", `bases.toml:3:1: unknown key "image.colour"`},
+		"bad row":           {"\n[[release]]\nid = \"X Y\"\n", "bases.toml:2:3: release"},
+		"second row":        {"[[retired]]\nmatch=[\"a\"]\nstate=\"gone\"\nreplacement=\"b\"\nsource=\"c\"\n[[retired]]\nmatch=[\"a\"]\n", "bases.toml:6:3: retired"},
+		"wrong type":        {"[[image]]\nid = 3\n", "bases.toml:2:"},
 	} {
 		if _, err := catalog(t).With([]byte(c.text), "bases.toml"); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %s...", name, err, c.want)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	"github.com/winpack/winpack/cmd/winpack/internal/tomlkey"
+	"github.com/winpack/winpack/internal/tomlkey"
 )
 
 // toml reads [[app]] tables.
