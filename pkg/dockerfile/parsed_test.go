@@ -174,6 +174,24 @@ func TestExpansionIsBounded(t *testing.T) {
 }
 
 // What is not known of the base is said, where it decides what COPY does.
+func TestFilesThatReplaceEachOtherAreTold(t *testing.T) {
+	files := fstest.MapFS{"a.txt": {}, "B.txt": {}, "dir/a.txt": {}}
+	for text, told := range map[string]bool{
+		"COPY a.txt B.txt C:/x\n":                   true,
+		"COPY *.txt C:/x\n":                         true,
+		"COPY a.txt dir/a.txt C:/x/\n":              true,
+		"COPY a.txt B.txt C:/x/\n":                  false,
+		"COPY a.txt C:/x/\nCOPY B.txt C:/x/a.txt\n": false, // meant
+		"COPY dir a.txt C:/x/\n":                    false,
+	} {
+		_, notes, err := planOf("FROM "+nanoserver+"ltsc2022\n"+text, files)
+		found := slices.ContainsFunc(notes, func(n Note) bool { return strings.Contains(n.Text, "is written more than once") })
+		if err != nil || found != told {
+			t.Errorf("%q: %v %v, want told %t", text, notes, err, told)
+		}
+	}
+}
+
 func TestNotesSayWhatIsNotKnown(t *testing.T) {
 	files := fstest.MapFS{"a.txt": {}, "id": {}}
 	_, notes, err := planOf("FROM "+nanoserver+"ltsc2022\nCOPY a.txt C:/x/b.txt\nCOPY id C:/x/id\nCOPY a.txt C:/y\nCOPY --chmod=755 id C:/z/\n", files)

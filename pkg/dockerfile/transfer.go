@@ -37,6 +37,7 @@ func (e *evaluator) copy(t transfer) error {
 	if t.chown != "" || t.chmod != "" {
 		e.note("--chown and --chmod say nothing to Windows: winpack leaves them out, as BuildKit does")
 	}
+	before := len(e.plan.Steps)
 	for _, source := range t.what.SourcePaths {
 		if err := e.copySource(t, source, dest); err != nil {
 			return err
@@ -50,7 +51,22 @@ func (e *evaluator) copy(t transfer) error {
 		to, name := e.fileAt(dest, name)
 		e.add(Step{Kind: StepWrite, To: windows(to), Name: name, Text: c.Data}, to)
 	}
+	e.tellReplaced(e.plan.Steps[before:])
 	return nil
+}
+
+// tellReplaced says where files of one instruction become the same file: BuildKit
+// keeps the last one without a word.
+func (e *evaluator) tellReplaced(steps []Step) {
+	for i, s := range steps {
+		same := func(o Step) bool {
+			return !o.Folder && strings.EqualFold(o.To, s.To) && strings.EqualFold(o.Name, s.Name)
+		}
+		if i > 0 && !s.Folder && slices.ContainsFunc(steps[:i], same) {
+			e.note("%s is written more than once, and the last one stays: end a folder with a separator", strings.TrimSuffix(s.To, `\`)+`\`+s.Name)
+			return
+		}
+	}
 }
 
 // destination is where a COPY goes: absolute, slash-separated, without a drive, and
