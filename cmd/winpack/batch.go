@@ -133,6 +133,9 @@ func newBatch(c *cli.Context, e env) (*batch, error) {
 	if b.dir, err = batchDir(c, path); err != nil {
 		return nil, err
 	}
+	if err := b.base.CheckReleases(); err != nil && b.base.Config == "" { // else the catalogue may be another
+		return nil, &pipeline.UsageError{Err: err}
+	}
 	b.level = b.base.FailOn
 	if b.base.Config != "" { // where it is wrong it is so for every row
 		probe := b.base

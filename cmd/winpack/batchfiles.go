@@ -2,8 +2,8 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -11,6 +11,7 @@ import (
 	"github.com/winpack/winpack/cmd/winpack/internal/inventory"
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
+	"github.com/winpack/winpack/pkg/build"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -24,7 +25,7 @@ func (b *batch) writeBuildLine(r inventory.Row, res pipeline.Result) error {
 	if done == nil {
 		return nil
 	}
-	context, err := filepath.Rel(done.Dir, done.Context)
+	folder, err := filepath.Rel(done.Dir, done.Context)
 	if err != nil {
 		return fmt.Errorf("writing %q: %w", buildLine, err)
 	}
@@ -38,7 +39,7 @@ func (b *batch) writeBuildLine(r inventory.Row, res pipeline.Result) error {
 	fmt.Fprintf(&text, "How to build the image of %s by hand. In this folder:\n\n", report.OneLine(r.Name))
 	quote := func(word string) string { return report.OneLine(dockerfile.Quote(word, runtime.GOOS == "windows")) }
 	for _, name := range done.Dockerfiles() {
-		fmt.Fprintf(&text, "  docker buildx build --platform windows/amd64 -t %s -f %s %s\n", quote(ref), quote(name), quote(context))
+		fmt.Fprintf(&text, "  docker buildx build --platform windows/amd64 -t %s -f %s %s\n", quote(ref), quote(name), quote(folder))
 	}
 	if res.Report.Needs.WindowsBuilder || res.Plan.GrantsInBuild() {
 		text.WriteString("\nIt runs commands on Windows, so that takes a BuildKit worker on Windows.\n")
@@ -48,5 +49,5 @@ func (b *batch) writeBuildLine(r inventory.Row, res pipeline.Result) error {
 			fmt.Fprintf(&text, "  %s\n", report.OneLine(reason))
 		}
 	}
-	return os.WriteFile(filepath.Join(done.Dir, buildLine), []byte(text.String()), 0o666)
+	return build.WriteFile(context.Background(), filepath.Join(done.Dir, buildLine), []byte(text.String()))
 }

@@ -31,6 +31,7 @@ type tally struct {
 	here        map[result.Status]int   // of this run
 	earlier     map[result.Status]int   // of rows of this shard in earlier runs
 	others      map[result.Status]int   // of other lines in the folder
+	elsewhere   bool                    // a failed row of this shard stands in the file of another
 	gone        int                     // failed rows that left the inventory
 	outlooks    map[summary.Outlook]int // of rows of this shard
 	blocked     int                     // of this run, where --fail-on has a level
@@ -58,8 +59,8 @@ func (t *tally) begin() {
 const maxTold = 10
 
 // old counts a line of an earlier run or of another shard; listed says whether its
-// row is still in the inventory.
-func (t *tally) old(e earlier, mine, listed bool) {
+// row is still in the inventory, and own is the file that this run writes.
+func (t *tally) old(e earlier, mine, listed bool, own string) {
 	if !mine {
 		t.others[e.status]++
 		if !listed && e.status == result.Failed {
@@ -68,6 +69,7 @@ func (t *tally) old(e earlier, mine, listed bool) {
 		return
 	}
 	t.earlier[e.status]++
+	t.elsewhere = t.elsewhere || e.status == result.Failed && e.file != own
 	t.outlooks[e.outlook]++
 	t.before++
 }
@@ -251,7 +253,7 @@ func (t *tally) verdict(level, results string) error {
 		}
 	}
 	if n := total[result.Failed]; n > 0 {
-		if t.others[result.Failed] > 0 {
+		if t.others[result.Failed] > 0 || t.elsewhere {
 			results = filepath.Join(filepath.Dir(results), "results*.jsonl")
 		}
 		return &appsFailedError{n, all, t.here[result.Failed], t.gone, results}

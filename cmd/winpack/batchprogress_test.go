@@ -26,7 +26,7 @@ func shownTally(mode string, all int) (*tally, *strings.Builder, *time.Time) {
 
 func TestBatchShowsOneLineOnATerminal(t *testing.T) {
 	tally, out, now := shownTally("tty", 5)
-	tally.old(earlier{name: "old", status: result.Blocked}, true, true)
+	tally.old(earlier{name: "old", status: result.Blocked}, true, true, "")
 	*now = now.Add(2 * time.Second)
 	tally.finished(outcome{name: "a", status: result.OK, what: "static"})
 	*now = now.Add(10 * time.Millisecond)
@@ -71,8 +71,8 @@ func TestBatchSumsUp(t *testing.T) {
 	for i := range 12 {
 		tally.finished(outcome{name: fmt.Sprintf("a%d", i), status: result.Failed, outlook: summary.Failed, what: "x"})
 	}
-	tally.old(earlier{name: "b", status: result.Findings, outlook: summary.Work}, true, true)
-	tally.old(earlier{name: "c", status: result.Failed, file: "results-3.jsonl"}, false, true)
+	tally.old(earlier{name: "b", status: result.Findings, outlook: summary.Work}, true, true, "")
+	tally.old(earlier{name: "c", status: result.Failed, file: "results-3.jsonl"}, false, true, "")
 	var out strings.Builder
 	if err := tally.summary(&out, false, "0/4", "my out"); err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestVerdictOfABatch(t *testing.T) {
 				if where == 0 {
 					tally.finished(outcome{name: "x", status: s})
 				} else {
-					tally.old(earlier{name: "x", status: s}, where == 1, true)
+					tally.old(earlier{name: "x", status: s}, where == 1, true, "")
 				}
 			}
 			if err := tally.verdict(test.level, "results.jsonl"); exitCode(t.Context(), err) != test.code {

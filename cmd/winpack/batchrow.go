@@ -132,7 +132,7 @@ func (b *batch) job(r inventory.Row, session *build.Session) (job rowJob, err er
 // interrupted, which is no result.
 func (b *batch) do(ctx context.Context, r inventory.Row, session *build.Session) (out result.Result, level string, ok bool) {
 	start := time.Now()
-	out = result.Result{Schema: result.ID, Name: r.Name, Source: report.MaskLogins(r.Source), Owner: r.Owner, Labels: r.Labels, Durations: map[string]float64{}}
+	out = result.Result{Schema: result.ID, Name: r.Name, Source: report.MaskLogins(r.Source), Owner: report.MaskLogins(r.Owner), Labels: maskedLabels(r.Labels), Durations: map[string]float64{}}
 	defer func() {
 		if p := recover(); p != nil { // one row's panic is none of the others'
 			out.Status, out.Error = result.Failed, report.OneLine(fmt.Sprintf("internal error: %v; please report it", p))
@@ -166,17 +166,24 @@ func (b *batch) do(ctx context.Context, r inventory.Row, session *build.Session)
 	}
 	defer func() { out.Error = report.MaskLogins(out.Error) }()
 	out.Durations["total"] = time.Since(start).Seconds()
-	edited := (*dockerfile.EditedError)(nil)
+	edited, cannot := (*dockerfile.EditedError)(nil), (*build.CannotError)(nil)
 	switch noBuilder := (*pipeline.NoBuilderError)(nil); {
 	case errors.As(res.Err, new(*pipeline.BlockedError)):
 		out.Status = result.Blocked
 	case errors.As(res.Err, &noBuilder):
 		out.Status, out.Failure = result.Failed, result.NoBuilder
 		out.Error = report.OneLine(noBuilder.Why + ", and no builder that could was found")
-		b.show.once("note", noBuilderNote(noBuilder))
+		note := noBuilderNote(noBuilder)
+		if !b.push {
+			note += ", and use --push: both write none of the layouts of --build"
+		}
+		b.show.once("note", note)
 	case errors.As(res.Err, &edited):
 		out.Status = result.Failed
 		out.Error = report.OneLine(edited.Names[0] + " of " + edited.Dir + " was edited by hand, and a batch overwrites no edit: move it between the edit markers, where it stays, or move the file away")
+	case errors.As(res.Err, &cannot) && !b.push:
+		out.Status, out.Failure = result.Failed, result.NoBuilder
+		out.Error = report.OneLine(fmt.Sprintf("only the builder %s can make this image, and it writes none of the layouts of --build: use --push", cannot.Builder))
 	case res.Err != nil:
 		out.Status, out.Error = result.Failed, report.OneLine(res.Err.Error())
 		if errors.As(res.Err, new(*build.UnsupportedError)) {
@@ -221,7 +228,7 @@ func (b *batch) try(ctx context.Context, r inventory.Row, job pipeline.Job) pipe
 	}
 	folder := filepath.Join(b.dir, "apps", r.Folder)
 	removeLeft(folder)
-	if job.Build != nil && job.Write == nil && !b.push {
+	if job.Build != nil && !b.push { // an edited Dockerfile is built, and none is written
 		if err := os.MkdirAll(folder, 0o777); err != nil {
 			return fail(err)
 		}
@@ -289,9 +296,9 @@ func diskError(doing, dir string, err error) error {
 	case errors.As(err, new(*result.LockedError)), errors.As(err, new(*result.SchemaError)), errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%s %q: %w; name a folder that you may write to with -o", doing, dir, cause(err))
+		return fmt.Errorf("%s %q: %w; name a folder that you may write to with -o", doing, dir, bareCause(err))
 	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("%s %q: %w; make room, and run the same command: it goes on where it ended", doing, dir, cause(err))
+		return fmt.Errorf("%s %q: %w; make room, and run the same command: it goes on where it ended", doing, dir, bareCause(err))
 	}
 	return fmt.Errorf("%s %q: %w", doing, dir, err)
 }

@@ -108,10 +108,23 @@ func (b *batch) run(ctx context.Context) (err error) {
 // rows are what rows.jsonl lists.
 func (b *batch) rows(yield func(result.Row) bool) {
 	for _, r := range b.inv.Rows {
-		if !yield(result.Row{Name: r.Name, Source: report.MaskLogins(r.Source), Owner: r.Owner, Labels: r.Labels}) {
+		if !yield(result.Row{Name: r.Name, Source: report.MaskLogins(r.Source), Owner: report.MaskLogins(r.Owner), Labels: maskedLabels(r.Labels)}) {
 			return
 		}
 	}
+}
+
+// maskedLabels are the columns of a row without logins: one may hold where the app's
+// code is.
+func maskedLabels(labels map[string]string) map[string]string {
+	if labels == nil {
+		return nil
+	}
+	out := make(map[string]string, len(labels))
+	for key, value := range labels {
+		out[report.MaskLogins(key)] = report.MaskLogins(value)
+	}
+	return out
 }
 
 // signals returns a context that ends by the first signal and one that ends by the
@@ -172,7 +185,7 @@ func (b *batch) resume(ctx context.Context) ([]int, error) {
 		return nil, err
 	}
 	if r.lost > 0 {
-		b.show.say("note", fmt.Sprintf("of %s that had been pushed the app, its row or its settings have changed: the results say no more which image it had, until --push makes a new one", apps(r.lost)))
+		b.show.say("note", fmt.Sprintf("%s that had been pushed: the app, its row or its settings have changed, or this batch does not push: the results say no more which image it had, until --push makes a new one", apps(r.lost)))
 	}
 	if err := b.store.Change(ctx, r.changes); err != nil {
 		return nil, err
@@ -245,8 +258,8 @@ func (r *resumption) take(ctx context.Context) error {
 			continue // a second line, which report names
 		}
 		r.done[place] = mine || r.done[place]
-		r.show.old(e, mine, place > 0)
-		if e.reference != "" {
+		r.show.old(e, mine, place > 0, own)
+		if e.reference != "" && place > 0 { // a row that left the inventory holds no reference
 			_ = r.refs.claim(e.reference, e.name)
 		}
 	}

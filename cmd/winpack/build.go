@@ -158,6 +158,9 @@ func buildOf(c *cli.Context, e env, settings *settingsFile) (*pipeline.Build, er
 		if file.path == "" {
 			continue
 		}
+		if slices.ContainsFunc(b.Outputs, func(o build.Output) bool { return o.Dest != "" && filepath.Clean(o.Dest) == filepath.Clean(file.path) }) {
+			return nil, usagef("--%s and -o name the same file, %q", file.flag, file.path)
+		}
 		if err := build.CheckFile(file.path); err != nil {
 			return nil, usagef("--%s %q: %w", file.flag, file.path, err)
 		}

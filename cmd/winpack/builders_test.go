@@ -256,3 +256,47 @@ func TestWindowsEngineIsABuilderOfTheCommandLine(t *testing.T) {
 		t.Errorf("a release that the host can't run: exit %d\n%s", code, stderr)
 	}
 }
+
+// docker load holds one release, that of the engine's host: a dry run says the same as
+// the build, and what the host can't run is refused before a base is read.
+func TestLoadIsForTheHostOfTheEngine(t *testing.T) {
+	s := newSite(t)
+	engine := docker.Start(t, s.host)
+	front, _ := docker.Windows(t, engine, "26100.1742", docker.Base(t, engine))
+	app := fixtures.App(t, "static")
+	args := append([]string{"build", app, "--load", "--docker-host", front}, s.flags()...)
+	stdout, stderr, code := winpack(t, t.TempDir(), append(args, "--dry-run")...)
+	if code != exitDone || !strings.HasPrefix(stdout, "ltsc2025 10.0.26100.") || !strings.Contains(stdout, "\nltsc2022 ") || !strings.Contains(stdout, "left out: an image for docker load holds one release") {
+		t.Errorf("dry run: exit %d\n%s%s", code, stdout, stderr)
+	}
+	front, _ = docker.Windows(t, engine, "20348.2966", docker.Base(t, engine))
+	args = append([]string{"build", app, "--load", "--os", "ltsc2025", "--docker-host", front}, s.flags()...)
+	if stdout, stderr, code = winpack(t, t.TempDir(), args...); code != exitUsage || !strings.Contains(stderr, "ltsc2025") || strings.Contains(stderr, "loading into") {
+		t.Errorf("a release that the host can't run: exit %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+// A file for the metadata in the place of the image would replace it.
+func TestMetadataInThePlaceOfTheImageIsRefused(t *testing.T) {
+	app := fixtures.App(t, "static")
+	dir := t.TempDir()
+	for _, flag := range []string{"--metadata-file", "--iidfile"} {
+		_, stderr, code := winpack(t, dir, "build", app, "-o", "type=oci,dest=x.tar", flag, "./x.tar")
+		if code != exitUsage || !strings.Contains(stderr, "name the same file") {
+			t.Errorf("%s: exit %d\n%s", flag, code, stderr)
+		}
+	}
+}
+
+// Direct runs nothing: where the plan runs a command on Windows, a refusal doesn't send
+// anybody there.
+func TestRefusalNamesABuilderThatCanDoThePlan(t *testing.T) {
+	s := newSite(t)
+	engine := docker.Start(t, s.host)
+	front, _ := docker.Windows(t, engine, "20348.2966", docker.Base(t, engine))
+	args := append([]string{"build", fixtures.App(t, "aspnet-35"), "--push", "-t", s.host + "/x:1", "--annotation", "a=b", "--docker-host", front}, s.flags()...)
+	_, stderr, code := winpack(t, t.TempDir(), args...)
+	if code != exitUsage || !strings.Contains(stderr, "use --builder buildkit, on Windows") || strings.Contains(stderr, "direct") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+}

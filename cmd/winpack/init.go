@@ -138,7 +138,7 @@ func writeNew(ctx context.Context, path string, data []byte, force bool) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return fmt.Errorf("writing %q: %w", path, cause(err))
+		return fmt.Errorf("writing %q: %w", path, bareCause(err))
 	case !force:
 		return fmt.Errorf("%q is there already, and not overwritten without --force; --stdout prints what would stand in it", path)
 	case !info.Mode().IsRegular():
@@ -147,7 +147,7 @@ func writeNew(ctx context.Context, path string, data []byte, force bool) error {
 	if !force { // holds the name, so that nobody else's file can be replaced
 		holder, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 		if err != nil {
-			return fmt.Errorf("writing %q: %w; name a file in a folder that you may write to with -o", path, cause(err))
+			return fmt.Errorf("writing %q: %w; name a file in a folder that you may write to with -o", path, bareCause(err))
 		}
 		holder.Close()
 	}

@@ -75,6 +75,9 @@ A file that was edited by hand, or that winpack did not write, is never overwrit
 				return err
 			}
 			if !c.Bool("quiet") {
+				if edited := pipeline.Edited(job.App, job.OS); edited != "" {
+					fmt.Fprintf(e.stderr, "note: %s was edited by hand: the manifests go by what winpack plans, and not by its ports, variables and user\n", report.OneLine(edited))
+				}
 				for _, note := range manifests.Notes {
 					fmt.Fprintln(e.stderr, "note: "+report.OneLine(note))
 				}

@@ -229,6 +229,9 @@ func writeReport(ctx context.Context, stdout *os.File, output string, write func
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if err = bareCause(err); errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+			return fmt.Errorf("writing %q: %w; name a place that you may write to with -o", output, err)
+		}
 		return fmt.Errorf("writing %q: %w", output, err)
 	}
 	if info, err := os.Stat(output); err == nil && !info.Mode().IsRegular() {

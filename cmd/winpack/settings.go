@@ -354,14 +354,20 @@ func bare(err error) error {
 
 // cause is an error without the path that it names, and what to do about it.
 func cause(err error) error {
-	if p := (*fs.PathError)(nil); errors.As(err, &p) {
-		err = p.Err
-	}
+	err = bareCause(err)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: run winpack as a user that may read it", err)
 	case strings.Contains(err.Error(), "path escapes"): // os.Root has no value for it
 		return usagef("a link leads out of APP: put the file itself in its place, or take the settings from elsewhere with --config")
+	}
+	return err
+}
+
+// bareCause is an error of the file system without operation and path.
+func bareCause(err error) error {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return p.Err
 	}
 	return err
 }

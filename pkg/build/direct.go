@@ -156,6 +156,11 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	for _, o := range j.omitted {
 		j.say("resolve", o.OS, "%s is left out: %s", o.OS, o.Why)
 	}
+	if !j.req.Push && !slices.ContainsFunc(j.req.Outputs, func(o Output) bool { return o.Type != "docker" || o.Dest != "" }) {
+		if err := j.keepReleases(j.engine.Hosts, host); err != nil { // nothing else wants the others
+			return Image{}, err
+		}
+	}
 	if err := j.keepNeeded(host, false); err != nil {
 		return Image{}, err
 	}

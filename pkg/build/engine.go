@@ -71,9 +71,9 @@ func (d Docker) address() (engineAddress, error) {
 	scheme, _, ok := strings.Cut(at.host, "://")
 	switch {
 	case !ok:
-		return at, addressError("the engine's address %q has no scheme: write it like unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST", Mask(at.host))
+		return at, addressError("the engine's address %q has no scheme: write it like unix:///run/docker.sock, tcp://HOST:2376 or ssh://HOST", Mask(at.host))
 	case scheme != "unix" && scheme != "tcp" && scheme != "npipe" && scheme != "ssh" && scheme != "http" && scheme != "https":
-		return at, addressError("the engine's address %q is of no kind that docker has: write it like unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST", Mask(at.host))
+		return at, addressError("the engine's address %q is of no kind that docker has: write it like unix:///run/docker.sock, tcp://HOST:2376 or ssh://HOST", Mask(at.host))
 	}
 	if _, err := url.Parse(at.host); err != nil {
 		return at, addressError("the engine's address %q is no URL: %% in a name or password is written %%25", Mask(at.host))

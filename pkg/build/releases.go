@@ -53,28 +53,28 @@ func (j *job) cutToNeeded(host string, loads bool) {
 
 // keepReleases leaves out what a Windows host can't run, or refuses it where it was
 // asked for.
-func (g *gatherer) keepReleases(hosts HostRule, host string) error {
+func (j *job) keepReleases(hosts HostRule, host string) error {
 	if host == "" || hosts == nil {
 		return nil
 	}
 	var kept []source
-	for _, s := range g.sources {
-		err := hosts(host, s.OSVersion, g.req.Isolation)
+	for _, s := range j.sources {
+		err := hosts(host, s.OSVersion, j.req.Isolation)
 		if err == nil {
 			kept = append(kept, s)
 			continue
 		}
 		why := err.Error()
-		if !g.req.Optional {
+		if !j.req.Optional {
 			return &HostError{OS: s.OS, Why: why}
 		}
-		g.omitted = append(g.omitted, dockerfile.Omitted{OS: s.OS, Why: why})
-		g.say("resolve", s.OS, "%s is left out: %s", s.OS, why)
+		j.omitted = append(j.omitted, dockerfile.Omitted{OS: s.OS, Why: why})
+		j.say("resolve", s.OS, "%s is left out: %s", s.OS, why)
 	}
 	if len(kept) == 0 {
-		return &HostError{OS: g.sources[0].OS, Why: g.omitted[len(g.omitted)-1].Why}
+		return &HostError{OS: j.sources[0].OS, Why: j.omitted[len(j.omitted)-1].Why}
 	}
-	g.sources = kept
+	j.sources = kept
 	return nil
 }
 

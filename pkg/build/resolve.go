@@ -278,6 +278,9 @@ func choose(ctx context.Context, b dockerfile.Base, candidates []candidate) (sou
 			return fail("it holds no windows/%s image", architecture)
 		}
 		slices.Sort(seen)
+		if b.OSVersion == "" {
+			return fail("it has no windows/%s image, only %s: name an image of Windows", architecture, strings.Join(slices.Compact(seen), ", "))
+		}
 		_, err := fail("it has no windows/%s image of build %s, only %s; choose another --os or --base", architecture, b.OSVersion, strings.Join(slices.Compact(seen), ", "))
 		return source{}, &UnpublishedError{Err: err, Releases: true}
 	}

@@ -191,7 +191,12 @@ func wants(rep detect.Report, os string) (want, error) {
 	case detect.KindNativeConsole, detect.KindNativeService, detect.KindNativeDesktop:
 		w.roles, w.what = []string{roleOS}, "plain Windows"
 	default:
-		return w, &UnknownKindError{}
+		unknown := &UnknownKindError{}
+		if len(rep.Problems) > 0 {
+			why, _, _ := strings.Cut(rep.Problems[0].Message, "; ") // what that leaves unknown is what this says
+			unknown.Unread = printable(rep.Problems[0].Path + ": " + why)
+		}
+		return w, unknown
 	}
 	if app.Architecture == detect.ARM64 {
 		return w, armError(os)

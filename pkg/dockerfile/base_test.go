@@ -410,10 +410,38 @@ func TestUserWhoCannotStartIISIsNamed(t *testing.T) {
 		"nobody":                      {static(), Settings{}, false},
 		"an entrypoint of one's own":  {static(), Settings{User: "ContainerUser", Entrypoint: []string{`C:\x.exe`}}, false},
 		"a program, which is no site": {native(), Settings{User: "ContainerUser"}, false},
+		"a service by its script":     {netfxService("Orders"), Settings{User: "ContainerUser"}, true},
+		"a service by itself":         {netfxService("Orders"), Settings{}, false},
+		"a program of the service":    {netfxService("Orders"), Settings{User: "ContainerUser", Entrypoint: []string{`C:\app\job.exe`}}, false},
 	} {
 		p := plan(t, test.rep, Options{Settings: test.set})
 		if got := slices.ContainsFunc(p.Findings, func(f detect.Finding) bool { return f.Rule == RuleIISUser }); got != test.want {
 			t.Errorf("%s: found %v, want %v: %+v", name, got, test.want, p.Findings)
+		}
+	}
+}
+
+// Where Kestrel listens by a variable of the settings, the image exposes that port.
+func TestPortsOfVariablesAreExposed(t *testing.T) {
+	endpoints := with(dotnet("8.0", detect.KindASPNETCore), func(r *detect.Report) {
+		r.App.Ports = []int{5001}
+		r.Facts = append(r.Facts, detect.Fact{Key: "port", Value: "5001", Evidence: []detect.Evidence{{Path: "appsettings.json", Line: 2, Detail: "Kestrel:Endpoints:Http:Url"}}})
+	})
+	for name, test := range map[string]struct {
+		rep  detect.Report
+		set  Settings
+		want []int
+	}{
+		"none":               {dotnet("8.0", detect.KindASPNETCore), Settings{}, []int{8080}},
+		"ports":              {dotnet("8.0", detect.KindASPNETCore), Settings{Env: map[string]string{"ASPNETCORE_HTTP_PORTS": "7001;7002"}}, []int{7001, 7002}},
+		"addresses":          {dotnet("8.0", detect.KindASPNETCore), Settings{Env: map[string]string{"Aspnetcore_Urls": "http://+:7003/;https://*:7443", "HTTP_PORTS": "1"}}, []int{7003, 7443}},
+		"no port":            {dotnet("8.0", detect.KindASPNETCore), Settings{Env: map[string]string{"ASPNETCORE_URLS": "http://+"}}, []int{8080}},
+		"ports of one's own": {dotnet("8.0", detect.KindASPNETCore), Settings{Ports: []int{9}, Env: map[string]string{"ASPNETCORE_HTTP_PORTS": "7001"}}, []int{9}},
+		"endpoints":          {endpoints, Settings{Env: map[string]string{"ASPNETCORE_HTTP_PORTS": "7001"}}, []int{5001}},
+		"no web application": {native(), Settings{Env: map[string]string{"ASPNETCORE_HTTP_PORTS": "7001"}}, []int{8080}},
+	} {
+		if p := plan(t, test.rep, Options{Settings: test.set}); !slices.Equal(p.Config.Ports, test.want) {
+			t.Errorf("%s: %v, want %v", name, p.Config.Ports, test.want)
 		}
 	}
 }

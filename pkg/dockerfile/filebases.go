@@ -36,7 +36,7 @@ func (c Catalog) FileBases(from From, listed, asked []string) ([]Base, error) {
 	case !from.ByArg:
 		for _, os := range asked {
 			if os != own {
-				return nil, &UsageError{fmt.Sprintf("FROM names the image itself, %s, which is of %s: leave --os %s out, or write ARG %s=%s before it, and FROM ${%s}",
+				return nil, &UsageError{fmt.Sprintf("FROM names the image itself, %s, which is of %s: leave %s out (--os, or os in winpack.toml), or write ARG %s=%s before it, and FROM ${%s}",
 					from.Reference, own, os, BaseArg, from.Reference, BaseArg)}
 			}
 		}

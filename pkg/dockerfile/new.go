@@ -243,9 +243,18 @@ func (p *planner) nameReleases(ways []string) []string {
 	return out
 }
 
-// checkUser says where the user of the settings can't start IIS.
+// checkUser says where the user of the settings can't start IIS, or a service.
 func (p *planner) checkUser() {
-	if p.opt.User == "" || p.rep.Needs.IIS == nil || len(p.opt.Entrypoint) > 0 || p.plan.Administrator() {
+	if p.opt.User == "" || len(p.opt.Entrypoint) > 0 || p.plan.Administrator() {
+		return
+	}
+	if p.plan.Service != nil {
+		p.findAt(RuleIISUser, detect.LevelWarning,
+			fmt.Sprintf("the container starts as %s, and the start script, which registers the service %s and starts it, takes an administrator", p.opt.User, p.plan.Service.Name),
+			"leave user out, or name a program as entrypoint that runs without the service manager", p.place("user"))
+		return
+	}
+	if p.rep.Needs.IIS == nil {
 		return
 	}
 	p.findAt(RuleIISUser, detect.LevelWarning,

@@ -60,6 +60,9 @@ func (e *BlockedError) Error() string {
 type UnknownKindError struct {
 	Empty  bool // the app folder holds no file
 	Ignore bool // or none that is not ignored
+	// Unread is what could not be read of the app, "web.exe: permission denied"; empty
+	// where all could.
+	Unread string
 }
 
 func (e *UnknownKindError) Error() string {
@@ -69,7 +72,11 @@ func (e *UnknownKindError) Error() string {
 	if e.Empty {
 		return "the app folder holds no file, and --base REF would not help: name the folder that holds the built application"
 	}
-	return "what the app is could not be told: name a base image with --base REF, and where that does not start it by itself an entrypoint in winpack.toml"
+	unread := ""
+	if e.Unread != "" {
+		unread = " (not read: " + e.Unread + ")"
+	}
+	return "what the app is could not be told" + unread + ": name a base image with --base REF, and where that does not start it by itself an entrypoint in winpack.toml"
 }
 
 // NoImageError says that no image fits the application for releases that were

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/winpack/winpack/pkg/detect"
@@ -220,6 +221,9 @@ func (p *planner) kestrel() {
 	if inImage && old {
 		port = 80 // ASPNETCORE_URLS=http://+:80 in images before .NET 8
 	}
+	if given := p.givenPorts(); len(given) > 0 {
+		c.Ports = given
+	}
 	if len(c.Ports) == 0 {
 		c.Ports = []int{port}
 	}
@@ -232,6 +236,36 @@ func (p *planner) kestrel() {
 	} else {
 		c.Env["ASPNETCORE_HTTP_PORTS"] = "8080"
 	}
+}
+
+// listenVariables are those that say where Kestrel listens, the strongest first
+// (learn.microsoft.com/aspnet/core/fundamentals/servers/kestrel/endpoints).
+var listenVariables = []string{"ASPNETCORE_URLS", "DOTNET_URLS", "URLS", "ASPNETCORE_HTTP_PORTS", "DOTNET_HTTP_PORTS", "HTTP_PORTS"}
+
+// givenPorts are the ports that the settings' variables give to Kestrel; nil where
+// they give none, or its own configuration, which is stronger, names endpoints.
+func (p *planner) givenPorts() []int {
+	for _, f := range p.rep.Facts {
+		if f.Key == "port" && f.OverruledBy == "" && len(f.Evidence) > 0 && strings.HasPrefix(strings.ToLower(f.Evidence[0].Detail), "kestrel:endpoints") {
+			return nil
+		}
+	}
+	for _, name := range listenVariables {
+		for key, value := range p.opt.Env {
+			if !strings.EqualFold(key, name) {
+				continue
+			}
+			var ports []int
+			for _, part := range strings.FieldsFunc(value, func(r rune) bool { return r == ';' || r == ',' }) {
+				address := strings.TrimRight(part[strings.LastIndexByte(part, ':')+1:], "/ ")
+				if n, err := strconv.Atoi(strings.TrimSpace(address)); err == nil && n > 0 && n < 65536 && !slices.Contains(ports, n) {
+					ports = append(ports, n)
+				}
+			}
+			return ports
+		}
+	}
+	return nil
 }
 
 // whyNot gives the reasons for what was left undone.

@@ -36,11 +36,13 @@ func (x *reader) search() error {
 	switch {
 	case s.visited > maxVisited:
 		return errorf("the inventory %q has more than %d folders: list its apps in a .csv file", x.Path, maxVisited)
-	case len(x.Rows) == 0 && x.Bad == 0 && sign != "":
-		return errorf("no app lies below %q, which is one itself (%s): name the folder above it, or use winpack build", x.Path, sign)
-	case len(x.Rows) == 0 && x.Bad == 0:
-		return errorf("no app lies below %q: an app's folder holds a web.config, pages or a program", x.Path)
+	case len(x.Rows) > 0 || x.Bad > 0 || len(x.untagged) > 0:
 	case sign != "":
+		return errorf("no app lies below %q, which is one itself (%s): name the folder above it, or use winpack build", x.Path, sign)
+	default:
+		return errorf("no app lies below %q: an app's folder holds a web.config, pages or a program", x.Path)
+	}
+	if sign != "" {
 		x.opt.Note(Problem{Path: x.Path, Message: fmt.Sprintf("it looks like an app itself (%s): only what lies below it is taken", sign)})
 	}
 	return nil

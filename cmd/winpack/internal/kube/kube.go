@@ -146,6 +146,13 @@ func (m *maker) findNodes(hosts *winhost.Table) error {
 	if len(builds) == 0 && len(m.notes) > 0 {
 		return &OptionError{fmt.Sprintf("no Windows node of Kubernetes runs an image of %s: choose another release with --os", m.plan.Bases[0].OS)}
 	}
+	if len(m.plan.Bases) > 1 && m.plan.Bases[0].Reference == m.plan.Bases[1].Reference {
+		var names []string
+		for _, b := range m.plan.Bases {
+			names = append(names, b.OS)
+		}
+		m.note("the base image is none of the catalog, so that it is assumed to have %s: where it has one of them only, name that with --os", strings.Join(names, " and "))
+	}
 	m.nodes = hosts.Nodes(builds)
 	for _, n := range m.nodes {
 		if n.Note != "" {

@@ -147,6 +147,24 @@ func scenarios(t *testing.T) map[string]app {
 			add(a, fact("environment-dropped", "API_KEY: it holds a secret, or has the name of one: give it to the container"))
 			a.plan.Config.Labels = map[string]string{dockerfile.LabelEnv: "API_KEY|ConnectionStrings__Orders"}
 		}),
+		"variable-given": with("aspnet-core", func(a *app) {
+			add(a, fact("environment-dropped", "API_KEY: it holds a secret, or has the name of one: give it to the container"))
+			a.plan.Config.Env = map[string]string{"Api_Key": "x"}
+			a.plan.Config.Labels = map[string]string{dockerfile.LabelEnv: "API_KEY"}
+		}),
+		"secret-without-variable": with("aspnet-core", func(a *app) {
+			for _, value := range []string{"connection string My Db, password", "MY SECRET", "Smtp:Password"} {
+				f := fact("secret", value)
+				f.Evidence = []detect.Evidence{{Path: "appsettings.json", Line: 3, Detail: value}}
+				add(a, f)
+			}
+		}),
+		"port-80-second": with("static", func(a *app) { a.plan.Config.Ports = []int{8080, 80} }),
+		"assumed-releases": with("static", func(a *app) {
+			for i := range a.plan.Bases {
+				a.plan.Bases[i].Reference = "registry.example.com/base:1"
+			}
+		}),
 		"ltsc2019": with("static", func(a *app) { bases(a, "ltsc2019") }),
 		"ltsc2022": with("static", func(a *app) { bases(a, "ltsc2022") }),
 		"unknown": with("static", func(a *app) {
@@ -296,6 +314,28 @@ func TestManifestSaysWhyThereIsNoSecret(t *testing.T) {
 		}
 		if strings.Contains(string(text), why) != want || strings.Contains(string(text), "secretKeyRef") && want {
 			t.Errorf("%s:\n%s", name, text)
+		}
+	}
+}
+
+func TestPortsHaveNamesOfTheirOwn(t *testing.T) {
+	f, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		ports []int
+		http  bool
+		want  []string
+	}{
+		{[]int{8080, 80}, true, []string{"http-8080", "http"}},
+		{[]int{80, 8080}, true, []string{"http", "http-8080"}},
+		{[]int{9001}, true, []string{"http"}},
+		{[]int{9001, 9002}, true, []string{"http", "http-9002"}},
+		{[]int{9001, 80}, false, []string{"tcp-9001", "tcp-80"}},
+	} {
+		if got := f.portNames(test.ports, test.http); !slices.Equal(got, test.want) {
+			t.Errorf("%v: %v, want %v", test.ports, got, test.want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package kube
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -77,7 +78,18 @@ func CheckPath(path string) error {
 	return nil
 }
 
-// portName names a port, in at most 15 characters (IANA service name).
+// portNames names ports, each in at most 15 characters (IANA service name) and once.
+func (f *facts) portNames(ports []int, http bool) []string {
+	known := func(name string) bool {
+		return slices.ContainsFunc(f.Ports, func(r portRow) bool { return r.Name == name && slices.Contains(ports, r.Number) })
+	}
+	names := make([]string, len(ports))
+	for i, port := range ports {
+		names[i] = f.portName(port, http, i == 0 && !known("http"))
+	}
+	return names
+}
+
 func (f *facts) portName(number int, http, first bool) string {
 	for _, r := range f.Ports {
 		if r.Number == number && (http || r.Name != "http") {

@@ -17,8 +17,9 @@ func (m *maker) addService() {
 	}
 	http := m.isKind(m.facts.Workload.HTTP)
 	var out []corev1.ServicePort
+	names := m.facts.portNames(ports, http)
 	for i, port := range ports {
-		name := m.facts.portName(port, http, i == 0)
+		name := names[i]
 		number := port
 		if web := m.web(); http && i == 0 && !slices.Contains(ports, web) {
 			number = web

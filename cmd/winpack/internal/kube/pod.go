@@ -10,7 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
@@ -156,8 +158,9 @@ func (m *maker) container(say func(field, text string)) corev1.Container {
 	}
 	say(at+"resources", resources)
 	http := m.isKind(m.facts.Workload.HTTP)
+	names := m.facts.portNames(m.plan.Config.Ports, http)
 	for i, port := range m.plan.Config.Ports {
-		c.Ports = append(c.Ports, corev1.ContainerPort{Name: m.facts.portName(port, http, i == 0), ContainerPort: int32(port), Protocol: corev1.ProtocolTCP})
+		c.Ports = append(c.Ports, corev1.ContainerPort{Name: names[i], ContainerPort: int32(port), Protocol: corev1.ProtocolTCP})
 	}
 	if names := dockerfile.SplitLabel(m.plan.Config.Labels[dockerfile.LabelEnv]); len(names) > 0 {
 		secret := m.name + "-env"
@@ -177,6 +180,9 @@ func (m *maker) container(say func(field, text string)) corev1.Container {
 		}
 		head = append(head, "No Secret: the app's configuration holds secrets (WP1301), and it reads them from its files, where no variable replaces them. Take them out of the image first: "+how)
 	}
+	if lost := m.unnamed(); len(lost) > 0 {
+		head = append(head, "Of these secrets (WP1301) no variable can have the name, so that none replaces them: "+strings.Join(lost, ", ")+". Give them other names, or take their values from a mounted file.")
+	}
 	if h := m.plan.Config.Health; h != nil && len(h.Test) > 0 && h.Test[0] != "NONE" {
 		head = append(head, "Kubernetes does not run the image's health check, and a probe by a command would start a process in the container each time: --health-path /PAGE has the probes ask a page.")
 	}
@@ -187,12 +193,41 @@ func (m *maker) container(say func(field, text string)) corev1.Container {
 // required says whether the image lacks a variable: web.config sets it to a
 // secret, which is left out. The others only replace what a file says.
 func (m *maker) required(name string) bool {
+	for given := range m.plan.Config.Env { // [env] of winpack.toml; Windows tells names apart by nothing but letters
+		if strings.EqualFold(given, name) {
+			return false
+		}
+	}
 	for _, f := range m.report.Facts {
 		if dropped, ok := dockerfile.DroppedSecret(f); ok && f.OverruledBy == "" && dropped == name {
 			return true
 		}
 	}
 	return false
+}
+
+// unnamed are secrets of the app whose names no variable of a pod can have.
+func (m *maker) unnamed() []string {
+	var names []string
+	for _, f := range m.report.Facts {
+		if f.Key != "secret" || f.OverruledBy != "" || !slices.ContainsFunc(f.Evidence, func(e detect.Evidence) bool {
+			return strings.HasSuffix(strings.ToLower(e.Path), ".json") || strings.HasPrefix(e.Detail, "environment variable")
+		}) {
+			continue // of what variables replace
+		}
+		name, _, _ := strings.Cut(strings.TrimSuffix(f.Value, ", password"), " (")
+		name, connection := strings.CutPrefix(name, "connection string ")
+		key := strings.ReplaceAll(name, ":", "__")
+		if connection {
+			key = "ConnectionStrings__" + key
+		}
+		if len(validation.IsEnvVarName(key)) > 0 || len(validation.IsConfigMapKey(key)) > 0 {
+			names = append(names, report.OneLine(name))
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	return names[:min(len(names), 8)]
 }
 
 func (m *maker) directX() bool {

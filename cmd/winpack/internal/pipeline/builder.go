@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/client"
@@ -159,7 +160,14 @@ func (job Job) checked(c chosen, req build.Request) error {
 	if job.Build.nowhere() && c.name != BuilderDocker {
 		return errNowhere(c.name)
 	}
-	return cannot(c.Check(req))
+	err := c.Check(req)
+	if other := (*build.CannotError)(nil); errors.As(err, &other) && req.Plan.Builder.Windows {
+		other.Others = slices.DeleteFunc(other.Others, func(name string) bool { return name == BuilderDirect }) // which runs nothing
+		if len(other.Others) > 0 {
+			other.Others[len(other.Others)-1] += ", on Windows"
+		}
+	}
+	return cannot(err)
 }
 
 // NoBuilderError says that the direct builder can't build something, and that no

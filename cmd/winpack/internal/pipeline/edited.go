@@ -91,3 +91,17 @@ func findEdited(absolute string, oses []string) (editedFile, error) {
 	}
 	return editedFile{}, Usagef("%q has a Dockerfile for each release, and %s was edited by hand: build each with -f FILE, or name its release with --os", dir, strings.Join(edited.names, ", "))
 }
+
+// Edited is the Dockerfile in the default folder of an app that somebody edited, and
+// that a build takes in place of a plan; empty where there is none.
+func Edited(app string, oses []string) string {
+	absolute, err := filepath.Abs(app)
+	if err != nil {
+		return ""
+	}
+	edited, err := findEdited(absolute, oses)
+	if err != nil || edited.path == "" {
+		return ""
+	}
+	return Shown(edited.path)
+}

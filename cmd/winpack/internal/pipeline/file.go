@@ -78,7 +78,7 @@ func (res *Result) buildDockerfile(ctx context.Context, job Job, path, app strin
 	// Findings end the build before a builder is asked, and after what is wrong without.
 	asks := errors.As(unsupported, new(*dockerfile.UnsupportedError)) && job.named() == nil
 	if asks {
-		if err := d.judge(job); err != nil {
+		if err := res.judgeFile(d, job); err != nil {
 			return err
 		}
 	}
@@ -94,7 +94,7 @@ func (res *Result) buildDockerfile(ctx context.Context, job Job, path, app strin
 		job.note("%s: note: %s", d.Name, job.Build.Unused)
 	}
 	if !asks {
-		if err := d.judge(job); err != nil {
+		if err := res.judgeFile(d, job); err != nil {
 			return err
 		}
 	}
@@ -302,7 +302,7 @@ func (d *Dockerfile) read(job Job) (err error) {
 	listed := d.Parsed.Listed()
 	if job.Base != "" {
 		if !d.From.ByArg {
-			return Usagef("%s:%d: FROM names the image itself, and --base %q can't reach it: write ARG %s=%s before it and FROM ${%s}, or leave --base out",
+			return Usagef("%s:%d: FROM names the image itself, and the base %q (--base, or base in winpack.toml) can't reach it: write ARG %s=%s before it and FROM ${%s}, or leave that base out",
 				d.Name, d.From.Line, job.Base, dockerfile.BaseArg, d.From.Reference, dockerfile.BaseArg)
 		}
 		d.From.Reference, listed = job.Base, nil
@@ -327,9 +327,10 @@ func (d *Dockerfile) read(job Job) (err error) {
 	return nil
 }
 
-// judge shows the findings of the Dockerfile and of its base images, and ends the build
-// where --fail-on says so.
-func (d *Dockerfile) judge(job Job) error {
+// judgeFile shows the findings of the Dockerfile and of its base images, and ends the
+// build where --fail-on says so. Where an app was looked at too, its report is then
+// one of what is built.
+func (res *Result) judgeFile(d *Dockerfile, job Job) error {
 	catalog, err := job.catalog()
 	if err != nil {
 		return err
@@ -339,8 +340,14 @@ func (d *Dockerfile) judge(job Job) error {
 		return wrong(err)
 	}
 	own = append(own, dockerfile.LabelFindings(job.Build.Labels)...)
-	found := report.New(detect.Report{}, dockerfile.Plan{Findings: append(own, catalog.BaseFindings(d.Name, d.From, d.Bases)...)}, "")
+	found := report.New(detect.Report{}, dockerfile.Plan{Family: d.Bases[0].Family, Bases: d.Bases, Findings: append(own, catalog.BaseFindings(d.Name, d.From, d.Bases)...)},
+		fmt.Sprintf("%s names it, which was edited by hand", d.Name))
 	job.accept(&found)
+	if res.Report != nil {
+		joined := *res.Report
+		joined.Base, joined.Findings = found.Base, report.MergeFindings(joined.Findings, found.Findings)
+		res.Report = &joined
+	}
 	if job.Found != nil {
 		job.Found(found)
 	}

@@ -122,7 +122,11 @@ func (res *Result) write(ctx context.Context, job Job, absolute string, app appF
 		case errors.As(err, &edited):
 			return &dockerfile.EditedError{Dir: Shown(edited.Dir), Names: edited.Names}
 		case errors.Is(err, fs.ErrPermission):
-			return fmt.Errorf("writing the Dockerfile: %w; name a folder that you may write to with -o", err)
+			flag := "-o"
+			if job.Build != nil && job.Build.Files != "" {
+				flag = "--files"
+			}
+			return fmt.Errorf("writing the Dockerfile: %w; name a folder that you may write to with %s", err, flag)
 		}
 		return fmt.Errorf("writing the Dockerfile: %w", err)
 	}

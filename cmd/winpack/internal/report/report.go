@@ -140,12 +140,12 @@ func New(d detect.Report, plan dockerfile.Plan, why string) Report {
 	for _, x := range plan.Steps {
 		r.Steps = append(r.Steps, Step{x.Kind, x.Why, x.To, x.Trustee.Name, x.Commands, x.OS})
 	}
-	r.Findings = merge(r.Findings, plan.Findings)
+	r.Findings = MergeFindings(r.Findings, plan.Findings)
 	return r.withEvidence()
 }
 
-// merge sorts findings as detect does: by level, rule, and place.
-func merge(a, b []detect.Finding) []detect.Finding {
+// MergeFindings sorts findings as detect does: by level, rule, and place.
+func MergeFindings(a, b []detect.Finding) []detect.Finding {
 	if len(b) == 0 {
 		return a
 	}
