@@ -185,7 +185,7 @@ func (b *batch) resume(ctx context.Context) ([]int, error) {
 		return nil, err
 	}
 	if r.lost > 0 {
-		b.show.say("note", fmt.Sprintf("%s that had been pushed: the app, its row or its settings have changed, or this batch does not push: the results say no more which image it had, until --push makes a new one", apps(r.lost)))
+		b.show.say("note", fmt.Sprintf("of %s that had been pushed the app, its row or its settings have changed, or this batch does not push: the results say no more which image it had, until --push makes a new one", apps(r.lost)))
 	}
 	if err := b.store.Change(ctx, r.changes); err != nil {
 		return nil, err
