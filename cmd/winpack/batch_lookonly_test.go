@@ -123,7 +123,7 @@ func TestPushTellsOutagesFromAppsThatNeedSomething(t *testing.T) {
 			t.Errorf("%s: %s, %q, %q, report %v", name, r.Status, r.Failure, r.Error, r.Report != nil)
 		}
 	}
-	if !strings.HasPrefix(stdout, "5 apps: 1 can move now, 2 to decide, 1 unclear, 1 failed\n") || !strings.Contains(stdout, "\nstatus: 4 failed\n") {
+	if !strings.HasPrefix(stdout, "5 apps: 1 can move now, 2 to decide, 1 after work, 1 failed\n") || !strings.Contains(stdout, "\nstatus: 4 failed\n") {
 		t.Errorf("stdout:\n%s", stdout)
 	}
 	if n := strings.Count(stdout+stderr, "DOCKER_HOST to a Docker engine"); n != 1 || strings.Count(stdout+stderr, "no Docker engine answers")+strings.Count(stdout+stderr, "127.0.0.1:1") == 0 {
@@ -133,7 +133,7 @@ func TestPushTellsOutagesFromAppsThatNeedSomething(t *testing.T) {
 		t.Errorf("the error of a row is long, or names a flag that batch lacks: %s", got["old"].Error)
 	}
 	text, _, _ := winpack(t, work, "report", out)
-	for _, want := range []string{"\nphp   unclear ", "\nold   to decide ", "\ngone  failed "} {
+	for _, want := range []string{"\nphp   after work ", "\nold   to decide ", "\ngone  failed "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)
 		}

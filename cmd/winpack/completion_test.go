@@ -52,9 +52,9 @@ func TestCompletionOffersWhatMayStandAtTheCursor(t *testing.T) {
 		"build -qo t":                  "type=docker type=docker,dest= type=oci,dest= type=registry",
 		"build -t ":                    "",       // any name
 		"build -t -- --pus":            "--push", // -- is the tag
-		"detect --mirror ":             "mcr.microsoft.com=",
-		"explain WP100":                "WP1001 WP1002 WP1003 WP1004 WP1005 WP1006 WP1007 WP1008",
-		"explain WP1001 wp1006 wp100":  "wp1002 wp1003 wp1004 wp1005 wp1007 wp1008",
+		"detect --mirror ":             "mcr.microsoft.com= docker.io=",
+		"explain WP100":                "WP1001 WP1002 WP1003 WP1004 WP1005 WP1006 WP1007 WP1008 WP1009",
+		"explain WP1001 wp1006 wp100":  "wp1002 wp1003 wp1004 wp1005 wp1007 wp1008 wp1009",
 		"completion ":                  "bash zsh fish powershell pwsh",
 		"completion bash ":             "",
 		"detct --":                     "--help", // nothing is known of it

@@ -197,7 +197,7 @@ func TestDoctorTrustsTheAuthorityOfSSLCertFile(t *testing.T) {
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "https://")
 	d, code := doctorSays(t, append(flags, host)...)
-	if code != exitFailed || !strings.Contains(d.Registries[1].Remedy, "SSL_CERT_FILE") {
+	if code != exitFailed || !strings.Contains(d.Registries[len(d.Registries)-1].Remedy, "SSL_CERT_FILE") {
 		t.Errorf("exit %d, %+v", code, d.Registries)
 	}
 	file := filepath.Join(t.TempDir(), "ca.pem")

@@ -23,6 +23,9 @@ func (r *resolution) collectNeeds() {
 		n.Families = append(n.Families, FamilyNeed{Family: FamilyServerCore, Why: "IIS images are made on Server Core",
 			Evidence: r.evidenceOf("kind", string(r.app.Kind))})
 	}
+	if why := unproven[r.app.RunsAs()]; why != "" {
+		n.Families = append(n.Families, FamilyNeed{Family: FamilyServerCore, Why: why, Evidence: r.evidenceOf("kind", string(r.app.Kind))})
+	}
 	if r.app.Architecture == X86 {
 		n.Families = append(n.Families, FamilyNeed{Family: FamilyServerCore, Why: "a 32-bit program needs WOW64, which Nano Server lacks",
 			Evidence: r.evidenceOf("architecture", X86)})
@@ -46,6 +49,16 @@ func (r *resolution) collectNeeds() {
 	n.SharedFrameworks = slices.CompactFunc(n.SharedFrameworks, func(a, b SharedFramework) bool { return a.Name == b.Name })
 	slices.SortStableFunc(n.Writes, func(a, b Write) int { return strings.Compare(strings.ToLower(a.Path), strings.ToLower(b.Path)) })
 	n.Writes = slices.CompactFunc(n.Writes, func(a, b Write) bool { return strings.EqualFold(a.Path, b.Path) })
+}
+
+// unproven are kinds of which nobody has shown that they run on Nano Server: no image,
+// and no report of one, was found for a release with support.
+var unproven = map[Kind]string{
+	KindPython: "Python is not proven on Nano Server: its images are made on Server Core",
+	KindJBoss:  "JBoss and WildFly are not proven on Nano Server",
+	KindHTTPD:  "Apache httpd is not proven on Nano Server",
+	KindNginx:  "nginx is not proven on Nano Server",
+	KindRedis:  "Redis is not proven on Nano Server",
 }
 
 func orElse(a, b []Evidence) []Evidence {
@@ -89,6 +102,10 @@ func (r *resolution) needIIS(iis *IIS) {
 	if ev := r.evidenceOf("flavor", "wcf"); len(ev) > 0 {
 		iis.Features = append(iis.Features, Need{ID: "wcf-http", Why: ".svc files over HTTP need WCF's HTTP activation", Evidence: ev})
 	}
+	if r.app.Kind == KindPHP {
+		ev := r.evidenceOf("kind", string(KindPHP))
+		iis.Features = append(iis.Features, Need{ID: "cgi", Why: "IIS runs PHP by FastCGI, which comes with the Windows feature", Evidence: ev})
+	}
 	if r.app.Framework.Name == NETFramework {
 		ev := r.evidenceOf("framework", r.framework)
 		iis.AppPool.RuntimeVersion = "v4.0"
@@ -97,7 +114,7 @@ func (r *resolution) needIIS(iis *IIS) {
 			iis.AppPool.Evidence = ev
 			iis.Features = append(iis.Features, Need{ID: "aspnet35", Why: "a CLR 2 site needs ASP.NET 3.5 and .NET Framework 3.5", Evidence: ev})
 		}
-	} else if r.app.Kind != KindStatic {
+	} else if r.app.RunsAs() == KindASPNET || r.app.RunsAs() == KindWCF {
 		iis.AppPool.RuntimeVersion = "v4.0"
 	}
 	if ev := r.evidenceOf("classic-only", ""); len(ev) > 0 {

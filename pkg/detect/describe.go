@@ -14,6 +14,11 @@ func (r *resolution) describe() {
 			f.OverruledBy = string(r.app.Kind) + ": not a site of ASP.NET on .NET Framework"
 		}
 	})
+	r.each("stack-flavor", func(f *Fact) {
+		if f.OverruledBy == "" {
+			r.app.Flavors = append(r.app.Flavors, f.Value)
+		}
+	})
 	slices.Sort(r.app.Flavors)
 	r.app.Flavors = slices.Compact(r.app.Flavors)
 	r.chooseEnvironment()
@@ -57,6 +62,7 @@ func (r *resolution) describe() {
 			r.derive("iis-sign-in", "windows", "", ev, nil)
 		}
 	}
+	r.describeRuntime()
 	program := r.app.Program
 	if program != nil && r.app.Framework.Name == NETCoreApp && r.app.Architecture == X86 && !program.SelfContained {
 		r.derive("x86-runtime", X86, "", r.evidenceOf("architecture", X86), nil)
@@ -64,8 +70,8 @@ func (r *resolution) describe() {
 	if program != nil && r.app.Framework.Name == NETFramework && compareVersions(r.app.Framework.Version, "4.0") < 0 && r.app.Framework.Version != "" {
 		r.derive("clr2", r.app.Framework.Version, "", ev, nil)
 	}
-	if strings.HasSuffix(string(r.app.Kind), "-desktop") {
-		r.derive("desktop", string(r.app.Kind), "", r.evidenceOf("kind", string(r.app.Kind)), nil)
+	if strings.HasSuffix(string(r.app.RunsAs()), "-desktop") {
+		r.derive("desktop", string(r.app.RunsAs()), "", r.evidenceOf("kind", string(r.app.Kind)), nil)
 	}
 	if r.app.Kind == KindUnknown && !r.has("several-programs", "") {
 		r.nameSigns()

@@ -30,6 +30,17 @@ const (
 	KindNativeConsole Kind = "native-console"
 	KindNativeService Kind = "native-service"
 	KindNativeDesktop Kind = "native-desktop"
+	KindClassicASP    Kind = "classic-asp"
+	KindPHP           Kind = "php"
+	KindNode          Kind = "nodejs"
+	KindPython        Kind = "python"
+	KindJava          Kind = "java"
+	KindTomcat        Kind = "tomcat"
+	KindJBoss         Kind = "jboss"
+	KindHTTPD         Kind = "httpd"
+	KindNginx         Kind = "nginx"
+	KindRedis         Kind = "redis"
+	KindSource        Kind = "source" // has to be compiled first: App.Becomes says what it is then
 	KindUnknown       Kind = "unknown"
 )
 
@@ -67,6 +78,17 @@ type App struct {
 	Architecture string    `json:"architecture"` // AnyCPU, X86, X64, ARM64 or empty
 	Ports        []int     `json:"ports"`        // ports the app's own configuration names; sorted
 	Program      *Program  `json:"program,omitempty"`
+	// Becomes is what an application of KindSource is once it is built: Framework,
+	// Architecture and Needs speak of that.
+	Becomes Kind `json:"becomes,omitempty"`
+}
+
+// RunsAs is the kind of what runs: of a source tree that which it becomes.
+func (a App) RunsAs() Kind {
+	if a.Kind == KindSource {
+		return a.Becomes
+	}
+	return a.Kind
 }
 
 // Framework is the target framework: the name without version, and the version
@@ -86,15 +108,19 @@ const (
 	FormSelfContained      Form = "self-contained"      // NAME.exe with the runtime beside it
 	FormSingleFile         Form = "single-file"         // bundle; SelfContained says whether it holds the runtime
 	FormNative             Form = "native"              // no .NET at run time (Native AOT too)
+	FormScript             Form = "script"              // Needs.Runtime runs it: Arguments are those of the runtime, the file among them
 )
 
 // Program is the program that starts the application. Applications that IIS
 // hosts have none.
 type Program struct {
-	Path          string   `json:"path"` // slash-separated, relative to the app folder
-	Form          Form     `json:"form"`
-	Arguments     []string `json:"arguments,omitempty"`
-	SelfContained bool     `json:"selfContained,omitempty"`
+	Path      string   `json:"path"` // slash-separated, relative to the app folder
+	Form      Form     `json:"form"`
+	Arguments []string `json:"arguments,omitempty"`
+	// Home is the folder of a server with its configuration, relative to the app folder;
+	// "." for that itself. Empty for all other programs.
+	Home          string `json:"home,omitempty"`
+	SelfContained bool   `json:"selfContained,omitempty"`
 	// Env are the environment variables that web.config sets for the program, but
 	// for secrets and for those that say where it listens: the ASP.NET Core Module
 	// overrides the latter.
@@ -119,6 +145,8 @@ type Service struct {
 type Needs struct {
 	// SharedFrameworks are the .NET shared frameworks of runtimeconfig.json.
 	SharedFrameworks []SharedFramework `json:"sharedFrameworks,omitempty"`
+	// Runtime is what runs an application of scripts or byte code; nil for the others.
+	Runtime *Runtime `json:"runtime,omitempty"`
 	// Families are the reasons why a smaller image family will not do.
 	Families []FamilyNeed `json:"families,omitempty"`
 	// IIS is set where IIS hosts the application.

@@ -27,6 +27,11 @@ func detectDotNet(t *Tree) []Fact {
 		if b.host == nil || taken[b.path] {
 			continue
 		}
+		if why := t.wrapperOf(b); why != "" { // WinSW 3
+			facts = append(facts, Fact{Key: "program", Value: b.path, source: "helper", about: b.path,
+				Evidence: []Evidence{at(b.path, b.sub, why)}, item: &Program{Path: b.path, Form: FormSingleFile}})
+			continue
+		}
 		if b.host.Bundle != nil {
 			facts = append(facts, t.singleFile(b)...)
 		} else {

@@ -38,6 +38,10 @@ func (t *Tree) netfxProgram(b *image) []Fact {
 	}
 	self := at(b.path, b.clr.Span, "CLI header, metadata version "+b.clr.RuntimeVersion.Value)
 	p := &Program{Path: b.path, Form: FormNetFX}
+	if why := t.wrapperOf(b); why != "" {
+		self.Detail = why
+		return []Fact{{Key: "program", Value: b.path, source: "helper", about: b.path, Evidence: []Evidence{self}, item: p}}
+	}
 	facts := []Fact{{Key: "program", Value: b.path, source: source, about: b.path, Evidence: []Evidence{self}, item: p}}
 	if source != "deeper" {
 		t.withPE(b.path, func(f *pe.File) error {

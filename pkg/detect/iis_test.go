@@ -174,7 +174,7 @@ func TestClassicASPBesideASPNETNeedsItsFeature(t *testing.T) {
 		t.Errorf("got %s %v %v", r.App.Kind, r.Needs.IIS.Features, rules(r))
 	}
 	r = look(t, files("default.asp", "<% Response.Write 1 %>"))
-	if r.App.Kind != detect.KindUnknown || slices.Contains(rules(r), "WP1216") {
+	if r.App.Kind != detect.KindClassicASP || !slices.Contains(rules(r), "WP1216") {
 		t.Errorf("alone: got %s %v", r.App.Kind, rules(r))
 	}
 }

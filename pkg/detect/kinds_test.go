@@ -48,16 +48,16 @@ func TestKindOfWebFolders(t *testing.T) {
 		"an index without <html>":           {[]string{"index.html", "<h1>hi</h1>"}, detect.KindStatic},
 		"an index that is no HTML":          {[]string{"index.html", "hello"}, detect.KindUnknown},
 		"no page":                           {[]string{"a.css", "b{}"}, detect.KindUnknown},
-		"php beside files":                  {[]string{"index.html", html, "api/index.php", "<?php"}, detect.KindUnknown},
+		"php beside files":                  {[]string{"index.html", html, "api/index.php", "<?php"}, detect.KindPHP},
 		"node beside files":                 {[]string{"index.html", html, "package.json", "{}", "server.js", "x"}, detect.KindUnknown},
 		"scripts of a page":                 {[]string{"index.html", html, "app.js", "import {createApp} from 'vue'; document.body", "index.js", "window.x = require('./y')"}, detect.KindStatic},
-		"a server that serves a page":       {[]string{"index.html", html, "app.js", "const e = require('express')\ne().listen(80)"}, detect.KindUnknown},
-		"a server module":                   {[]string{"index.html", html, "server.mjs", `import http from "node:http"`}, detect.KindUnknown},
+		"a server that serves a page":       {[]string{"index.html", html, "app.js", "const e = require('express')\ne().listen(80)"}, detect.KindNode},
+		"a server module":                   {[]string{"index.html", html, "server.mjs", `import http from "node:http"`}, detect.KindNode},
 		"an installer that a page offers":   {[]string{"index.html", html + `<a href=Get%20It.msi>x</a>`, "Get It.msi", "x"}, detect.KindStatic},
 		"an installer with a page":          {[]string{"index.html", html, "Get It.msi", "x"}, detect.KindUnknown},
 		"scripts without a page":            {[]string{"app.js", "document.title"}, detect.KindUnknown},
 		"httpPlatform":                      {[]string{"index.html", html, "web.config", `<configuration><system.webServer><httpPlatform processPath="java"/></system.webServer></configuration>`}, detect.KindUnknown},
-		"classic ASP":                       {[]string{"default.asp", `<%@ Language="VBScript" %>`}, detect.KindUnknown},
+		"classic ASP":                       {[]string{"default.asp", `<%@ Language="VBScript" %>`}, detect.KindClassicASP},
 		"an .aspx that is none":             {[]string{"a.aspx", "just text"}, detect.KindUnknown},
 		"a page without code":               {[]string{"a.aspx", page}, detect.KindASPNET},
 		"source of a web project":           {[]string{"Shop.csproj", "<Project/>", "Default.aspx", `<%@ Page CodeBehind="Default.aspx.cs" Inherits="X" %>`, "Default.aspx.cs", "class X{}"}, detect.KindUnknown},
@@ -85,8 +85,8 @@ func TestUnknownNamesItsSignsAndWhatHelps(t *testing.T) {
 		files        []string
 		seen, remedy string
 	}{
-		"PHP":                  {[]string{"index.html", html, "api/index.php", "<?php"}, "PHP: api/index.php", "winpack makes no images of it yet"},
-		"classic ASP":          {[]string{"default.asp", `<%@ Language="VBScript" %>`}, "classic ASP: default.asp", "winpack makes no images of it yet"},
+		"PHP":                  {[]string{"index.html", html, "api/index.php", "no code"}, "PHP: api/index.php", "winpack makes no images of it yet"},
+		"classic ASP":          {[]string{"default.asp", "no code"}, "classic ASP: default.asp", "winpack makes no images of it yet"},
 		"Node.js":              {[]string{"package.json", `{"main": "x.js"}`}, "a Node.js package: package.json", "winpack makes no images of it yet"},
 		"a broken package":     {[]string{"package.json", `{"main`}, "a Node.js package: package.json", "winpack makes no images of it yet"},
 		"an installer":         {[]string{"Setup.msi", "x"}, "an installer: Setup.msi", "Install it on a Windows machine"},
@@ -112,7 +112,7 @@ func TestUnknownNamesItsSignsAndWhatHelps(t *testing.T) {
 			}
 		})
 	}
-	many := files("index.php", "<?php", "a.jar", "x", "conf/nginx.conf", "x", "host.json", "{}", "x.py", "x", "Setup.msi", "x")
+	many := files("index.php", "no code", "a.jar", "x", "conf/nginx.conf", "x", "host.json", "{}", "x.py", "x", "Setup.msi", "x")
 	findings := 0
 	for _, f := range look(t, many).Findings {
 		if f.Rule == "WP1003" {

@@ -20,6 +20,9 @@ var iisTOML string
 //go:embed dlls.toml
 var dllsTOML string
 
+//go:embed runtimes.toml
+var runtimesTOML string
+
 //go:embed precedence.toml
 var precedenceTOML string
 
@@ -237,6 +240,9 @@ var (
 			}
 		}
 		return d
+	})
+	runtimeData = sync.OnceValue(func() *runtimeTable {
+		return must(parse[runtimeTable]("runtimes.toml", runtimesTOML))
 	})
 	precedenceData = sync.OnceValue(func() *precedenceTable {
 		return must(parse[precedenceTable]("precedence.toml", precedenceTOML))

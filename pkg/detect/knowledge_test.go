@@ -199,6 +199,7 @@ func BenchmarkTables(b *testing.B) {
 		must(parse[dllTable]("dlls.toml", dllsTOML))
 		must(parse[ruleTable]("rules.toml", rulesTOML))
 		must(parse[precedenceTable]("precedence.toml", precedenceTOML))
+		must(parse[runtimeTable]("runtimes.toml", runtimesTOML))
 	}
 }
 

@@ -223,9 +223,11 @@ func (t *Tree) isGo(b *image) (why string, mark pe.Span) {
 // part of a runtime or an installer. Names count only with what lies beside.
 func (t *Tree) helper(b *image) string {
 	beside := func(name string) bool { return t.find(path.Join(b.dir, name)) != "" }
-	switch {
+	switch wrapper := t.wrapperOf(b); {
 	case b.wrapper != "":
 		return b.wrapper
+	case wrapper != "":
+		return wrapper
 	case b.base == "createdump.exe" && (beside("coreclr.dll") || beside("System.Private.CoreLib.dll")):
 		return "createdump.exe beside coreclr.dll: part of the .NET runtime"
 	case strings.HasPrefix(b.base, "unins0") && (beside(strings.TrimSuffix(path.Base(b.path), path.Ext(b.path)) + ".dat")):

@@ -69,6 +69,11 @@ func (r *resolution) chooseProgram() (*Program, []*Fact) {
 			named, args = pp.program()
 		}
 	})
+	r.each("service-wrapper", func(f *Fact) {
+		if named == "" {
+			named = f.Value
+		}
+	})
 	downloads := map[string]bool{}
 	r.each("download", func(f *Fact) { downloads[f.Value] = true })
 	stem := func(p string) string { return strings.ToLower(strings.TrimSuffix(p, path.Ext(p))) }
@@ -165,7 +170,7 @@ func (r *resolution) chooseKind(program *Program, ambiguous []*Fact) {
 		program = nil
 	}
 	r.each("kind", func(f *Fact) {
-		if f.about != "" && (program == nil || f.about != program.Path) {
+		if _, isStack := f.item.(*stack); !isStack && f.about != "" && (program == nil || f.about != program.Path) {
 			return
 		}
 		if winner == nil || rank("kind", f.source) < rank("kind", winner.source) {
@@ -182,7 +187,17 @@ func (r *resolution) chooseKind(program *Program, ambiguous []*Fact) {
 		r.derive("kind", string(KindUnknown), "", winner.Evidence, nil)
 		return
 	}
-	decisive := winner != nil && (winner.source == "site-code" || winner.source == "source-tree")
+	decisive := winner != nil && (winner.source == "site-code" || slices.Contains([]string{"source-tree", "source-sign", "source-above"}, winner.source))
+	if winner != nil {
+		if _, isStack := winner.item.(*stack); isStack && (winner.source == "source-above" || !r.anyManaged(ambiguous)) {
+			one, tied := r.chooseStack(winner)
+			if one == nil {
+				r.severalStacks(tied)
+				return
+			}
+			decisive = true
+		}
+	}
 	switch {
 	case len(ambiguous) > 0 && !decisive && !(files && below(ambiguous)):
 		r.ambiguous(ambiguous)
@@ -194,8 +209,11 @@ func (r *resolution) chooseKind(program *Program, ambiguous []*Fact) {
 	if r.app.Kind == KindUnknown {
 		program = nil
 	}
-	if winner.about != "" || r.app.Kind == KindASPNETCore {
+	if s, ok := winner.item.(*stack); ok {
+		r.takeStack(s, winner)
+	} else if winner.about != "" || r.app.Kind == KindASPNETCore {
 		r.app.Program = program
+		r.serviceOfWrapper()
 	}
 	r.each("kind", func(f *Fact) {
 		if f != winner && f.Value != winner.Value && f.OverruledBy == "" {
@@ -240,6 +258,9 @@ func (r *resolution) dropOthers(program *Program) {
 		if f.about == "" || f.OverruledBy != "" || program != nil && f.about == program.Path || f.Key == "program" {
 			continue
 		}
+		if rt := r.needs.Runtime; rt != nil && rt.Path == f.about && f.Key != "kind" {
+			continue // it is what runs
+		}
 		if program == nil {
 			f.OverruledBy = fmt.Sprintf("%s: it speaks of %s, which does not start the application", r.app.Kind, f.about)
 		} else {
@@ -253,10 +274,14 @@ func (r *resolution) dropOthers(program *Program) {
 			continue
 		}
 		switch f.Key {
+		case "runtime", "php-cgi", "stack-flavor":
+			if f.about == "" && f.source != string(r.app.Kind) {
+				f.OverruledBy = string(r.app.Kind) + ": it speaks of another kind of application"
+			}
 		case "unlock", "iis-feature", "iis-feature-optional", "iis-module", "apphost-only", "locked-module", "unknown-module", "http-errors-default-path":
 			if !iis {
 				f.OverruledBy = string(r.app.Kind) + ": the program runs without IIS"
-			} else if f.source == "without-aspnet" && r.app.Kind != KindStatic {
+			} else if f.source == "without-aspnet" && (r.app.Kind == KindASPNET || r.app.Kind == KindWCF) {
 				f.OverruledBy = string(r.app.Kind) + ": ASP.NET opens the section in its images"
 			}
 		case "iis-setting":
@@ -288,7 +313,7 @@ func (r *resolution) dropOthers(program *Program) {
 }
 
 func (r *resolution) iisHosted() bool {
-	return r.app.Kind == KindASPNET || r.app.Kind == KindWCF || r.app.Kind == KindStatic
+	return slices.Contains([]Kind{KindASPNET, KindWCF, KindStatic, KindClassicASP, KindPHP}, r.app.RunsAs())
 }
 
 // chooseFramework takes the strongest fact; for a site, whose assemblies and
@@ -296,7 +321,7 @@ func (r *resolution) iisHosted() bool {
 func (r *resolution) chooseFramework() {
 	site := r.app.Kind == KindASPNET || r.app.Kind == KindWCF
 	if !site && r.app.Program == nil {
-		return
+		return // of a source tree its project says it
 	}
 	var best *Fact
 	r.each("framework", func(f *Fact) {

@@ -161,12 +161,6 @@ func (t *Tree) links() map[string]Evidence {
 
 var link = pattern(`(?i)\bhref\s*=\s*["']?([^"'\s>]+)`)
 
-// serverScripts are names that a Node.js server has, and scripts of a page too.
-var serverScripts = []string{"server.js", "app.js", "index.js", "server.mjs"}
-
-// nodeServer is what only a script that runs a server in Node.js holds.
-var nodeServer = pattern(`(?:\brequire\(\s*|\bfrom\s+|\bimport\s+)["'](?:node:)?(?:https?|http2|net|express|koa|fastify|restify|connect|hono|@hapi/hapi|@nestjs/core|next)["']`)
-
 // scripts are those at the root that run a server, or may: where no page is
 // there that would load them, a name is a sign.
 func (t *Tree) scripts() (p, why string) {
@@ -215,7 +209,7 @@ const (
 	sourceRemedy     = "Build it first (dotnet publish; msbuild /p:DeployOnBuild=true for a web project), and give winpack the folder with the result."
 )
 
-// signs lists what else was seen. A source of "other-stack" or "source-tree"
+// signs lists what else was seen. A source of "other-stack" or "source-sign"
 // keeps the folder from being called by a weaker kind.
 func (t *Tree) signs() []Fact {
 	var facts []Fact
@@ -272,7 +266,7 @@ func (t *Tree) signs() []Fact {
 	}
 	built := t.hasDLLs("bin") || t.programDepth() == 0
 	if source != "" && !built {
-		sign(source, "a source tree that has to be compiled first", "source-tree", sourceRemedy)
+		sign(source, "a source tree that has to be compiled first", "source-sign", sourceRemedy)
 	}
 	stack := func(value string, ev []Evidence) Fact {
 		f := signFact(value, otherStackRemedy, ev...)

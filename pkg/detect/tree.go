@@ -42,6 +42,7 @@ type Tree struct {
 	binaries  []*image // sorted by path
 	byName    map[string]*image
 	highest   int // see programDepth
+	wrapped   *[]wrapped
 }
 
 // newTree indexes the folder. The error is that of reading its root.
@@ -264,6 +265,19 @@ func (t *Tree) head(p string, n int64) []byte {
 		return text
 	}
 	return data
+}
+
+// start returns the first n bytes of a file as they are, fewer where it is shorter or
+// cannot be read.
+func (t *Tree) start(p string, n int) []byte {
+	f, _, err := t.openFile(p)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	data := make([]byte, n)
+	got, _ := io.ReadFull(f, data)
+	return data[:got]
 }
 
 // empty says that the folder holds no file, and that nothing of it is unknown.

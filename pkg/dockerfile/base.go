@@ -16,6 +16,8 @@ import (
 type want struct {
 	roles    []string // acceptable roles, the smallest first
 	version  string   // of the framework: exact major for .NET, at least for .NET Framework
+	exact    bool     // no other version will do
+	newest   bool     // of several that serve, the newest: the others end sooner
 	clr2     bool     // .NET Framework 2.0 to 3.5, which no image has
 	family   string   // at least
 	features []string // Windows features
@@ -104,6 +106,13 @@ func (c Catalog) lacks(img ImageRow, w want) string {
 		if !w.clr2 && compareVersions(img.Version, w.version) < 0 {
 			return "version"
 		}
+	case roleJava, rolePython:
+		if img.Status == statusEOL {
+			return "support"
+		}
+		if w.exact && img.Version != w.version || compareVersions(img.Version, w.version) < 0 {
+			return "version"
+		}
 	case roleDotNet, roleDotNetASP:
 		// Another minor of the same major serves by roll-forward; an ended
 		// version is chosen, and a finding says so.
@@ -127,7 +136,7 @@ func (c Catalog) better(a, b ImageRow, w want, os string) bool {
 	}
 	// Of .NET the lowest version that serves; of .NET Framework there is one a release.
 	if d := compareVersions(a.Version, b.Version); d != 0 {
-		return d < 0
+		return d < 0 != w.newest
 	}
 	return a.CompressedMB[os] < b.CompressedMB[os]
 }
@@ -190,6 +199,12 @@ func wants(rep detect.Report, os string) (want, error) {
 		w.roles, w.what = []string{roleNetFX}, "ASP.NET Core on .NET Framework "+cmp.Or(w.version, "4.x")
 	case detect.KindNativeConsole, detect.KindNativeService, detect.KindNativeDesktop:
 		w.roles, w.what = []string{roleOS}, "plain Windows"
+	case detect.KindClassicASP, detect.KindPHP:
+		w.roles, w.what, w.version = []string{roleIIS, roleNetFXIIS, roleNetFXWCF}, "IIS", ""
+	case detect.KindHTTPD, detect.KindNginx, detect.KindRedis:
+		w.roles, w.what, w.version = []string{roleOS}, "plain Windows", ""
+	case detect.KindNode, detect.KindPython, detect.KindJava, detect.KindTomcat, detect.KindJBoss:
+		w.runtime(rep)
 	default:
 		unknown := &UnknownKindError{}
 		if len(rep.Problems) > 0 {

@@ -66,6 +66,8 @@ const (
 	roleNetFXWCF   = "netfx-wcf"
 	roleDotNet     = "dotnet"
 	roleDotNetASP  = "dotnet-aspnet"
+	roleJava       = "java"
+	rolePython     = "python"
 	statusEOL      = "eol"
 	statusRetired  = "retired"
 	userAdmin      = "ContainerAdministrator"
@@ -95,8 +97,10 @@ type ImageRow struct {
 	Open         []string            `toml:"open"` // sections that are not locked
 	DefaultPage  bool                `toml:"default_page"`
 	Commands     []string            `toml:"commands"` // programs for a start script
-	Source       string              `toml:"source"`
-	Confidence   string              `toml:"confidence"`
+	// Runs is the program that starts what is put on the image, absolute: java.exe.
+	Runs       string `toml:"runs"`
+	Source     string `toml:"source"`
+	Confidence string `toml:"confidence"`
 }
 
 // RetiredRow tells references that nobody builds any more.
@@ -305,7 +309,7 @@ func (c Catalog) check() (table string, n int, err error) {
 }
 
 func (r ImageRow) check() error {
-	roles := []string{roleOS, roleIIS, roleNetFX, roleNetFXIIS, roleNetFXWCF, roleDotNet, roleDotNetASP}
+	roles := []string{roleOS, roleIIS, roleNetFX, roleNetFXIIS, roleNetFXWCF, roleDotNet, roleDotNetASP, roleJava, rolePython}
 	switch {
 	case !idPattern.MatchString(r.ID):
 		return fmt.Errorf("image id %q is not lower case letters, digits, dots and dashes", r.ID)
@@ -319,6 +323,8 @@ func (r ImageRow) check() error {
 		return fmt.Errorf("image %q: status %q is none of supported, extended, eol", r.ID, r.Status)
 	case (r.Role == roleOS || r.Role == roleIIS) != (r.Version == ""):
 		return fmt.Errorf("image %q: version is for images with a framework, and needed there", r.ID)
+	case (r.Role == roleJava || r.Role == rolePython) && !isAbsolute(r.Runs):
+		return fmt.Errorf("image %q: runs %q is no absolute path of a program, like C:\\Python\\python.exe", r.ID, r.Runs)
 	case r.User != userAdmin && r.User != userUnelevated:
 		return fmt.Errorf("image %q: user %q is neither %s nor %s", r.ID, r.User, userAdmin, userUnelevated)
 	case len(r.Tags) == 0 || r.Source == "":

@@ -14,6 +14,10 @@ func (p *planner) explain(c choice, all []choice) {
 	w, img, os := c.want, c.img, c.os
 	switch img.Role {
 	case roleOS:
+		if stack := p.rep.Needs.Runtime != nil || p.rep.App.Kind == detect.KindHTTPD || p.rep.App.Kind == detect.KindNginx || p.rep.App.Kind == detect.KindRedis; stack {
+			p.explainRuntime(c)
+			break
+		}
 		switch native := p.rep.App.Kind == detect.KindNativeConsole || p.rep.App.Kind == detect.KindNativeService; {
 		case native && p.lacksLibraries():
 			p.why("the program is native: a plain Windows image is as near as any, and the findings name the DLLs that it lacks")
@@ -28,12 +32,19 @@ func (p *planner) explain(c choice, all []choice) {
 			p.reject(p.similar(roleDotNet, want{version: p.rep.App.Framework.Version}, os, img.Family), "the app brings its own .NET")
 		}
 	case roleIIS:
-		p.why("IIS serves the files; ASP.NET is not needed")
+		if p.rep.App.Kind == detect.KindStatic {
+			p.why("IIS serves the files; ASP.NET is not needed")
+		} else {
+			p.why(fmt.Sprintf("IIS runs the pages of %s; ASP.NET is not needed", p.rep.App.Kind))
+		}
 		p.reject(p.similar(roleNetFXIIS, w, os, ""), "has ASP.NET, which the site does not use")
 	case roleNetFX, roleNetFXIIS, roleNetFXWCF:
 		p.explainNetFX(c, all)
 	case roleDotNet, roleDotNetASP:
 		p.explainDotNet(w, img, os)
+	}
+	if c.img.Role == roleJava || c.img.Role == rolePython {
+		p.explainRuntime(c)
 	}
 	p.explainFamily(c, all)
 }

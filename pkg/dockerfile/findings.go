@@ -36,6 +36,7 @@ const (
 	RuleSecret        = "WP3014" // a secret in the image's configuration
 	RuleUnusedAccept  = "WP3015" // a rule is accepted of which there is no finding
 	RuleIISUser       = "WP3016" // IIS is to be started by a user who is no administrator
+	RuleNoRuntime     = "WP3017" // neither the folder nor the base has what runs the app
 )
 
 // Rules lists the rules of the planner by ID. Their Level is the worst that a

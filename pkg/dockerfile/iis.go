@@ -23,7 +23,7 @@ var sectionPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*([./][A-Za-z][A-Za
 
 func (p *planner) hosted() bool {
 	k := p.rep.App.Kind
-	return k == detect.KindASPNET || k == detect.KindWCF || k == detect.KindStatic
+	return slices.Contains([]detect.Kind{detect.KindASPNET, detect.KindWCF, detect.KindStatic, detect.KindClassicASP, detect.KindPHP}, k)
 }
 
 func (p *planner) iisSteps() error {

@@ -16,7 +16,7 @@ type Listed struct {
 	OS           string      `json:"os"`    // release, "ltsc2022"
 	Build        string      `json:"build"` // of Windows, "10.0.20348"
 	Family       string      `json:"family"`
-	Role         string      `json:"role"`    // what it was made for: os, iis, netfx, netfx-iis, netfx-wcf, dotnet, dotnet-aspnet
+	Role         string      `json:"role"`    // what it was made for: os, iis, netfx, netfx-iis, netfx-wcf, dotnet, dotnet-aspnet, java, python
 	Version      string      `json:"version"` // of the framework in it; empty without
 	State        ImageState  `json:"state"`
 	SupportEnd   string      `json:"supportEnd"`   // ISO date, of the image or its Windows, whichever is first, or since when nobody rebuilds it; empty when unknown

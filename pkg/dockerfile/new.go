@@ -11,28 +11,36 @@ import (
 
 // New decides how an application becomes an image: base, steps, configuration.
 // It is pure, but for what it looks up in the folders of the options. The error is a *BlockedError, *UnknownKindError, *NoImageError,
-// *UnknownReleaseError or *UsageError; the plan beside it then holds what was
-// found until then (kind, findings), no step, and nothing of a base.
+// *NoRuntimeError, *SourceError, *UnknownReleaseError or *UsageError; the plan beside it then holds
+// what was found until then (kind, findings), no step, and nothing of a base but where
+// the base is known and the runtime is not.
 func New(rep detect.Report, cat Catalog, opt Options) (Plan, error) {
 	p := newPlanner(rep, cat, settle(rep, cat, opt))
 	if err := p.decide(); err != nil {
-		p.plan.Steps, p.plan.Bases, p.plan.Why, p.plan.Rejected = []Step{}, []Base{}, []string{}, []Rejected{}
+		p.plan.Steps = []Step{}
+		_, lacksRuntime := errors.AsType[*NoRuntimeError](err)
+		if _, source := errors.AsType[*SourceError](err); !lacksRuntime && !source {
+			p.plan.Bases, p.plan.Why, p.plan.Rejected = []Base{}, []string{}, []Rejected{}
+		}
 		return p.plan, err
 	}
 	return p.plan, nil
 }
 
 func newPlanner(rep detect.Report, cat Catalog, opt Options) *planner {
-	p := &planner{rep: rep, cat: cat, opt: opt}
+	p := &planner{rep: rep, cat: cat, opt: opt, source: rep.App.Kind == detect.KindSource}
 	p.plan = Plan{Name: rep.App.Name, Kind: rep.App.Kind, Bases: []Base{}, Why: []string{}, Rejected: []Rejected{}, Steps: []Step{}, Builder: BuilderNeeds{Reasons: []string{}}}
+	p.rep.App.Kind = rep.App.RunsAs() // which the base is for
 	return p
 }
 
 type planner struct {
-	rep  detect.Report
-	cat  Catalog
-	opt  Options
-	plan Plan
+	rep detect.Report
+	// source says that the app has to be compiled first; rep is then of what it becomes.
+	source bool
+	cat    Catalog
+	opt    Options
+	plan   Plan
 	// rows are the catalog's rows of plan.Bases; nil where --base names an image
 	// that the catalog does not know.
 	rows []*ImageRow
@@ -63,6 +71,9 @@ func (p *planner) decide() error {
 		return err
 	}
 	p.plan.Family = p.plan.Bases[0].Family
+	if p.source {
+		return &SourceError{}
+	}
 	p.plan.FastStart = p.opt.Prefer == PreferFastStart
 	if err := p.steps(); err != nil {
 		return err

@@ -95,6 +95,23 @@ func (e *NoImageError) Error() string {
 	return s
 }
 
+// NoRuntimeError says that neither the folder nor the base has what runs the app.
+type NoRuntimeError struct {
+	What string   // what is missing: "Node.js 20"
+	Ways []string // the ways out
+}
+
+func (e *NoRuntimeError) Error() string {
+	return fmt.Sprintf("neither the folder nor the base image has %s, which runs the app: %s", e.What, strings.Join(e.Ways, "; or "))
+}
+
+// SourceError says that the app has to be compiled before there is anything to copy.
+type SourceError struct{}
+
+func (e *SourceError) Error() string {
+	return "the folder holds source that has to be compiled first (WP1009): give winpack the folder that dotnet publish, msbuild /p:DeployOnBuild=true or mvn package fills"
+}
+
 // UnknownReleaseError says that a Windows release is not known, and what is.
 type UnknownReleaseError struct {
 	OS      string

@@ -30,6 +30,9 @@ func notShipped() []string { return []string{".git", "winpack.toml"} }
 
 // steps fills in steps, configuration and what builder they need.
 func (p *planner) steps() error {
+	if p.rep.App.Kind == detect.KindPHP && !slices.Contains(p.rows, nil) {
+		return p.noRuntime("PHP", "name an image of IIS with PHP in it with --base")
+	}
 	if p.hosted() {
 		if err := p.iisSteps(); err != nil {
 			return err
@@ -132,10 +135,17 @@ func (p *planner) programSteps() error {
 		return &AppNameError{err}
 	}
 	command := []string{exe}
-	if prog.Form == detect.FormFrameworkDependent {
+	switch prog.Form {
+	case detect.FormFrameworkDependent:
 		command = []string{dotnetExe, exe}
+	case detect.FormScript:
+		if command, err = p.scriptCommand(); err != nil {
+			return err
+		}
 	}
-	command = append(command, prog.Arguments...)
+	if prog.Form != detect.FormScript {
+		command = append(command, p.serverArguments()...)
+	}
 	asService := prog.Service != nil && !prog.Service.Foreground && len(p.opt.Entrypoint) == 0
 	c.User = cmp.Or(p.opt.User, p.userOf(app.Kind, asService))
 	if asService {

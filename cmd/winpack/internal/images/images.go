@@ -162,6 +162,8 @@ func uses(role string) string {
 		"netfx-wcf":     "WCF on .NET Framework, in IIS",
 		"dotnet":        ".NET: consoles and services",
 		"dotnet-aspnet": "ASP.NET Core",
+		"java":          "Java: archives, Tomcat, JBoss",
+		"python":        "Python",
 	}[role]
 }
 

@@ -112,7 +112,14 @@ func (s *searcher) sign(dir string, entries []os.DirEntry) string {
 		case e.IsDir() && low == "bin":
 			inside, _ := s.list(path.Join(dir, e.Name()))
 			for _, b := range inside {
-				if ext := path.Ext(strings.ToLower(b.Name())); !b.IsDir() && (ext == ".dll" || ext == ".exe" || ext == ".bat" || ext == ".cmd") {
+				if ext := path.Ext(strings.ToLower(b.Name())); !b.IsDir() && slices.Contains([]string{".dll", ".exe", ".bat", ".cmd", ".jar"}, ext) {
+					return e.Name() + "/" + b.Name()
+				}
+			}
+		case e.IsDir() && (low == "conf" || low == "web-inf"): // of a server, or a web application of Java
+			inside, _ := s.list(path.Join(dir, e.Name()))
+			for _, b := range inside {
+				if slices.Contains([]string{"server.xml", "httpd.conf", "nginx.conf", "web.xml"}, strings.ToLower(b.Name())) {
 					return e.Name() + "/" + b.Name()
 				}
 			}
@@ -137,7 +144,8 @@ func signName(low string) bool {
 		}
 	}
 	switch low {
-	case "web.config", "precompiledapp.config", "package.json", "pom.xml",
+	case "web.config", "precompiledapp.config", "package.json", "pom.xml", "pyproject.toml", "requirements.txt", "composer.json",
+		"gemfile", "redis.windows.conf", "memurai.conf",
 		"index.html", "index.htm", "default.html", "default.htm":
 		return true
 	}

@@ -303,12 +303,14 @@ func (res *Result) verdict(planErr error, job Job) error {
 		blocked *dockerfile.BlockedError
 		unknown *dockerfile.UnknownKindError
 		noImage *dockerfile.NoImageError
+		nothing *dockerfile.NoRuntimeError
+		source  *dockerfile.SourceError
 		name    *dockerfile.AppNameError
 	)
 	detectOnly := (job.Write == nil || job.Write.Optional) && job.Build == nil && !job.NeedPlan
 	switch {
 	case planErr == nil, errors.As(planErr, &blocked):
-	case detectOnly && (errors.As(planErr, &unknown) || errors.As(planErr, &name)):
+	case detectOnly && (errors.As(planErr, &unknown) || errors.As(planErr, &name) || errors.As(planErr, &nothing) || errors.As(planErr, &source)):
 	case detectOnly && errors.As(planErr, &noImage) && len(job.OS) == 0:
 	default:
 		return planErr

@@ -97,6 +97,7 @@ func New(d detect.Report, plan dockerfile.Plan, why string) Report {
 			Flavors:      list(d.App.Flavors),
 			Framework:    d.App.Framework,
 			Architecture: d.App.Architecture,
+			Becomes:      string(d.App.Becomes),
 			Entrypoint:   []string{},
 			Ports:        list(d.App.Ports),
 			Sites:        []string{},

@@ -220,7 +220,7 @@ func (s *settings) program() {
 
 // hosted says whether IIS serves the app.
 func (s *settings) hosted() bool {
-	return slices.Contains([]detect.Kind{detect.KindASPNET, detect.KindWCF, detect.KindStatic}, s.App.Kind)
+	return slices.Contains([]detect.Kind{detect.KindASPNET, detect.KindWCF, detect.KindStatic, detect.KindClassicASP, detect.KindPHP}, s.App.Kind)
 }
 
 // user is the account that the container starts as; empty where it is not known.

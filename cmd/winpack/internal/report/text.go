@@ -227,6 +227,17 @@ func KindText(k detect.Kind) string {
 		detect.KindNativeConsole: "native console program",
 		detect.KindNativeService: "native Windows service",
 		detect.KindNativeDesktop: "native desktop program",
+		detect.KindClassicASP:    "classic ASP site",
+		detect.KindPHP:           "PHP site",
+		detect.KindNode:          "Node.js app",
+		detect.KindPython:        "Python app",
+		detect.KindJava:          "Java program",
+		detect.KindTomcat:        "Tomcat with its web applications",
+		detect.KindJBoss:         "JBoss or WildFly with its deployments",
+		detect.KindHTTPD:         "Apache httpd",
+		detect.KindNginx:         "nginx",
+		detect.KindRedis:         "Redis",
+		detect.KindSource:        "source tree",
 		detect.KindUnknown:       "not recognised",
 	}[k]
 }
@@ -241,6 +252,9 @@ func describe(a App) string {
 		}
 	}
 	text += " (" + strings.Join(kinds, ", ") + ")"
+	if a.Becomes != "" {
+		text += " that becomes " + KindText(detect.Kind(a.Becomes)) + " (" + a.Becomes + ")"
+	}
 	switch name := a.Framework.Name; {
 	case name == detect.NETFramework:
 		text += ", " + strings.TrimSpace(".NET Framework "+a.Framework.Version)
@@ -399,6 +413,10 @@ func (p *printer) next(r Report) {
 		if len(r.Facts) > 0 && !p.Verbose {
 			p.line("-v shows every sign that was seen.")
 		}
+	case r.App.Kind == detect.KindSource:
+		p.line("Build it first: see WP1009.")
+	case slices.ContainsFunc(r.Findings, func(f detect.Finding) bool { return f.Rule == dockerfile.RuleNoRuntime }):
+		p.line("Before an image is made, bring what runs the app: see %s.", dockerfile.RuleNoRuntime)
 	case r.Base.Reference == "":
 		p.line("No base image fits: the reason stands at why.")
 	default:

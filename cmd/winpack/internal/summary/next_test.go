@@ -43,7 +43,7 @@ func migration(t *testing.T) Summary {
 	add("error and outage", "static", func(r *result.Result) { r.Status, r.Error = result.Failed, "the registry answers 500" }, fault("WP1301"))
 	add("errors", "static", nil, fault("WP1301"), fault("WP1302"), fault("WP1302"))
 	add("arm", "dotnet-console", func(r *result.Result) { r.Report.Base = report.Base{} }, fault("WP1005"))
-	add("node", "unknown-node", func(r *result.Result) { r.Status, r.Error = result.Failed, "unknown" })
+	add("node", "unknown-ruby", func(r *result.Result) { r.Status, r.Error = result.Failed, "unknown" })
 	add("forms", "netfx-winforms", nil)
 	add("outage", "static", func(r *result.Result) { r.Status, r.Error = result.Failed, "the registry answers 500" })
 	add("gone", "static", func(r *result.Result) { r.Status, r.Error, r.Report = result.Failed, "no such folder", nil })

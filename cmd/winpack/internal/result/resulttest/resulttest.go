@@ -86,7 +86,7 @@ func Write(tb testing.TB, files map[string][]byte) string {
 func fixed() []string {
 	return []string{
 		"demo", "aspnet-35", "aspnet-core", "wcf-http", "netfx-service", "netfx-winforms", "native-service",
-		"dotnet-console", "static", "unknown-node", "broken-truncated-exe",
+		"dotnet-console", "static", "unknown-ruby", "broken-truncated-exe",
 	}
 }
 
@@ -124,7 +124,7 @@ func Inventory(tb testing.TB) string {
 func Many(tb testing.TB, n int) string {
 	tb.Helper()
 	var reports []*report.Report
-	for _, name := range []string{"demo", "aspnet-mvc", "aspnet-webapi", "aspnet-webforms", "aspnet-35", "wcf-http", "aspnet-core", "aspnet-core-net8", "netfx-service", "netfx-console", "dotnet-console", "native-service", "static", "netfx-winforms", "unknown-node"} {
+	for _, name := range []string{"demo", "aspnet-mvc", "aspnet-webapi", "aspnet-webforms", "aspnet-35", "wcf-http", "aspnet-core", "aspnet-core-net8", "netfx-service", "netfx-console", "dotnet-console", "native-service", "static", "netfx-winforms", "unknown-ruby"} {
 		reports = append(reports, Report(tb, name))
 	}
 	file, err := os.Create(filepath.Join(Write(tb, nil), "results.jsonl"))

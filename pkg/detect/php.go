@@ -1,0 +1,83 @@
+package detect
+
+import (
+	"path"
+	"strings"
+)
+
+// phpStart is what begins code of PHP in a page.
+var phpStart = pattern(`<\?(?:php\b|=)`)
+
+// phpFlavors are applications that a file gives away.
+var phpFlavors = []struct{ file, flavor string }{
+	{"wp-includes/version.php", "wordpress"}, {"artisan", "laravel"}, {"core/lib/Drupal.php", "drupal"}, {"symfony.lock", "symfony"},
+	{"libraries/src/Version.php", "joomla"},
+}
+
+// detectPHP finds sites of PHP.
+func detectPHP(t *Tree) []Fact {
+	var ev []Evidence
+	for f := range t.withExt(".php") {
+		p := f.path()
+		low := "/" + strings.ToLower(p)
+		if strings.Contains(low, "/vendor/") || strings.Contains(low, "/node_modules/") || strings.Contains(low, "/tests/") {
+			continue
+		}
+		text := t.head(p, headBytes)
+		if m := phpStart().FindIndex(text); m != nil {
+			ev = append(ev, Evidence{Path: p, Line: lineAt(text, int64(m[0])), Detail: "a page with code of PHP"})
+			break
+		}
+	}
+	if len(ev) == 0 {
+		return nil
+	}
+	rt := t.runtimeIn(RuntimePHP, "php-cgi.exe")
+	if rt == nil {
+		rt = t.runtimeIn(RuntimePHP, "php.exe")
+	}
+	if rt == nil {
+		rt = &Runtime{Name: RuntimePHP, Evidence: ev}
+		if p := t.find("composer.json"); p != "" {
+			if n := t.readJSON(p, "which PHP it asks for is unknown").get("require", "php"); n.string() != "" {
+				rt.Version = clean(n.string())
+				rt.Evidence = []Evidence{{Path: p, Line: n.line, Detail: "require php " + clean(n.string())}}
+			}
+		}
+	}
+	facts := stackFacts(KindPHP, "stack", nil, rt, ev)
+	for _, row := range phpFlavors {
+		if f := t.find(row.file); f != "" {
+			facts = append(facts, Fact{Key: "stack-flavor", Value: row.flavor, source: string(KindPHP), Evidence: []Evidence{{Path: f, Line: 1, Detail: "a file of " + row.flavor}}})
+		}
+	}
+	for _, c := range t.webConfigs() {
+		sections(t.readXML(c, webConfigUnknown), func(section string, e *element) {
+			exe, _, _ := strings.Cut(e.attr("scriptProcessor"), "|")
+			if section == "system.webServer/handlers/add" && strings.EqualFold(e.attr("modules"), "FastCgiModule") &&
+				strings.HasPrefix(strings.ToLower(path.Base(strings.ReplaceAll(exe, `\`, "/"))), "php") {
+				facts = append(facts, Fact{Key: "php-cgi", Value: clean(exe), source: string(KindPHP), Evidence: line(c, e, "FastCGI with "+exe)})
+			}
+		})
+	}
+	return facts
+}
+
+// aspCode is what begins code of classic ASP in a page.
+var aspCode = pattern(`<%|(?i:<script[^>]+runat\s*=\s*["']?server)`)
+
+// detectASP finds sites of classic ASP: pages with code. Beside ASP.NET on .NET
+// Framework they are a part of that site.
+func detectASP(t *Tree) []Fact {
+	for f := range t.withExt(".asp", ".asa") {
+		p := f.path()
+		text := t.head(p, headBytes)
+		m := aspCode().FindIndex(text)
+		if m == nil {
+			continue
+		}
+		ev := []Evidence{{Path: p, Line: lineAt(text, int64(m[0])), Detail: "a page with code of classic ASP"}}
+		return stackFacts(KindClassicASP, "stack", nil, nil, ev)
+	}
+	return nil
+}

@@ -1,0 +1,384 @@
+package detect
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+const projectUnknown = "what it becomes once built is unknown"
+
+// Bounds of what is read of a source tree.
+const (
+	maxProjects = 400
+	maxSources  = 2000 // files of code of one project
+)
+
+// project is one project of a source tree.
+type project struct {
+	path string
+	root *element
+	web  bool // made for a web server
+	test bool
+	// becomes is what it is once built; empty for a library, a tool of the build or a test.
+	becomes   Kind
+	framework Framework
+	arch      string
+	shared    string // of .NET: the shared framework
+	open      string // what is unknown of it, since it stands elsewhere
+	evidence  []Evidence
+}
+
+// Project types of Visual Studio by their GUIDs (ProjectTypeGuids).
+var projectTypes = map[string]string{
+	"349c5851-65df-11da-9384-00065b846f21": "web", // ASP.NET web application, MVC 5 too
+	"e3e379df-f4c6-4180-9b81-6769533abe47": "web", // MVC 4
+	"e53f8fea-eae0-44a6-8774-ffd645390401": "web", // MVC 3
+	"f85e285d-a4e0-4152-9332-ab1d724d3325": "web", // MVC 2
+	"603c0e0b-db56-11dc-be95-000d561079b0": "web", // MVC 1
+	"3d9ad99f-2412-4246-b90b-4eaa41c64699": "wcf",
+	"3ac096d0-a1c2-e12c-1390-a8335801fdab": "test",
+	"60dc8134-eba5-43b8-bcc9-bb4bc16c2548": "wpf",
+}
+
+// testPackages are those that a project of tests refers to, by how their names begin.
+var testPackages = []string{"microsoft.net.test.sdk", "xunit", "nunit", "mstest.", "microsoft.visualstudio.qualitytools.unittestframework", "bunit", "specflow", "reqnroll"}
+
+// property is the value of a property of MSBuild: of several the last one without a
+// condition, else the first. What refers to another property is unknown.
+func (p *project) property(names ...string) (value string, at *element) {
+	for _, group := range childrenOf(p.root, "PropertyGroup") {
+		for _, e := range group.children {
+			if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, e.name) }) || e.text == "" {
+				continue
+			}
+			plain := group.attr("Condition") == "" && e.attr("Condition") == ""
+			if at == nil || plain {
+				value, at = e.text, e
+			}
+		}
+	}
+	return value, at
+}
+
+// items are the elements of item groups of one of the names.
+func (p *project) items(names ...string) []*element {
+	var found []*element
+	for _, group := range childrenOf(p.root, "ItemGroup") {
+		for _, e := range group.children {
+			if slices.Contains(names, e.name) {
+				found = append(found, e)
+			}
+		}
+	}
+	return found
+}
+
+// refersTo finds a reference, to an assembly or a package, whose name begins with one
+// of the lower-case prefixes.
+func (p *project) refersTo(prefixes ...string) *element {
+	for _, e := range p.items("PackageReference", "Reference", "FrameworkReference") {
+		name, _, _ := strings.Cut(e.attr("Include"), ",")
+		name = strings.ToLower(strings.TrimSpace(name))
+		if slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			return e
+		}
+	}
+	return nil
+}
+
+// readProject says what a project of MSBuild becomes; nil where it cannot be read.
+func (t *Tree) readProject(p string) *project {
+	root := t.readXML(p, projectUnknown)
+	if root == nil || root.name != "Project" {
+		return nil
+	}
+	x := &project{path: p, root: root}
+	if strings.HasSuffix(strings.ToLower(p), ".vcxproj") {
+		t.nativeProject(x)
+		return x
+	}
+	sdk := root.attr("Sdk")
+	if e := root.child("Sdk"); sdk == "" && e != nil {
+		sdk = e.attr("Name")
+	}
+	for _, e := range childrenOf(root, "Import") {
+		if sdk == "" {
+			sdk = e.attr("Sdk")
+		}
+	}
+	sdk, _, _ = strings.Cut(sdk, "/")
+	types, _ := x.property("ProjectTypeGuids")
+	for guid := range strings.SplitSeq(types, ";") {
+		switch projectTypes[strings.ToLower(strings.Trim(strings.TrimSpace(guid), "{}"))] {
+		case "web", "wcf":
+			x.web = true
+		case "test":
+			x.test = true
+		}
+	}
+	if isTest, _ := x.property("IsTestProject", "TestProjectType"); isTest != "" && !strings.EqualFold(isTest, "false") || x.refersTo(testPackages...) != nil {
+		x.test = true
+	}
+	x.targets(t)
+	if x.test {
+		return x
+	}
+	output, at := x.property("OutputType")
+	if at == nil {
+		at = root
+	}
+	x.evidence = append(x.evidence, line(p, at, strings.TrimSpace("project "+sdk+" OutputType "+output))...)
+	if x.framework.Name == NETFramework && !strings.EqualFold(sdk, "Microsoft.NET.Sdk.Web") {
+		t.frameworkProject(x, output)
+	} else {
+		t.modernProject(x, sdk, output)
+	}
+	if platform, _ := x.property("PlatformTarget"); strings.EqualFold(platform, "x86") {
+		x.arch = X86
+	} else if strings.EqualFold(platform, "x64") {
+		x.arch = X64
+	} else if x.becomes != "" && x.arch == "" {
+		x.arch = AnyCPU
+	}
+	if rid, _ := x.property("RuntimeIdentifier"); strings.HasPrefix(rid, "win") {
+		if _, arch, ok := strings.Cut(rid, "-"); ok && slices.Contains([]string{X86, X64, ARM64}, arch) {
+			x.arch = arch
+		}
+	}
+	return x
+}
+
+// targets reads the target framework.
+func (x *project) targets(t *Tree) {
+	value, at := x.property("TargetFramework", "TargetFrameworks")
+	if at == nil {
+		if value, at = x.property("TargetFrameworkVersion"); at != nil {
+			if v := strings.TrimPrefix(value, "v"); isVersion(v) {
+				x.framework = Framework{NETFramework, v}
+				x.evidence = line(x.path, at, "TargetFrameworkVersion "+value)
+			}
+			return
+		}
+		// Directory.Build.props sets it for all projects below.
+		for dir := path.Dir(x.path); ; dir = path.Dir(dir) {
+			if p := t.find(path.Join(dir, "Directory.Build.props")); p != "" {
+				props := &project{path: p, root: t.readXML(p, projectUnknown)}
+				if value, at = props.property("TargetFramework", "TargetFrameworks"); at != nil {
+					x.framework = bestTarget(value)
+					x.evidence = line(p, at, "TargetFramework "+value)
+				}
+				break
+			}
+			if dir == "." {
+				break
+			}
+		}
+		if x.framework.Name == "" {
+			x.open = "its target framework, which may stand in a Directory.Build.props above the folder"
+		}
+		return
+	}
+	x.framework = bestTarget(value)
+	x.evidence = line(x.path, at, "TargetFramework "+value)
+	if x.framework.Name == "" {
+		x.open = "its target framework, " + clean(value)
+	}
+}
+
+// bestTarget is the newest of the target framework monikers (learn.microsoft.com/dotnet/
+// standard/frameworks): of modern .NET where there is one.
+func bestTarget(monikers string) Framework {
+	var best Framework
+	for m := range strings.SplitSeq(monikers, ";") {
+		f := targetOf(strings.ToLower(strings.TrimSpace(m)))
+		switch {
+		case f.Name == "":
+		case best.Name == "", best.Name != NETCoreApp && f.Name == NETCoreApp, best.Name == NETStandard && f.Name != NETStandard,
+			best.Name == f.Name && newer(f.Version, best.Version):
+			best = f
+		}
+	}
+	return best
+}
+
+func targetOf(m string) Framework {
+	m, _, _ = strings.Cut(m, "-") // net8.0-windows
+	if v, ok := strings.CutPrefix(m, "netcoreapp"); ok && isVersion(v) {
+		return Framework{NETCoreApp, v}
+	}
+	if v, ok := strings.CutPrefix(m, "netstandard"); ok && isVersion(v) {
+		return Framework{NETStandard, v}
+	}
+	v, ok := strings.CutPrefix(m, "net")
+	switch {
+	case !ok:
+	case isVersion(v):
+		return Framework{NETCoreApp, v}
+	case len(v) >= 2 && len(v) <= 3 && !strings.ContainsFunc(v, func(r rune) bool { return r < '0' || r > '9' }): // net472
+		return Framework{NETFramework, strings.Join(strings.Split(v, ""), ".")}
+	}
+	return Framework{}
+}
+
+func (t *Tree) modernProject(x *project, sdk, output string) {
+	desktop, at := x.property("UseWPF", "UseWindowsForms", "UseWinUI")
+	exe := strings.EqualFold(output, "Exe") || strings.EqualFold(output, "WinExe")
+	service := x.refersTo("microsoft.extensions.hosting.windowsservices", "microsoft.aspnetcore.hosting.windowsservices", "topshelf", "system.serviceprocess.servicecontroller")
+	x.shared = "Microsoft.NETCore.App"
+	aspnet := x.refersTo("microsoft.aspnetcore.app")
+	switch {
+	case strings.EqualFold(sdk, "Microsoft.NET.Sdk.Web") && !strings.EqualFold(output, "Library"):
+		x.becomes, x.shared = KindASPNETCore, "Microsoft.AspNetCore.App"
+	case strings.EqualFold(sdk, "Microsoft.NET.Sdk.BlazorWebAssembly"):
+		x.becomes, x.shared, x.framework = KindStatic, "", Framework{}
+	case exe && strings.EqualFold(output, "WinExe") && strings.EqualFold(desktop, "true"):
+		x.becomes = KindDotNetDesktop
+		x.evidence = append(x.evidence, line(x.path, at, at.name+" true")...)
+	case service != nil && (exe || strings.EqualFold(sdk, "Microsoft.NET.Sdk.Worker")):
+		x.becomes = KindDotNetService
+		x.evidence = append(x.evidence, line(x.path, service, "refers to "+service.attr("Include"))...)
+	case exe, strings.EqualFold(sdk, "Microsoft.NET.Sdk.Worker"):
+		x.becomes = KindDotNetConsole
+	}
+	if x.becomes == KindDotNetConsole && aspnet != nil {
+		x.shared = "Microsoft.AspNetCore.App"
+	}
+	if x.framework.Name == NETStandard {
+		x.becomes = ""
+	}
+}
+
+func (t *Tree) frameworkProject(x *project, output string) {
+	exe := strings.EqualFold(output, "Exe") || strings.EqualFold(output, "WinExe")
+	switch {
+	case x.web:
+		x.becomes = KindASPNET
+		pages, services := t.pagesOf(path.Dir(x.path))
+		if services && !pages {
+			x.becomes = KindWCF
+		}
+		return
+	case !exe:
+		return
+	}
+	x.becomes = KindNetFXConsole
+	if x.refersTo("system.serviceprocess", "topshelf") != nil {
+		if file, number := t.codeHolds(path.Dir(x.path), "ServiceBase", "HostFactory.", "TopshelfExitCode"); file != "" {
+			x.becomes = KindNetFXService
+			x.evidence = append(x.evidence, Evidence{Path: file, Line: number, Detail: "a Windows service in its code"})
+			return
+		}
+	}
+	if strings.EqualFold(output, "WinExe") {
+		if e := x.refersTo("system.windows.forms", "presentationframework"); e != nil {
+			x.becomes = KindNetFXDesktop
+			x.evidence = append(x.evidence, line(x.path, e, "refers to "+e.attr("Include"))...)
+		}
+	}
+}
+
+// pagesOf says whether a project has pages or controllers, and services of WCF.
+func (t *Tree) pagesOf(dir string) (pages, services bool) {
+	for f := range t.withExt(".aspx", ".cshtml", ".vbhtml", ".asmx", ".ashx", ".svc") {
+		if inFolder(f.path(), dir) {
+			services = services || f.ext() == ".svc"
+			pages = pages || f.ext() != ".svc"
+		}
+	}
+	if !pages {
+		file, _ := t.codeHolds(dir, "ApiController", "System.Web.Mvc", ": Controller")
+		pages = file != ""
+	}
+	return pages, services
+}
+
+// codeHolds finds a text in the code of a project, and its line.
+func (t *Tree) codeHolds(dir string, texts ...string) (file string, number int) {
+	seen := 0
+	for f := range t.withExt(".cs", ".vb") {
+		p := f.path()
+		if !inFolder(p, dir) || strings.Contains("/"+strings.ToLower(p), "/obj/") {
+			continue
+		}
+		if seen++; seen > maxSources {
+			break
+		}
+		data := string(t.head(p, 256<<10))
+		for _, text := range texts {
+			if i := strings.Index(data, text); i >= 0 {
+				return p, lineAt([]byte(data), int64(i))
+			}
+		}
+	}
+	return "", 0
+}
+
+// detectProjects finds what has to be compiled first, and what it becomes.
+func detectProjects(t *Tree) []Fact {
+	if t.hasDLLs("bin") || t.programDepth() == 0 {
+		return nil // what was built says more
+	}
+	var all []*project
+	for f := range t.withExt(".csproj", ".vbproj", ".fsproj", ".vcxproj") {
+		if len(all) == maxProjects {
+			t.problem(f.path(), fmt.Sprintf("more than %d projects: this one and later ones were not looked at", maxProjects))
+			break
+		}
+		low := "/" + strings.ToLower(f.path())
+		if strings.Contains(low, "/node_modules/") || strings.Contains(low, "/obj/") {
+			continue
+		}
+		if x := t.readProject(f.path()); x != nil {
+			all = append(all, x)
+		}
+	}
+	if len(all) == 0 {
+		all = t.otherProjects()
+	}
+	deployable := slices.DeleteFunc(slices.Clone(all), func(x *project) bool { return x.becomes == "" || x.test })
+	source := "source-tree"
+	if t.projectDepth() < t.programDepth() && t.programDepth() < maxDepth || slices.ContainsFunc(deployable, func(x *project) bool { return x.web }) {
+		source = "source-above" // programs are what it was built to, or tools of the build; pages are not compiled yet
+	}
+	var facts []Fact
+	for _, x := range all {
+		what := string(x.becomes)
+		switch {
+		case x.test:
+			what = "test"
+		case what == "":
+			what = "library"
+		}
+		ev := x.evidence
+		if len(ev) == 0 {
+			ev = []Evidence{{Path: x.path, Line: 1, Detail: "a project"}}
+		}
+		facts = append(facts, Fact{Key: "project", Value: x.path + ": " + what, Evidence: ev})
+	}
+	for _, x := range deployable {
+		facts = append(facts, Fact{Key: "kind", Value: string(KindSource), source: source, about: x.path, Evidence: x.evidence, item: &stack{source: x}})
+	}
+	return facts
+}
+
+// takeSource makes the application the one that a project becomes.
+func (r *resolution) takeSource(x *project) {
+	r.app.Becomes, r.app.Framework, r.app.Architecture = x.becomes, x.framework, x.arch
+	if x.framework.Name != "" {
+		r.framework = x.framework.Name + " " + x.framework.Version
+		r.derive("framework", r.framework, "", x.evidence, x.framework)
+	}
+	if x.framework.Name == NETCoreApp && x.shared != "" {
+		need := SharedFramework{Name: x.shared, Version: x.framework.Version + ".0", Evidence: x.evidence}
+		r.derive("shared-framework", x.shared+" "+need.Version, "", x.evidence, need)
+	}
+	if x.arch == X86 {
+		r.derive("architecture", X86, "", x.evidence, nil)
+	}
+	if x.open != "" {
+		r.derive("project-open", x.path, "", x.evidence, map[string]string{"what": x.open})
+	}
+	r.derive("source-becomes", string(x.becomes), "", x.evidence, map[string]string{"project": x.path})
+}

@@ -1,0 +1,204 @@
+package detect
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// procfile is what a Procfile serves: web: gunicorn MODULE:APP, or a script. Servers that
+// do not run on Windows are replaced by those that do.
+func (t *Tree) procfile() *pythonEntry {
+	p := t.find("Procfile")
+	if p == "" {
+		return nil
+	}
+	number := 0
+	for l := range strings.Lines(string(t.head(p, headBytes))) {
+		number++
+		command, ok := strings.CutPrefix(strings.TrimSpace(l), "web:")
+		if !ok || hasSecret(command) {
+			continue
+		}
+		words := commandLine(strings.ReplaceAll(strings.ReplaceAll(command, "${PORT}", "8000"), "$PORT", "8000"))
+		if strings.Contains(strings.Join(words, " "), "$") {
+			return nil // nothing replaces variables there
+		}
+		where := []Evidence{{Path: p, Line: number, Detail: mask("web: " + strings.TrimSpace(command))}}
+		if len(words) == 0 {
+			return nil
+		}
+		switch programName(words[0]) {
+		case "python", "python3":
+			if len(words) > 1 {
+				if file := t.commandFile(".", words[1]); path.Ext(strings.ToLower(file)) == ".py" {
+					return &pythonEntry{path: file, args: append([]string{windowsRelative(file)}, words[2:]...), evidence: where}
+				}
+			}
+		case "gunicorn", "uvicorn", "waitress-serve", "hypercorn", "daphne":
+			for _, w := range words[1:] {
+				if !wsgiModule().MatchString(w) {
+					continue
+				}
+				module, _, _ := strings.Cut(w, ":")
+				file := t.find(strings.ReplaceAll(module, ".", "/") + ".py")
+				if file == "" {
+					file = t.find(strings.ReplaceAll(module, ".", "/") + "/__init__.py")
+				}
+				if file == "" {
+					continue
+				}
+				e := &pythonEntry{path: file, evidence: where}
+				async := words[0] == "uvicorn" || words[0] == "hypercorn" || words[0] == "daphne" || strings.Contains(command, "UvicornWorker")
+				e.args, e.missing = t.wsgiServer(strings.TrimSuffix(w, "()"), async)
+				if strings.HasSuffix(w, "()") && slices.Contains(e.args, "waitress") { // a function that makes the application
+					e.args = slices.Insert(e.args, 2, "--call")
+				}
+				return e
+			}
+		}
+		return nil
+	}
+	return nil
+}
+
+var wsgiModule = pattern(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\(\))?$`)
+
+// webModules are packages that an application for the web is made with.
+var webModules = []string{"flask", "fastapi", "django", "bottle", "tornado", "aiohttp", "cherrypy", "pyramid", "sanic", "starlette", "falcon", "waitress", "uvicorn"}
+
+// flask is a script at the root, without a file that names what it needs, that imports
+// what serves the web.
+func (t *Tree) flask() *pythonEntry {
+	for _, n := range pythonScripts {
+		p := t.find(n)
+		if p == "" {
+			continue
+		}
+		text := t.head(p, pageBytes)
+		for _, m := range pythonImport().FindAllSubmatchIndex(text, 200) {
+			if name := string(text[m[2]:m[3]]); slices.Contains(webModules, name) {
+				return t.served(&pythonEntry{path: p, args: []string{windowsRelative(p)},
+					evidence: []Evidence{{Path: p, Line: lineAt(text, int64(m[2])), Detail: "imports " + name}}})
+			}
+		}
+	}
+	return nil
+}
+
+// served starts a script that only makes an application, as those for WSGI and ASGI
+// do, by the server that the application names.
+func (t *Tree) served(e *pythonEntry) *pythonEntry {
+	text := t.head(e.path, pageBytes)
+	m := wsgiApp().FindSubmatch(text)
+	if m == nil || runs().Match(text) {
+		return e
+	}
+	module := strings.ReplaceAll(strings.TrimSuffix(e.path, path.Ext(e.path)), "/", ".") + ":" + string(m[1])
+	async := slices.Contains([]string{"FastAPI", "Starlette", "get_asgi_application"}, string(m[2]))
+	e.args, e.missing = t.wsgiServer(module, async)
+	return e
+}
+
+// wsgiServer is the command that serves a module, by what the application names; where
+// it names none that runs on Windows, missing says which would.
+func (t *Tree) wsgiServer(module string, async bool) (args []string, missing string) {
+	if f, _ := t.requires("uvicorn"); f != "" && async {
+		return []string{"-m", "uvicorn", module, "--host", "0.0.0.0", "--port", "8000"}, ""
+	}
+	if f, _ := t.requires("hypercorn"); f != "" {
+		return []string{"-m", "hypercorn", module, "--bind", "0.0.0.0:8000"}, ""
+	}
+	if async {
+		return []string{"-m", "uvicorn", module, "--host", "0.0.0.0", "--port", "8000"}, "uvicorn"
+	}
+	if f, _ := t.requires("waitress"); f != "" {
+		missing = ""
+	} else {
+		missing = "waitress"
+	}
+	return []string{"-m", "waitress", "--listen=*:8000", module}, missing
+}
+
+// django is a project of Django, by its manage.py.
+func (t *Tree) django(p string) *pythonEntry {
+	text := t.head(p, pageBytes)
+	m := djangoSettings().FindSubmatchIndex(text)
+	if m == nil {
+		return nil
+	}
+	settings := string(text[m[2]:m[3]])
+	pkg, _, _ := strings.Cut(settings, ".")
+	e := &pythonEntry{path: p, evidence: []Evidence{{Path: p, Line: lineAt(text, int64(m[0])), Detail: "DJANGO_SETTINGS_MODULE " + settings}}}
+	async := false
+	if f, _ := t.requires("uvicorn", "daphne", "hypercorn"); f != "" {
+		async = t.find(path.Join(pkg, "asgi.py")) != ""
+	}
+	module := pkg + ".wsgi:application"
+	if async {
+		module = pkg + ".asgi:application"
+	}
+	e.args, e.missing = t.wsgiServer(module, async)
+	return e
+}
+
+// pythonInIIS is what a web.config starts by HttpPlatformHandler or FastCGI.
+func (t *Tree) pythonInIIS() *pythonEntry {
+	configs := t.webConfigs()
+	if len(configs) == 0 || strings.Contains(configs[0], "/") {
+		return nil
+	}
+	isPython := func(s string) bool {
+		base := strings.ToLower(path.Base(strings.ReplaceAll(strings.Trim(s, `"`), `\`, "/")))
+		return base == "python" || base == "python.exe" || base == "pythonw.exe"
+	}
+	var found *pythonEntry
+	handler := ""
+	var fast []Evidence
+	sections(t.readXML(configs[0], webConfigUnknown), func(section string, e *element) {
+		switch {
+		case section == "system.webServer/httpPlatform" && isPython(e.attr("processPath")) && found == nil:
+			words := commandLine(e.attr("arguments"))
+			for _, w := range words {
+				if p := t.commandFile(".", w); p != "" && path.Ext(strings.ToLower(p)) == ".py" {
+					found = &pythonEntry{path: p, args: words, evidence: line(configs[0], e, "processPath="+e.attr("processPath"))}
+					return
+				}
+			}
+			if i := slices.Index(words, "-m"); i >= 0 && i+1 < len(words) && !hasSecret(e.attr("arguments")) {
+				found = &pythonEntry{path: configs[0], args: words, evidence: line(configs[0], e, "processPath="+e.attr("processPath"))}
+			}
+		case section == "system.webServer/handlers/add" && strings.EqualFold(e.attr("modules"), "FastCgiModule"):
+			exe, _, _ := strings.Cut(e.attr("scriptProcessor"), "|")
+			if isPython(exe) {
+				fast = line(configs[0], e, "FastCGI with "+e.attr("scriptProcessor"))
+			}
+		case section == "appSettings/add" && strings.EqualFold(e.attr("key"), "WSGI_HANDLER"):
+			handler = e.attr("value")
+		}
+	})
+	if found == nil && fast != nil {
+		module := strings.TrimSuffix(strings.TrimSuffix(handler, "()"), "")
+		if i := strings.LastIndexByte(module, '.'); i > 0 && wsgiName().MatchString(module) {
+			file := t.find(strings.ReplaceAll(module[:i], ".", "/") + ".py")
+			if file == "" {
+				file = configs[0]
+			}
+			found = &pythonEntry{path: file, evidence: fast}
+			found.args, found.missing = t.wsgiServer(module[:i]+":"+module[i+1:], false)
+		} else {
+			found = &pythonEntry{path: configs[0], evidence: fast}
+		}
+	}
+	if found != nil && hasSecret(strings.Join(found.args, " ")) {
+		found.args = nil
+	}
+	return found
+}
+
+var wsgiName = pattern(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$`)
+
+var (
+	wsgiApp = pattern(`(?m)^(app|application|api)\s*=\s*(Flask|FastAPI|Starlette|Bottle|Sanic|get_wsgi_application|get_asgi_application|create_app|falcon\.App)\b`)
+	runs    = pattern(`(?m)^\s*(?:\w+\.)*(?:run|serve|run_app|run_simple|run_forever|start)\(`)
+)
