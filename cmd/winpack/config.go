@@ -13,6 +13,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+	"github.com/winpack/winpack/cmd/winpack/internal/zipapp"
 	"github.com/winpack/winpack/internal/tomlkey"
 	"github.com/winpack/winpack/pkg/build"
 )
@@ -148,6 +149,9 @@ func readConfig(configFlag, app string) (*settingsFile, error) {
 			return os.Open(name)
 		}})
 	}
+	if pipeline.IsZip(app) {
+		return readZipConfig(app)
+	}
 	root, err := os.OpenRoot(app)
 	if err != nil {
 		return nil, nil // pipeline says what is wrong with APP
@@ -175,6 +179,25 @@ func readConfig(configFlag, app string) (*settingsFile, error) {
 		}
 		return openRegular(root, filepath.FromSlash(path))
 	}})
+}
+
+// readZipConfig reads the winpack.toml of an app in a zip. It names no files: they are
+// not on a disk.
+func readZipConfig(app string) (*settingsFile, error) {
+	name := filepath.Join(app, configName)
+	file, done, err := pipeline.ConfigInZip(app)
+	if errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*zipapp.Error)) {
+		return nil, nil // pipeline says what is wrong with APP
+	} else if err != nil {
+		return nil, fmt.Errorf("reading the configuration %q: %w", name, cause(err))
+	}
+	defer done()
+	inZip := errors.New("a winpack.toml in a zip can't name files: take the settings from a file beside it with --config")
+	s, err := parseSettings(name, file, settingsFile{dir: app, app: true, open: func(string) (io.ReadCloser, error) { return nil, inZip }})
+	if err == nil && len(s.Files) > 0 {
+		return nil, s.errorf(toml.Key{"files"}, 0, "%w", inZip)
+	}
+	return s, err
 }
 
 // openRegular opens a file of an app folder, where a pipe would block forever.

@@ -32,9 +32,9 @@ func openFolder(dir string) (*os.Root, error) {
 	case err != nil:
 		return nil, readError(dir, err)
 	case !info.IsDir() && strings.EqualFold(filepath.Ext(dir), ".zip"):
-		return nil, Usagef("APP %q is a zip, and this version of winpack reads folders only: unpack it first", dir)
+		return nil, Usagef("APP %q is a zip, and a Dockerfile is built from a folder: unpack it, and name the folder", dir)
 	case !info.IsDir():
-		return nil, Usagef("APP %q is not a folder: name the folder that holds the built application", dir)
+		return nil, Usagef("APP %q is neither a folder nor a zip: name the folder that holds the built application", dir)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -73,6 +73,9 @@ func AppName(dir string) (string, error) {
 // label may be called. Other characters become "-".
 func appName(dir string) string {
 	name := filepath.Base(dir)
+	if IsZip(dir) {
+		name = strings.TrimSuffix(name, filepath.Ext(name))
+	}
 	mapped := strings.Map(func(r rune) rune {
 		if r == '.' || r == '_' || r != unicode.ReplacementChar && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
 			return r

@@ -83,25 +83,16 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if err != nil {
 		return Usagef("APP %q: %w", job.App, err)
 	}
-	root, err := openFolder(job.App)
+	o, err := job.open(absolute)
 	if err != nil {
 		return err
 	}
-	defer root.Close()
-	top, err := root.Open(".")
-	if err != nil {
-		return readError(job.App, err)
-	}
-	defer top.Close()
-	app := appFS{FS: root.FS(), root: root, written: &records{root: root}}
-	if app.topConn, err = top.SyscallConn(); err != nil {
-		return readError(job.App, err)
-	}
-	if app.own, err = job.ownIn(resolve(absolute)); err != nil {
-		return err
+	defer o.close()
+	if o.zip != nil {
+		job.Write = nil // it is optional: a zip has no folder to copy from
 	}
 	go dockerfile.LoadCatalog() // parses meanwhile what makePlan asks for
-	left, err := dockerfile.IgnoreFS(app.look(top), job.Settings.Ignore)
+	left, err := dockerfile.IgnoreFS(o.look, job.Settings.Ignore)
 	if err != nil {
 		return &UsageError{err}
 	}
@@ -112,9 +103,10 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if err != nil {
 		return readError(job.App, err)
 	}
+	found.Problems = append(found.Problems, o.skipped()...)
 	job.blameIgnore(&found)
 	edited := editedFile{}
-	if job.Build != nil {
+	if job.Build != nil && o.zip == nil {
 		if edited, err = findEdited(absolute, job.OS); err != nil {
 			return err
 		}
@@ -163,7 +155,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		return err
 	}
 	if job.Write != nil && planErr == nil && edited.path == "" { // else nothing was planned
-		if err := res.write(ctx, job, absolute, app, left, found); err != nil {
+		if err := res.write(ctx, job, absolute, *o.folder, left, found); err != nil {
 			return err
 		}
 	}
@@ -186,11 +178,11 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		return res.buildEdited(ctx, job, edited)
 	}
 	if job.Build.Files != "" {
-		if err := res.keepFiles(ctx, job, absolute, app, left, found); err != nil {
+		if err := res.keepFiles(ctx, job, absolute, *o.folder, left, found); err != nil {
 			return err
 		}
 	}
-	return res.build(ctx, job, app)
+	return res.build(ctx, job, o.files)
 }
 
 // report joins what was found and planned.

@@ -1,0 +1,424 @@
+// Package zipapp reads an application out of a zip, in place: nothing is unpacked to
+// disk. A Web Deploy package gives the folder that it would fill.
+package zipapp
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Bounds of what is read of one zip. What lies beyond them is an error: an application
+// that is known in part would make an image in part.
+const (
+	maxEntries   = 500_000
+	maxDirectory = 128 << 20 // bytes of the list of files
+	maxRatio     = 1000      // of a file's size to what it takes in the zip
+	minSuspect   = 64 << 20  // from which on the ratio counts
+	maxTotal     = 64 << 30  // of all files, unpacked
+	maxMemory    = 64 << 20  // of one file that is read at random
+	maxName      = 4096
+	maxDepth     = 256
+)
+
+// FS is the application in a zip. It is safe for concurrent use.
+type FS struct {
+	// Root is the folder of the zip that is the application, "." for all of it.
+	Root string
+	// WebDeploy says that the zip is a package of Web Deploy.
+	WebDeploy bool
+	// Skipped are entries that no file can be made of: links, names that lead out of
+	// the folder, files of Web Deploy itself; at most a few.
+	Skipped []string
+
+	file *os.File
+	dirs map[string]*node // by path, "." for the top
+}
+
+// Error says what is wrong with a zip.
+type Error struct {
+	Path string // of the zip
+	What string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("APP %q: %s", e.Path, e.What) }
+
+// node is a file or a folder.
+type node struct {
+	name    string
+	entry   *zip.File // nil for a folder
+	kids    map[string]*node
+	sorted  []fs.DirEntry
+	modTime time.Time
+}
+
+// bounded ends the reading of a list of files that never ends.
+type bounded struct {
+	io.ReaderAt
+	left int64
+}
+
+func (b *bounded) ReadAt(p []byte, off int64) (int, error) {
+	if b.left >= 0 {
+		if b.left -= int64(len(p)); b.left < 0 {
+			return 0, fmt.Errorf("its list of files is larger than %d MB", maxDirectory>>20)
+		}
+	}
+	return b.ReaderAt.ReadAt(p, off)
+}
+
+// Open reads the list of files of a zip. The error is an *Error, or that of the file
+// system. Close ends the use of the FS.
+func Open(name string) (*FS, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	z, err := read(name, f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return z, nil
+}
+
+func read(name string, f *os.File) (*FS, error) {
+	fail := func(format string, args ...any) (*FS, error) { return nil, &Error{name, fmt.Sprintf(format, args...)} }
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	b := &bounded{f, maxDirectory}
+	r, err := zip.NewReader(b, info.Size())
+	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+		return fail("is no zip that can be read: %v; copy it again, or unpack it and name the folder", err)
+	}
+	b.left = -1
+	if len(r.File) > maxEntries {
+		return fail("holds %d files, and winpack reads %d at most: unpack it, and name the folder", len(r.File), maxEntries)
+	}
+	z := &FS{Root: ".", file: f, dirs: map[string]*node{".": {name: ".", kids: map[string]*node{}}}}
+	total := uint64(0)
+	for _, e := range r.File {
+		clean, isDir, ok := entryName(e)
+		if !ok {
+			z.skip(e.Name)
+			continue
+		}
+		if isDir {
+			if _, err := z.folder(clean); err != nil {
+				return fail("%v", err)
+			}
+			continue
+		}
+		switch {
+		case e.Flags&1 != 0:
+			return fail("its file %q is encrypted: unpack it, and name the folder", clean)
+		case e.Method != zip.Store && e.Method != zip.Deflate:
+			return fail("its file %q is packed by method %d, which winpack does not know: unpack it, and name the folder", clean, e.Method)
+		case e.Mode()&fs.ModeType != 0:
+			z.skip(e.Name)
+			continue
+		case e.UncompressedSize64 > minSuspect && e.UncompressedSize64/max(e.CompressedSize64, 1) > maxRatio:
+			return fail("its file %q would grow to %d times its size: it is no application", clean, e.UncompressedSize64/max(e.CompressedSize64, 1))
+		}
+		if total += e.UncompressedSize64; total > maxTotal {
+			return fail("its files are larger than %d GB: unpack it, and name the folder", maxTotal>>30)
+		}
+		if err := z.add(clean, e); err != nil {
+			return fail("%v", err)
+		}
+	}
+	z.findRoot()
+	return z, nil
+}
+
+// maxSkipped bounds the entries that are named.
+const maxSkipped = 20
+
+func (z *FS) skip(name string) {
+	if len(z.Skipped) < maxSkipped {
+		z.Skipped = append(z.Skipped, name)
+	}
+}
+
+// entryName is the path of an entry. Tools of Windows wrote backslashes (.NET Framework
+// before 4.6.1). ok is false for one that leads out of the zip, or that no path can be.
+func entryName(e *zip.File) (clean string, isDir, ok bool) {
+	name := strings.ReplaceAll(e.Name, `\`, "/")
+	isDir = strings.HasSuffix(name, "/") || e.Mode().IsDir()
+	name = strings.TrimPrefix(name, "./")
+	clean = strings.TrimSuffix(name, "/")
+	if clean == "" || len(clean) > maxName || strings.Contains(clean, ":") || strings.Count(clean, "/") > maxDepth || !fs.ValidPath(clean) || clean == "." {
+		return "", isDir, false
+	}
+	return clean, isDir, true
+}
+
+// folder makes the folders of a path.
+func (z *FS) folder(name string) (*node, error) {
+	if d := z.dirs[name]; d != nil {
+		return d, nil
+	}
+	above, base := path.Split(name)
+	parent, err := z.folder(path.Clean(above))
+	if err != nil {
+		return nil, err
+	}
+	if parent.kids[base] != nil {
+		return nil, fmt.Errorf("%q is a file and a folder in it: unpack it, and name the folder", name)
+	}
+	d := &node{name: base, kids: map[string]*node{}}
+	parent.kids[base], z.dirs[name] = d, d
+	return d, nil
+}
+
+// add takes a file. Of two entries with one name the last one counts, as tools unpack
+// them.
+func (z *FS) add(name string, e *zip.File) error {
+	above, base := path.Split(name)
+	parent, err := z.folder(path.Clean(above))
+	if err != nil {
+		return err
+	}
+	if old := parent.kids[base]; old != nil && old.kids != nil {
+		return fmt.Errorf("%q is a file and a folder in it: unpack it, and name the folder", name)
+	}
+	parent.kids[base] = &node{name: base, entry: e, modTime: modTime(e)}
+	return nil
+}
+
+// modTime is the time of a file. One without a zone is taken for UTC, so that it is the
+// same on every machine.
+func modTime(e *zip.File) time.Time {
+	return e.Modified.UTC().Truncate(time.Second)
+}
+
+// findRoot finds the application: in a package of Web Deploy below Content, where a
+// folder that holds one folder and no file is passed through; in another zip the
+// folder that holds all else.
+func (z *FS) findRoot() {
+	top := z.dirs["."]
+	manifest := false
+	for name, n := range top.kids {
+		manifest = manifest || n.entry != nil && (strings.EqualFold(name, "archive.xml") || strings.EqualFold(name, "manifest.xml"))
+	}
+	for name, n := range top.kids {
+		if manifest && n.kids != nil && strings.EqualFold(name, "Content") {
+			z.WebDeploy, z.Root = true, name
+		}
+	}
+	for {
+		d := z.dirs[z.Root]
+		if len(d.kids) != 1 {
+			break
+		}
+		var only *node
+		for _, k := range d.kids {
+			only = k
+		}
+		if only.kids == nil || appFolder(only.name) {
+			break
+		}
+		z.Root = path.Join(z.Root, only.name)
+	}
+}
+
+// appFolder says whether a folder belongs to an application rather than around it.
+func appFolder(name string) bool {
+	return slices.Contains([]string{"bin", "app_data", "app_code", "views", "wwwroot", "web-inf", "webapps", "conf", "node_modules", "standalone"}, strings.ToLower(name))
+}
+
+// Close closes the zip.
+func (z *FS) Close() error { return z.file.Close() }
+
+func (z *FS) find(op, name string) (*node, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	full := path.Join(z.Root, name)
+	if d := z.dirs[full]; d != nil {
+		return d, nil
+	}
+	above, base := path.Split(full)
+	if d := z.dirs[path.Clean(above)]; d != nil && d.kids[base] != nil {
+		return d.kids[base], nil
+	}
+	return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+}
+
+// Open implements fs.FS. Files can be read at random.
+func (z *FS) Open(name string) (fs.File, error) {
+	n, err := z.find("open", name)
+	if err != nil {
+		return nil, err
+	}
+	if n.kids != nil {
+		return &folder{node: n}, nil
+	}
+	return &file{node: n, zip: z.file}, nil
+}
+
+// Stat implements fs.StatFS.
+func (z *FS) Stat(name string) (fs.FileInfo, error) {
+	n, err := z.find("stat", name)
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// Lstat implements fs.ReadLinkFS: there are no links.
+func (z *FS) Lstat(name string) (fs.FileInfo, error) { return z.Stat(name) }
+
+// ReadLink implements fs.ReadLinkFS.
+func (z *FS) ReadLink(name string) (string, error) {
+	return "", &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
+}
+
+// ReadDir implements fs.ReadDirFS.
+func (z *FS) ReadDir(name string) ([]fs.DirEntry, error) {
+	n, err := z.find("readdir", name)
+	if err != nil {
+		return nil, err
+	}
+	if n.kids == nil {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: errors.New("not a folder")}
+	}
+	return n.list(), nil
+}
+
+func (n *node) list() []fs.DirEntry {
+	entries := make([]fs.DirEntry, 0, len(n.kids))
+	for _, k := range n.kids {
+		entries = append(entries, fs.FileInfoToDirEntry(k))
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries
+}
+
+// A node is its own fs.FileInfo.
+
+func (n *node) Name() string       { return n.name }
+func (n *node) ModTime() time.Time { return n.modTime }
+func (n *node) IsDir() bool        { return n.kids != nil }
+func (n *node) Sys() any           { return nil }
+
+func (n *node) Size() int64 {
+	if n.entry == nil {
+		return 0
+	}
+	return int64(n.entry.UncompressedSize64)
+}
+
+func (n *node) Mode() fs.FileMode {
+	if n.kids != nil {
+		return fs.ModeDir | 0o555
+	}
+	return 0o444
+}
+
+// folder is an opened folder.
+type folder struct {
+	*node
+	rest []fs.DirEntry
+	read bool
+}
+
+func (d *folder) Stat() (fs.FileInfo, error) { return d.node, nil }
+func (d *folder) Close() error               { return nil }
+func (d *folder) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: d.name, Err: errors.New("is a folder")}
+}
+
+func (d *folder) ReadDir(n int) ([]fs.DirEntry, error) {
+	if !d.read {
+		d.rest, d.read = d.list(), true
+	}
+	if n <= 0 {
+		all := d.rest
+		d.rest = nil
+		return all, nil
+	}
+	if len(d.rest) == 0 {
+		return nil, io.EOF
+	}
+	n = min(n, len(d.rest))
+	some := d.rest[:n]
+	d.rest = d.rest[n:]
+	return some, nil
+}
+
+// file is an opened file. It is unpacked as it is read, and into memory where it is
+// read at random.
+type file struct {
+	*node
+	zip    *os.File
+	stream io.ReadCloser
+
+	once   sync.Once
+	random io.ReaderAt
+	err    error
+}
+
+func (f *file) Stat() (fs.FileInfo, error) { return f.node, nil }
+
+func (f *file) Close() error {
+	if f.stream != nil {
+		return f.stream.Close()
+	}
+	return nil
+}
+
+func (f *file) Read(p []byte) (int, error) {
+	if f.stream == nil {
+		var err error
+		if f.stream, err = f.entry.Open(); err != nil {
+			return 0, &fs.PathError{Op: "read", Path: f.name, Err: err}
+		}
+	}
+	n, err := f.stream.Read(p)
+	if err != nil && err != io.EOF {
+		err = &fs.PathError{Op: "read", Path: f.name, Err: err}
+	}
+	return n, err
+}
+
+// ReadAt implements io.ReaderAt.
+func (f *file) ReadAt(p []byte, off int64) (int, error) {
+	f.once.Do(f.unpack)
+	if f.err != nil {
+		return 0, &fs.PathError{Op: "read", Path: f.name, Err: f.err}
+	}
+	return f.random.ReadAt(p, off)
+}
+
+func (f *file) unpack() {
+	e := f.entry
+	if e.Method == zip.Store && e.CompressedSize64 == e.UncompressedSize64 {
+		off, err := e.DataOffset()
+		f.random, f.err = io.NewSectionReader(f.zip, off, int64(e.UncompressedSize64)), err
+		return
+	}
+	if e.UncompressedSize64 > maxMemory {
+		f.err = fmt.Errorf("larger than %d MB, and packed in a zip: unpack it, and name the folder", maxMemory>>20)
+		return
+	}
+	r, err := e.Open()
+	if err != nil {
+		f.err = err
+		return
+	}
+	defer r.Close()
+	data, err := io.ReadAll(io.LimitReader(r, maxMemory+1))
+	f.random, f.err = bytes.NewReader(data), err
+}
