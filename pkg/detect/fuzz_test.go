@@ -53,3 +53,40 @@ func FuzzJSON(f *testing.F) {
 		}
 	})
 }
+
+// FuzzJava: an archive and the script that starts it.
+func FuzzJava(f *testing.F) {
+	f.Add([]byte("PK\x05\x06\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), "java -Xmx1g -jar %~dp0app.jar %*")
+	f.Add([]byte("PK\x03\x04"), `start "x" java -cp "lib\*;app.jar" a.B --password=x`)
+	f.Fuzz(func(t *testing.T, data []byte, script string) {
+		fsys := fstest.MapFS{"app.jar": {Data: data}, "x.war": {Data: data}, "lib/catalina.jar": {Data: data}, "WEB-INF/classes/A.class": {Data: data}, "run.bat": {Data: []byte(script)}}
+		if _, err := Inspect(fsys, Options{}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzScripts: what says how applications of scripts, servers and source trees start.
+func FuzzScripts(f *testing.F) {
+	names := []string{"package.json", "server.js", "manage.py", "Procfile", "pyproject.toml", "requirements.txt", "venv/pyvenv.cfg", "app.py", "a.csproj", "b/b.vcxproj", "pom.xml", "go.mod", "main.go",
+		"composer.json", "index.php", "default.asp", "svc.xml", "install.cmd", "conf/server.xml", "conf/httpd.conf", "conf/nginx.conf", "redis.windows.conf", "version.txt", "standalone/configuration/standalone.xml", "jre/release", "web.config"}
+	f.Add(uint8(0), []byte(`{"scripts":{"start":"npm run a && cross-env A=1 node x.js"},"main":"server.js"}`))
+	f.Add(uint8(3), []byte("web: gunicorn -w 4 shop.app:make()\n"))
+	f.Add(uint8(8), []byte(`<Project Sdk="Microsoft.NET.Sdk.Web"><PropertyGroup><TargetFrameworks>net8.0;net472</TargetFrameworks></PropertyGroup></Project>`))
+	f.Add(uint8(17), []byte("nssm install Name \"%~dp0a.exe\" -x\r\n"))
+	f.Add(uint8(18), []byte(`<Server><Service><Connector port="80"/></Service></Server>`))
+	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
+		name := names[int(which)%len(names)]
+		fsys := fstest.MapFS{"svc.exe": {Data: []byte("MZ")}, "bin/httpd.exe": {Data: []byte("MZ")}, "server.js": {Data: []byte(`require("http")`)}}
+		fsys[name] = &fstest.MapFile{Data: data}
+		r, err := Inspect(fsys, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fact := range r.Facts {
+			if len(fact.Evidence) == 0 {
+				t.Errorf("%s=%s has no evidence", fact.Key, fact.Value)
+			}
+		}
+	})
+}

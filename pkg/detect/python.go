@@ -12,8 +12,6 @@ var pythonScripts = []string{"app.py", "main.py", "server.py", "run.py", "wsgi.p
 // pythonProjects are files that name what a program in Python needs.
 var pythonProjects = []string{"requirements.txt", "pyproject.toml", "Pipfile", "poetry.lock", "uv.lock", "setup.py", "setup.cfg", "environment.yml"}
 
-const pythonUnknown = "what it starts is unknown"
-
 var (
 	pythonImport   = pattern(`(?m)^\s*(?:import|from)\s+([A-Za-z_]\w*)`)
 	pythonMain     = pattern(`(?m)^if\s+__name__\s*==\s*["']__main__["']`)

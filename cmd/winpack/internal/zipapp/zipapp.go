@@ -57,7 +57,6 @@ type node struct {
 	name    string
 	entry   *zip.File // nil for a folder
 	kids    map[string]*node
-	sorted  []fs.DirEntry
 	modTime time.Time
 }
 

@@ -28,6 +28,8 @@ func everything(f *File) (errs []error) {
 	add(err)
 	_, err = f.Exports()
 	add(err)
+	_, err = f.FileVersion()
+	add(err)
 	_, err = f.Architecture()
 	add(err)
 	h, err := f.AppHost()
