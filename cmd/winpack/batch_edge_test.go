@@ -138,3 +138,20 @@ func TestVerdictNamesTheFilesOfOtherShards(t *testing.T) {
 		t.Errorf("it names a file without a line:\n%s", stderr)
 	}
 }
+
+// An image that somebody deleted is made again.
+func TestDeletedLayoutIsMadeAgain(t *testing.T) {
+	s := newSite(t)
+	dir := pages(t, 2)
+	out := filepath.Join(t.TempDir(), "out")
+	args := append([]string{dir, "-o", out, "--build"}, s.flags()...)
+	mustBatch(t, exitDone, args...)
+	image := filepath.Join(out, "apps", "app0001", "image")
+	if err := os.RemoveAll(image); err != nil {
+		t.Fatal(err)
+	}
+	stdout, _ := mustBatch(t, exitDone, args...)
+	if _, err := os.Stat(filepath.Join(image, "index.json")); err != nil || !strings.Contains(stdout, "\n1 done now") {
+		t.Errorf("%v\n%s", err, stdout)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/winpack/winpack/cmd/winpack/internal/inventory"
 	"github.com/winpack/winpack/cmd/winpack/internal/report"
 	"github.com/winpack/winpack/cmd/winpack/internal/result"
 	"github.com/winpack/winpack/cmd/winpack/internal/summary"
@@ -35,13 +36,14 @@ type earlier struct {
 	outlook          summary.Outlook
 	fingerprint      fingerprint
 	reference        string // of the image that was pushed
+	image            bool   // one was made
 	errors, warnings bool   // it has findings of that level or a worse one
 }
 
 func newEarlier(d result.Done) earlier {
 	e := earlier{file: d.File, name: d.Name, status: d.Status, outlook: summary.OutlookOf(&d.Result), fingerprint: parseFingerprint(d.Fingerprint)}
 	if d.Image != nil {
-		e.reference = d.Image.Reference
+		e.reference, e.image = d.Image.Reference, true
 	}
 	if d.Report != nil {
 		e.errors = len(d.Report.AtLeast(detect.LevelError)) > 0
@@ -228,7 +230,7 @@ func (r *resumption) take(ctx context.Context) error {
 		}
 		row := r.inv.Rows[place-1]
 		now := r.fingerprint(row)
-		again[i] = r.retryFailed && e.status == result.Failed || !e.fingerprint.covers(now, r.today)
+		again[i] = r.retryFailed && e.status == result.Failed || !e.fingerprint.covers(now, r.today) || e.image && r.build && !r.push && !r.hasLayout(row)
 		if again[i] || e.fingerprint.level == now.level {
 			return
 		}
@@ -265,6 +267,12 @@ func (r *resumption) take(ctx context.Context) error {
 	}
 	r.lines = r.lines[:0]
 	return nil
+}
+
+// hasLayout says whether the image that --build made of a row is still there.
+func (b *batch) hasLayout(r inventory.Row) bool {
+	_, err := os.Stat(filepath.Join(b.dir, "apps", r.Folder, "image", "index.json"))
+	return err == nil
 }
 
 func (r *resumption) change(e earlier, c result.Change) {

@@ -397,7 +397,11 @@ func (p *printer) next(r Report) {
 	}
 	app := ""
 	if p.App != "" && p.App != "." {
-		app = " " + dockerfile.Quote(Safe(p.App), p.Windows)
+		name := p.App
+		if strings.HasPrefix(name, "-") { // which a flag begins with
+			name = "./" + name
+		}
+		app = " " + dockerfile.Quote(Safe(name), p.Windows)
 	}
 	local := false
 	for _, word := range p.Flags {
