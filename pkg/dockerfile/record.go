@@ -182,6 +182,9 @@ func ReadState(dir string, names ...string) (State, error) {
 func readFile(dir, name string) ([]byte, error) {
 	path := filepath.Join(dir, name)
 	// Before it is opened: opening a named pipe waits for somebody to write.
+	if at, err := os.Stat(dir); err == nil && !at.IsDir() {
+		return nil, fmt.Errorf("%q is a file, where the folder of the Dockerfile would be: move the file away", dir)
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err

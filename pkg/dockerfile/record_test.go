@@ -327,3 +327,13 @@ func TestWriteLeavesAFileThatIsTheSame(t *testing.T) {
 		}
 	}
 }
+
+func TestFileInThePlaceOfTheFolderIsNamed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "site.winpack")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadState(file, "Dockerfile"); err == nil || !strings.Contains(err.Error(), "move the file away") {
+		t.Errorf("the error is %v", err)
+	}
+}
