@@ -40,6 +40,8 @@ func (r *resolution) collectNeeds() {
 			n.SharedFrameworks = append(n.SharedFrameworks, item)
 		case FamilyNeed:
 			n.Families = append(n.Families, item)
+		case signalNeed:
+			n.Families = append(n.Families, item.need)
 		case Write:
 			n.Writes = append(n.Writes, item)
 		}

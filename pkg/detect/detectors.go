@@ -36,6 +36,7 @@ func detectors() []Detector {
 		{"python", detectPython},
 		{"php", detectPHP},
 		{"classic-asp", detectASP},
+		{"signals", detectSignals},
 		{"static", detectStatic},
 		{"config", detectConfig},
 	}

@@ -23,6 +23,9 @@ var dllsTOML string
 //go:embed runtimes.toml
 var runtimesTOML string
 
+//go:embed signals.toml
+var signalsTOML string
+
 //go:embed precedence.toml
 var precedenceTOML string
 
@@ -243,6 +246,9 @@ var (
 	})
 	runtimeData = sync.OnceValue(func() *runtimeTable {
 		return must(parse[runtimeTable]("runtimes.toml", runtimesTOML))
+	})
+	signalData = sync.OnceValue(func() *signalTable {
+		return must(parse[signalTable]("signals.toml", signalsTOML))
 	})
 	precedenceData = sync.OnceValue(func() *precedenceTable {
 		return must(parse[precedenceTable]("precedence.toml", precedenceTOML))

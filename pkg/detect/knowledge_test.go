@@ -101,6 +101,11 @@ func TestTablesAreWellFormed(t *testing.T) {
 			t.Errorf("functions of %q: no such DLL, or none", r.DLL)
 		}
 	}
+	for _, s := range signalData().Signal {
+		if !slices.ContainsFunc(Rules(), func(r Rule) bool { return r.Fact == "signal" && slices.Contains(r.Values, s.ID) }) || len(s.Files)+len(s.Refs) == 0 || s.Source == "" || s.Confidence == "" {
+			t.Errorf("signal %+v has no rule, or lacks a part", s)
+		}
+	}
 	for _, k := range precedenceData().Key {
 		if k.Why == "" || len(k.Order) == 0 {
 			t.Errorf("precedence %+v", k)
@@ -200,6 +205,7 @@ func BenchmarkTables(b *testing.B) {
 		must(parse[ruleTable]("rules.toml", rulesTOML))
 		must(parse[precedenceTable]("precedence.toml", precedenceTOML))
 		must(parse[runtimeTable]("runtimes.toml", runtimesTOML))
+		must(parse[signalTable]("signals.toml", signalsTOML))
 	}
 }
 

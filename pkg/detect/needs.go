@@ -26,6 +26,7 @@ func (t *Tree) dependencies(start *image, family, about string) []Fact {
 			continue // what a framework library could use is not what the application uses
 		}
 		for _, r := range b.refs {
+			facts = append(facts, referenceSignals(b, r, about)...)
 			if len(frameworkData().dependencies(r.Name)) > 0 {
 				facts = append(facts, dependencyFacts(r.Name, family, about, at(b.path, r.Span, "refers to "+r.Name+" "+r.Version))...)
 			}

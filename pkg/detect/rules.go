@@ -62,6 +62,9 @@ func judge(app App, facts []Fact) []Finding {
 					words = append(words, "{"+k+"}", more[k])
 				}
 			}
+			if s, ok := f.item.(signalNeed); ok {
+				words = append(words, "{what}", s.words["what"])
+			}
 			if need, ok := f.item.(Need); ok {
 				words = append(words, "{why}", need.Why, "{cure}", moduleCure(need.ID))
 			}
