@@ -85,21 +85,22 @@ func TestUnknownNamesItsSignsAndWhatHelps(t *testing.T) {
 		files        []string
 		seen, remedy string
 	}{
-		"PHP":                  {[]string{"index.html", html, "api/index.php", "no code"}, "PHP: api/index.php", "winpack makes no images of it yet"},
-		"classic ASP":          {[]string{"default.asp", "no code"}, "classic ASP: default.asp", "winpack makes no images of it yet"},
-		"Node.js":              {[]string{"package.json", `{"main": "x.js"}`}, "a Node.js package: package.json", "winpack makes no images of it yet"},
-		"a broken package":     {[]string{"package.json", `{"main`}, "a Node.js package: package.json", "winpack makes no images of it yet"},
-		"an installer":         {[]string{"Setup.msi", "x"}, "an installer: Setup.msi", "Install it on a Windows machine"},
-		"a project":            {[]string{"Shop.csproj", "<Project/>", "Program.cs", "class P {}"}, "a source tree that has to be compiled first: Shop.csproj", "Build it first"},
-		"a page of a project":  {[]string{"web.config", "<configuration/>", "a.aspx", `<%@ Page CodeBehind="a.aspx.cs" Inherits="X" %>`, "a.aspx.cs", "class X{}"}, "uncompiled a.aspx", "Build it first"},
-		"a site below":         {[]string{"wwwroot/index.html", html, "readme.txt", "x"}, "a site below the folder: wwwroot", "Give winpack the folder wwwroot"},
-		"an ASP.NET site":      {[]string{"wwwroot/a.aspx", page, "wwwroot/web.config", "<configuration/>"}, "a site below the folder: wwwroot", "Give winpack the folder wwwroot"},
-		"no HTML":              {[]string{"index.html", "hello"}, "index.html shows no HTML", "Look at that page"},
-		"only scripts":         {[]string{"lib/readme.txt", "x", "deploy.cmd", "@echo off"}, "scripts: deploy.cmd", "name it as entrypoint"},
-		"a site without bin":   {[]string{"Global.asax", "<%@ Application %>", "Views/Home/Index.cshtml", "@{}"}, "an ASP.NET site without its assembly in bin", "Give winpack the published site"},
-		"a lonely web.config":  {[]string{"web.config", `<configuration><system.web><compilation targetFramework="4.8"/></system.web></configuration>`}, "a web.config of ASP.NET without a page", "Give winpack the published site"},
-		"a page that is none":  {[]string{"a.aspx", "just text"}, "a.aspx has no directive", "Look at the file"},
-		"a program without it": {[]string{"App.runtimeconfig.json", "{}"}, "App.runtimeconfig.json has no App.dll beside it", "Copy all files"},
+		"PHP":                    {[]string{"index.html", html, "api/index.php", "no code"}, "PHP: api/index.php", "winpack makes no images of it yet"},
+		"classic ASP":            {[]string{"default.asp", "no code"}, "classic ASP: default.asp", "winpack makes no images of it yet"},
+		"Node.js":                {[]string{"package.json", `{"main": "x.js"}`}, "a Node.js package: package.json", "winpack makes no images of it yet"},
+		"a broken package":       {[]string{"package.json", `{"main`}, "a Node.js package: package.json", "winpack makes no images of it yet"},
+		"an installer":           {[]string{"Setup.msi", "x"}, "an installer: Setup.msi", "Install it on a Windows machine"},
+		"a project":              {[]string{"Shop.csproj", "<Project/>", "Program.cs", "class P {}"}, "a source tree that has to be compiled first: Shop.csproj", "Build it first"},
+		"code without a project": {[]string{"svc/Service.cs", "class S {}", "readme.txt", "x"}, "source code: svc/Service.cs", "Build it first"},
+		"a page of a project":    {[]string{"web.config", "<configuration/>", "a.aspx", `<%@ Page CodeBehind="a.aspx.cs" Inherits="X" %>`, "a.aspx.cs", "class X{}"}, "uncompiled a.aspx", "Build it first"},
+		"a site below":           {[]string{"wwwroot/index.html", html, "readme.txt", "x"}, "a site below the folder: wwwroot", "Give winpack the folder wwwroot"},
+		"an ASP.NET site":        {[]string{"wwwroot/a.aspx", page, "wwwroot/web.config", "<configuration/>"}, "a site below the folder: wwwroot", "Give winpack the folder wwwroot"},
+		"no HTML":                {[]string{"index.html", "hello"}, "index.html shows no HTML", "Look at that page"},
+		"only scripts":           {[]string{"lib/readme.txt", "x", "deploy.cmd", "@echo off"}, "scripts: deploy.cmd", "name it as entrypoint"},
+		"a site without bin":     {[]string{"Global.asax", "<%@ Application %>", "Views/Home/Index.cshtml", "@{}"}, "an ASP.NET site without its assembly in bin", "Give winpack the published site"},
+		"a lonely web.config":    {[]string{"web.config", `<configuration><system.web><compilation targetFramework="4.8"/></system.web></configuration>`}, "a web.config of ASP.NET without a page", "Give winpack the published site"},
+		"a page that is none":    {[]string{"a.aspx", "just text"}, "a.aspx has no directive", "Look at the file"},
+		"a program without it":   {[]string{"App.runtimeconfig.json", "{}"}, "App.runtimeconfig.json has no App.dll beside it", "Copy all files"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := look(t, files(c.files...))

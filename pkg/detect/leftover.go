@@ -13,6 +13,16 @@ func (t *Tree) leftoverSigns() []Fact {
 	if !t.siteRoot() {
 		facts = append(facts, t.lonelyLibraries()...)
 	}
+	for f := range t.withExt(append([]string{".java", ".kt", ".ts"}, codeExts...)...) {
+		if t.projectDepth() < maxDepth { // which says more
+			break
+		}
+		if strings.HasSuffix(f.base, ".d.ts") || passedOver(f.dir.key) {
+			continue
+		}
+		facts = append(facts, signFact("source code: "+f.path(), sourceRemedy, Evidence{Path: f.path(), Line: 1, Detail: "code, and no project or program that starts it"}))
+		break
+	}
 	for f := range t.withExt(".cmd", ".bat", ".ps1", ".vbs") {
 		if f.top() {
 			facts = append(facts, signFact("scripts: "+f.name, "If one of them starts the application, name it as entrypoint in winpack.toml, and a base image with --base.",

@@ -37,6 +37,9 @@ func (t *Tree) procfile() *pythonEntry {
 			}
 		case "gunicorn", "uvicorn", "waitress-serve", "hypercorn", "daphne":
 			for _, w := range words[1:] {
+				if !strings.Contains(w, ":") && wsgiModule().MatchString(w+":application") && t.find(strings.ReplaceAll(w, ".", "/")+".py") != "" {
+					w += ":application" // as gunicorn takes it
+				}
 				if !wsgiModule().MatchString(w) {
 					continue
 				}

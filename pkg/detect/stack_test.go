@@ -119,6 +119,7 @@ func TestPythonStartsWhatTheFolderSays(t *testing.T) {
 		"version of the environment":  {[]string{"main.py", "", "requirements.txt", "", "venv/pyvenv.cfg", "home = C:\\Py\nversion = 3.9.13\n"}, "main.py < main.py", "python 3.9"},
 		"version asked for":           {[]string{"main.py", "", "pyproject.toml", "[project]\nrequires-python = \">=3.10,<4\"\n"}, "main.py < main.py", "python >=3.10,<4"},
 		"Procfile of gunicorn":        {[]string{"Procfile", "worker: x\nweb: gunicorn -w 4 shop.app:make() --log-file -\n", "shop/app.py", ""}, "shop/app.py < -m waitress --call --listen=*:8000 shop.app:make", "python"},
+		"Procfile of a bare module":   {[]string{"Procfile", "web: gunicorn shop.wsgi --log-file -\n", "shop/wsgi.py", ""}, "shop/wsgi.py < -m waitress --listen=*:8000 shop.wsgi:application", "python"},
 		"Procfile of a script":        {[]string{"Procfile", "web: python serve.py --port $PORT\n", "serve.py", ""}, "serve.py < serve.py --port 8000", "python"},
 		"Procfile of something else":  {[]string{"Procfile", "web: bundle exec rails\n", "serve.py", ""}, "", ""},
 		"requirement like the server": {[]string{"app.py", "app = Flask(__name__)", "requirements.txt", "waitress-helper\n"}, "app.py < -m waitress --listen=*:8000 app:app", "python"},
