@@ -32,7 +32,6 @@ func TestConfigErrorsSayWhereAndWhatInstead(t *testing.T) {
 		{"os = 3\n", "w.toml:1:1: os is a text, or a list of texts"},
 		{"os = ['ltsc2022', 3]\n", "w.toml:1:1: os is a text, or a list of texts"},
 		{"entrypoint = 'app.exe -v'\n", "w.toml:1:1: entrypoint is a list of texts"},
-		{"ports = []\n", "w.toml:1:1: ports is empty: give it a value, or leave the key out"},
 		{"ports = ['80']\n", "w.toml:1:1: ports is a list of numbers"},
 		{"[env]\nA = 'x'\nB = 1\n", "w.toml:3:1: env.B is a text in quotes"},
 		{"labels = 'a=b'\n", "w.toml:1:1: labels is a table of texts"},
