@@ -3,11 +3,12 @@ package detect
 import (
 	"archive/zip"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"path"
 	"strings"
+
+	"github.com/winpack/winpack/internal/zipread"
 )
 
 // Bounds of what is read of one Java archive.
@@ -26,21 +27,6 @@ type jar struct {
 	path  string
 	files []*zip.File
 	names map[string]*zip.File
-}
-
-// boundedAt ends the reading of a list of files that never ends.
-type boundedAt struct {
-	io.ReaderAt
-	left int64
-}
-
-func (b *boundedAt) ReadAt(p []byte, off int64) (int, error) {
-	if b.left >= 0 {
-		if b.left -= int64(len(p)); b.left < 0 {
-			return 0, fmt.Errorf("its list of files is larger than %d MB", maxDirectory>>20)
-		}
-	}
-	return b.ReaderAt.ReadAt(p, off)
 }
 
 // withJar opens an archive and calls f. What cannot be read is a Problem.
@@ -63,13 +49,11 @@ func (t *Tree) withJar(p, unknown string, f func(*jar) error) {
 		}
 		r, size = strings.NewReader(string(data)), int64(len(data))
 	}
-	bounded := &boundedAt{r, maxDirectory}
-	z, err := zip.NewReader(bounded, size)
-	if err != nil && !errors.Is(err, zip.ErrInsecurePath) { // nothing is unpacked
+	z, err := zipread.Open(r, size, maxDirectory)
+	if err != nil {
 		t.problem(p, "is no archive that can be read: "+clean(err.Error())+"; "+unknown)
 		return
 	}
-	bounded.left = -1
 	j := &jar{path: p, files: z.File, names: make(map[string]*zip.File, len(z.File))}
 	for _, f := range z.File {
 		if _, twice := j.names[f.Name]; !twice {
@@ -143,7 +127,7 @@ func (j *jar) manifest() (map[string]string, error) {
 	}
 	text := strings.NewReplacer("\r\n ", "", "\n ", "", "\r ", "").Replace(string(data))
 	attrs := map[string]string{}
-	for _, l := range strings.FieldsFunc(strings.ReplaceAll(text, "\r\n\r\n", "\n\n"), func(r rune) bool { return r == '\n' || r == '\r' }) {
+	for _, l := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
 		key, value, ok := strings.Cut(l, ":")
 		if !ok {
 			continue
@@ -160,7 +144,7 @@ func (j *jar) manifest() (map[string]string, error) {
 }
 
 // classLevel is the lowest Java that reads the classes of an archive or folder: the
-// newest of them decides. Names are those of files, open opens one.
+// newest of them decides.
 type classLevel struct {
 	java    int // 8, 17; 0 where no class was read
 	where   string

@@ -39,7 +39,6 @@ var projectTypes = map[string]string{
 	"603c0e0b-db56-11dc-be95-000d561079b0": "web", // MVC 1
 	"3d9ad99f-2412-4246-b90b-4eaa41c64699": "wcf",
 	"3ac096d0-a1c2-e12c-1390-a8335801fdab": "test",
-	"60dc8134-eba5-43b8-bcc9-bb4bc16c2548": "wpf",
 }
 
 // testPackages are those that a project of tests refers to, by how their names begin.

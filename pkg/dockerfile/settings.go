@@ -191,12 +191,12 @@ func hasControl(s string) bool {
 
 func endsInSeparator(s string) bool { return strings.HasSuffix(s, `\`) || strings.HasSuffix(s, "/") }
 
-// absoluteWindows cleans an absolute path on drive C:, the only one of a container.
 func isAbsolute(s string) bool {
 	_, err := absoluteWindows(s)
 	return err == nil
 }
 
+// absoluteWindows cleans an absolute path on drive C:, the only one of a container.
 func absoluteWindows(s string) (string, error) {
 	slash := strings.ReplaceAll(s, `\`, "/")
 	if len(slash) < 3 || !strings.EqualFold(slash[:3], "C:/") {

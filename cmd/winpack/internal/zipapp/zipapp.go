@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/winpack/winpack/internal/zipread"
 )
 
 // Bounds of what is read of one zip. What lies beyond them is an error: an application
@@ -60,21 +62,6 @@ type node struct {
 	modTime time.Time
 }
 
-// bounded ends the reading of a list of files that never ends.
-type bounded struct {
-	io.ReaderAt
-	left int64
-}
-
-func (b *bounded) ReadAt(p []byte, off int64) (int, error) {
-	if b.left >= 0 {
-		if b.left -= int64(len(p)); b.left < 0 {
-			return 0, fmt.Errorf("its list of files is larger than %d MB", maxDirectory>>20)
-		}
-	}
-	return b.ReaderAt.ReadAt(p, off)
-}
-
 // Open reads the list of files of a zip. The error is an *Error, or that of the file
 // system. Close ends the use of the FS.
 func Open(name string) (*FS, error) {
@@ -96,12 +83,10 @@ func read(name string, f *os.File) (*FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bounded{f, maxDirectory}
-	r, err := zip.NewReader(b, info.Size())
-	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+	r, err := zipread.Open(f, info.Size(), maxDirectory)
+	if err != nil {
 		return fail("is no zip that can be read: %v; copy it again, or unpack it and name the folder", err)
 	}
-	b.left = -1
 	if len(r.File) > maxEntries {
 		return fail("holds %d files, and winpack reads %d at most: unpack it, and name the folder", len(r.File), maxEntries)
 	}
