@@ -59,6 +59,7 @@ func detectNode(t *Tree) []Fact {
 	if pkg == "" {
 		pkg = t.find("package.json")
 	}
+	facts = append(facts, t.nodeFlavor(pkg, p.Path)...)
 	if pkg != "" {
 		root := t.readJSON(pkg, nodeUnknown)
 		if deps := root.get("dependencies"); deps != nil && len(deps.keys) > 0 && !t.hasDir(path.Join(path.Dir(pkg), "node_modules")) && !t.hasDir("node_modules") {

@@ -40,6 +40,7 @@ func detectPython(t *Tree) []Fact {
 	if e.missing != "" {
 		facts = append(facts, Fact{Key: "wsgi-server", Value: e.missing, about: p.Path, Evidence: e.evidence[:1]})
 	}
+	facts = append(facts, t.pythonFlavor(e.path)...)
 	text := t.head(e.path, pageBytes)
 	if m := pythonPort().FindSubmatchIndex(text); m != nil && portOf(string(text[m[2]:m[3]])) != "" {
 		facts = append(facts, Fact{Key: "port", Value: string(text[m[2]:m[3]]), source: "server", about: p.Path,
