@@ -21,8 +21,12 @@ func detectCommand(e env) *cli.Command {
 		UsageText: "winpack detect [APP] [flags]",
 		Description: `Prints the report: the kind of the app, the base image with the reasons, what was rejected, and the
 findings, each with the place where it was seen. Nothing is written, and no registry is asked.
---format json prints it as winpack/report/v1, and --format sarif the findings as SARIF 2.1.0.`,
-		Flags: append([]cli.Flag{stringFlag("format", "`FORMAT` text, json or sarif (default: text)")}, commonFlags()...),
+--format json prints it as winpack/report/v1, and --format sarif the findings as SARIF 2.1.0.
+--closure adds what the app loads and where each thing comes from: the proof of the choice of the image.`,
+		Flags: append([]cli.Flag{
+			stringFlag("format", "`FORMAT` text, json or sarif (default: text)"),
+			boolFlag("closure", "", "list every DLL and assembly that the app loads, who asks for it, and who provides it:\napp, framework, base, nowhere or unknown"),
+		}, commonFlags()...),
 		Action: func(c *cli.Context) error {
 			format, err := oneOf(c, "format", "text", "json", "sarif")
 			if err != nil {
@@ -35,6 +39,7 @@ findings, each with the place where it was seen. Nothing is written, and no regi
 			if _, err := configure(&job, time.Now(), e.stderr); err != nil {
 				return err
 			}
+			job.Closure = c.Bool("closure")
 			// The process ends soon, and collecting took a tenth of its time.
 			debug.SetGCPercent(1000)
 			debug.SetMemoryLimit(80 << 20)

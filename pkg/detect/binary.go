@@ -31,6 +31,7 @@ type image struct {
 	clr     *managed // nil for native code
 	refs    []pe.Assembly
 	imports []pe.Import // of native and mixed-mode code
+	natives []pe.Import // whose functions managed code declares
 	delayed []pe.Import
 	host    *pe.AppHost // nil unless a .NET host
 	exports []pe.Function
@@ -44,6 +45,7 @@ type image struct {
 type managed struct {
 	pe.Span
 	Name, RuntimeVersion            pe.Text
+	Version                         string
 	TargetFramework, TargetPlatform pe.Text
 	EntryPoint                      uint32
 }
@@ -177,8 +179,10 @@ func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
 		clr, err := f.CLR()
 		keep(err)
 		if clr != nil {
-			b.clr = &managed{clr.Span, clr.Name, clr.RuntimeVersion, clr.TargetFramework, clr.TargetPlatform, clr.EntryPoint}
+			b.clr = &managed{clr.Span, clr.Name, clr.RuntimeVersion, clr.Version, clr.TargetFramework, clr.TargetPlatform, clr.EntryPoint}
 			b.refs, err = clr.AssemblyRefs()
+			keep(err)
+			b.natives, err = clr.NativeModules()
 			keep(err)
 			if b.ref("System.Web") != nil {
 				b.data, err = dataFolder(p, clr)

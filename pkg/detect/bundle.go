@@ -3,6 +3,7 @@ package detect
 import (
 	"bytes"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/winpack/winpack/pkg/detect/internal/pe"
@@ -44,12 +45,16 @@ func (t *Tree) singleFile(b *image) []Fact {
 	if source == "deeper" {
 		return facts
 	}
-	return append(facts, t.bundledEntry(b, p, self)...)
+	bind := &binder{t: t, family: "dotnet", base: b.dir, host: b.path, shared: sharedNames(config), bundle: map[string]pe.BundleEntry{}, known: map[asked]bound{}}
+	for _, e := range bundle.Entries {
+		bind.bundle[strings.ToLower(path.Base(e.Path))] = e
+	}
+	return append(facts, t.bundledEntry(b, p, self, bind)...)
 }
 
 // bundledEntry finds the assembly in the bundle that the host starts: the one
 // that runtimeconfig.json or the host's slot is named after.
-func (t *Tree) bundledEntry(b *image, p *Program, self Evidence) []Fact {
+func (t *Tree) bundledEntry(b *image, p *Program, self Evidence, bind *binder) []Fact {
 	var facts []Fact
 	stem := strings.TrimSuffix(b.base, ".exe")
 	for _, e := range b.host.Bundle.Entries {
@@ -89,6 +94,7 @@ func (t *Tree) bundledEntry(b *image, p *Program, self Evidence) []Fact {
 			}
 			return bad
 		})
+		facts = append(facts, walker{t, "dotnet", b.path, bind}.bundled(b, e)...)
 		return facts
 	}
 	t.problem(b.path, "the bundle holds no "+clean(stem)+".dll: what the program does is unknown")

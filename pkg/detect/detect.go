@@ -67,6 +67,8 @@ type Report struct {
 	Findings []Finding `json:"findings"` // by level, rule, path, line
 	Facts    []Fact    `json:"facts"`    // by key, winners first
 	Problems []Problem `json:"problems"` // by path
+	// Closure is what the application loads, where Options.Closure asks for it.
+	Closure *Closure `json:"closure,omitempty"`
 }
 
 // App is what the application is.

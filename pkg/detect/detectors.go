@@ -11,6 +11,8 @@ import (
 type Options struct {
 	// Name is the name of the application in the report.
 	Name string
+	// Closure asks for Report.Closure.
+	Closure bool
 }
 
 // Detector is one way of looking at the folder. It reads the tree and nothing
@@ -55,6 +57,9 @@ func Inspect(fsys fs.FS, opt Options) (Report, error) {
 		go iisData() // while binaries are read
 	}
 	t.readBinaries()
+	if opt.Closure {
+		t.uses = map[string][]use{}
+	}
 	var facts []Fact
 	for _, d := range detectors() {
 		for _, f := range d.Run(t) {
@@ -69,6 +74,9 @@ func Inspect(fsys fs.FS, opt Options) (Report, error) {
 		App: app, Needs: needs, Facts: facts,
 		Findings: judge(app, facts),
 		Problems: append([]Problem{}, t.problems...),
+	}
+	if opt.Closure {
+		report.Closure = t.closure(app, needs)
 	}
 	sortFacts(report.Facts)
 	report.Facts = uniqueFacts(report.Facts)

@@ -31,7 +31,7 @@ func TestWhatAnImportAsksFor(t *testing.T) {
 		{"mfplat.dll", "", FamilyServer, ""},
 		{"vcruntime140.dll", "", FamilyServerCore, "import-redist"},
 		{"msvcp140.dll", "", "", ""}, // lies beside the program
-		{"oci.dll", "", FamilyServerCore, "import-app"},
+		{"oci.dll", "", FamilyServerCore, "import-driver"},
 		{"mqrt.dll", "", FamilyServerCore, "import-feature"},
 		{"local.dll", "", "", ""},
 		{"nobody-knows.dll", "", FamilyServerCore, "import-unknown"},
@@ -45,7 +45,7 @@ func TestWhatAnImportAsksFor(t *testing.T) {
 			functions = append(functions, pe.Function{Name: f})
 		}
 		family, keys := "", []string{}
-		for _, f := range tree.library(c.dll, functions, "", Evidence{Path: "a.exe"}) {
+		for _, f := range tree.library(c.dll, functions, "", Evidence{Path: "a.exe"}, HowImport) {
 			keys = append(keys, f.Key)
 			if n, ok := f.item.(FamilyNeed); ok {
 				family = n.Family

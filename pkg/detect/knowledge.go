@@ -140,9 +140,22 @@ type dllRow struct {
 	Nano       string   `toml:"nano"` // yes, no, unknown
 	Core       string   `toml:"core"`
 	Forces     string   `toml:"forces"`
-	Subset     string   `toml:"subset"`  // functions, missing, or empty
-	DirectX    bool     `toml:"directx"` // an import means work on a graphics card
+	Subset     string   `toml:"subset"`   // functions, missing, or empty
+	DirectX    bool     `toml:"directx"`  // an import means work on a graphics card
+	Redist     string   `toml:"redist"`   // the package that brings it, by id of [[redist]]
+	Driver     bool     `toml:"driver"`   // of a database
+	Product    string   `toml:"product"`  // what it belongs to, where that is not Windows
+	Manifest   string   `toml:"manifest"` // that has to lie beside a copy of it
 	Remedy     string   `toml:"remedy"`
+	Source     []string `toml:"source"`
+	Confidence string   `toml:"confidence"`
+}
+
+// redistRow is a package of runtime DLLs. In Cure, {arch} is x86 or x64.
+type redistRow struct {
+	ID         string   `toml:"id"`
+	Product    string   `toml:"product"`
+	Cure       string   `toml:"cure"`
 	Source     []string `toml:"source"`
 	Confidence string   `toml:"confidence"`
 }
@@ -159,6 +172,7 @@ type functionRow struct {
 type dllTable struct {
 	Sources map[string]string `toml:"sources"`
 	DLLs    []dllRow          `toml:"dlls"`
+	Redist  []redistRow       `toml:"redist"`
 	Missing []functionRow     `toml:"missing"`
 	Present []functionRow     `toml:"present"`
 	APISets struct {
@@ -175,6 +189,36 @@ type dllTable struct {
 	} `toml:"directx"`
 
 	byName map[string]*dllRow
+}
+
+// apiSet is what kind of API set a name is.
+type apiSet int
+
+const (
+	setNone      apiSet = iota // no API set
+	setCRT                     // of the Universal C Runtime
+	setOneCore                 // known in every image
+	setExtension               // optional by design
+	setOther
+)
+
+// lookup is what is known of a DLL by its name in lower case.
+func (d *dllTable) lookup(dll string) (*dllRow, apiSet) {
+	switch {
+	case strings.HasPrefix(dll, "ext-ms-"):
+		return nil, setExtension
+	case !strings.HasPrefix(dll, "api-ms-win-"):
+		return d.byName[dll], setNone
+	case strings.HasPrefix(dll, "api-ms-win-crt-") && strings.HasSuffix(dll, ".dll"):
+		return nil, setCRT
+	}
+	if set, ok := strings.CutSuffix(dll, ".dll"); ok {
+		if i := strings.LastIndexByte(set, '-'); i > 0 && slices.Contains(d.APISets.OneCore, set[:i]) {
+			return nil, setOneCore
+		}
+		return nil, setOther
+	}
+	return d.byName[dll], setNone
 }
 
 type precedenceTable struct {

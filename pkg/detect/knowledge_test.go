@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/winpack/winpack/pkg/detect/internal/pe"
 )
 
 func TestTablesAreWellFormed(t *testing.T) {
@@ -75,7 +77,47 @@ func TestTablesAreWellFormed(t *testing.T) {
 			t.Errorf("setting %+v", r)
 		}
 	}
+	assemblies := assemblyData()
+	known := map[string]bool{}
+	for _, f := range assemblies.Framework {
+		for _, s := range f.Source {
+			row("framework", f.Name, s, f.Confidence, assemblies.Sources)
+		}
+		for name := range strings.FieldsSeq(f.Assemblies) {
+			if key := f.Name + " " + strings.ToLower(name); known[key] {
+				t.Errorf("%s is listed twice", key)
+			} else {
+				known[key] = true
+			}
+		}
+		for _, token := range f.Tokens {
+			if !regexp.MustCompile(`^[0-9a-f]{16}$`).MatchString(token) {
+				t.Errorf("token %q of %s", token, f.Name)
+			}
+		}
+	}
+	for _, p := range assemblies.Product {
+		for _, s := range p.Source {
+			row("product", p.Names[0], s, p.Confidence, assemblies.Sources)
+		}
+		for _, name := range p.Names {
+			if has, _ := assemblies.inNetFX(&pe.Assembly{Name: name}); has || p.Product == "" || p.Cure == "" {
+				t.Errorf("product %s: %q is an assembly of .NET Framework, or a part is missing", p.Product, name)
+			}
+		}
+	}
 	dlls := dllData()
+	for _, r := range dlls.Redist {
+		row("redist", r.ID, strings.Join(r.Source, " "), r.Confidence, nil)
+		if !slices.ContainsFunc(dlls.DLLs, func(d dllRow) bool { return d.Redist == r.ID }) || r.Product == "" || r.Cure == "" {
+			t.Errorf("redist %s: no DLL is of it, or a part is missing", r.ID)
+		}
+	}
+	for _, d := range dlls.DLLs {
+		if d.Redist != "" && (d.Forces != "redist" || !slices.ContainsFunc(dlls.Redist, func(r redistRow) bool { return r.ID == d.Redist })) {
+			t.Errorf("dlls %s: no redistributable %q", d.Names[0], d.Redist)
+		}
+	}
 	seen := map[string]bool{}
 	for _, r := range dlls.DLLs {
 		for _, s := range r.Source {
@@ -133,7 +175,7 @@ func TestRulesAreWellFormed(t *testing.T) {
 // rulesFacts are the keys that detectors and resolve make, read from their code.
 func rulesFacts() map[string]bool {
 	keys := map[string]bool{}
-	re := regexp.MustCompile(`(?:Key: |key := |add\(|derive\(|fact\(|fact\.Key, fact\.item = )"([a-z0-9-]+)"`)
+	re := regexp.MustCompile(`(?:Key: |Key = |key := |miss: |find\(|add\(|derive\(|fact\(|fact\.Key, fact\.item = )"([a-z0-9-]+)"`)
 	for _, src := range sourceFiles() {
 		for _, m := range re.FindAllStringSubmatch(src, -1) {
 			keys[m[1]] = true

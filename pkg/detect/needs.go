@@ -13,59 +13,6 @@ import (
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// dependencies are what the references of an assembly, and of those in the
-// folder that it reaches, ask of an image. about is the program, or empty for a
-// site.
-func (t *Tree) dependencies(start *image, family, about string) []Fact {
-	var facts []Fact
-	seen := map[*image]bool{start: true}
-	natives := map[string]bool{}
-	for queue := []*image{start}; len(queue) > 0; queue = queue[1:] {
-		b := queue[0]
-		if b != start && vendor(b.name()) {
-			continue // what a framework library could use is not what the application uses
-		}
-		for _, r := range b.refs {
-			facts = append(facts, referenceSignals(b, r, about)...)
-			if len(frameworkData().dependencies(r.Name)) > 0 {
-				facts = append(facts, dependencyFacts(r.Name, family, about, at(b.path, r.Span, "refers to "+r.Name+" "+r.Version))...)
-			}
-			if about != "" { // a site's assemblies are all looked at anyway
-				if next := t.byName[strings.ToLower(path.Join(b.dir, r.Name+".dll"))]; next != nil && next.clr != nil && !seen[next] {
-					seen[next] = true
-					queue = append(queue, next)
-				}
-			}
-		}
-		if family == "dotnet" && b.clr != nil {
-			t.withPE(b.path, func(f *pe.File) error {
-				clr, err := f.CLR()
-				if err != nil || clr == nil {
-					return err
-				}
-				calls, err := clr.PInvokes()
-				for _, c := range calls {
-					dll := moduleName(c.Module)
-					if natives[dll] {
-						continue
-					}
-					natives[dll] = true
-					if local := t.nativeOf(b.dir, dll); local != nil {
-						facts = append(facts, t.imports(local, about)...)
-						continue
-					}
-					facts = append(facts, t.library(dll, nil, about, at(b.path, c.Span, "calls the native "+c.Module+"!"+c.Function))...)
-				}
-				return err
-			})
-		}
-		if b.arch.Mixed && family == "dotnet" {
-			facts = append(facts, t.imports(b, about)...)
-		}
-	}
-	return facts
-}
-
 // nativeOf is the native library that the assemblies of a folder find under a
 // name: beside them, or in the folder of the runtime identifier.
 func (t *Tree) nativeOf(dir, dll string) *image {
@@ -117,66 +64,29 @@ func dependencyFacts(ref, family, about string, ev Evidence) []Fact {
 	return facts
 }
 
-// imports judges what a native file needs to start, following the DLLs that lie
-// in the application's folder.
-func (t *Tree) imports(start *image, about string) []Fact {
-	var facts []Fact
-	if start.x86 {
-		ev := []Evidence{at(start.path, start.arch.Span, "machine is x86")}
-		facts = append(facts, Fact{Key: "needs-wow64", Value: start.path, about: about, Evidence: ev,
-			item: FamilyNeed{Family: FamilyServerCore, Why: "a 32-bit program needs WOW64, which Nano Server lacks", Evidence: ev}})
-	}
-	seen := map[*image]bool{start: true}
-	for queue := []*image{start}; len(queue) > 0; queue = queue[1:] {
-		b := queue[0]
-		for _, im := range b.imports {
-			dll := strings.ToLower(im.DLL)
-			if local := t.byName[strings.ToLower(path.Join(start.dir, dll))]; local != nil {
-				if !seen[local] {
-					seen[local] = true
-					queue = append(queue, local)
-				}
-				continue
-			}
-			facts = append(facts, t.library(dll, im.Functions, about, at(b.path, im.Span, "imports "+im.DLL))...)
-		}
-		for _, im := range b.delayed {
-			row := dllData().byName[strings.ToLower(im.DLL)]
-			if row != nil && row.Nano == "no" && t.find(path.Join(start.dir, im.DLL)) == "" {
-				facts = append(facts, Fact{Key: "delay-import", Value: clean(strings.ToLower(im.DLL)), about: about,
-					Evidence: []Evidence{at(b.path, im.Span, "loads "+im.DLL+" at its first use")}, item: map[string]string{"remedy": row.Remedy}})
-			}
-		}
-	}
-	return facts
-}
-
 // library judges one DLL that Windows or the application has to bring.
-func (t *Tree) library(dll string, functions []pe.Function, about string, ev Evidence) []Fact {
+func (t *Tree) library(dll string, functions []pe.Function, about string, ev Evidence, how How) []Fact {
 	dll = clean(dll)
 	need := func(family, why string) Fact {
 		return Fact{Key: "import", Value: dll, about: about, Evidence: []Evidence{ev}, item: FamilyNeed{Family: family, Why: why, Evidence: []Evidence{ev}}}
 	}
+	find := func(key, remedy string) Fact {
+		return Fact{Key: key, Value: dll, about: about, Evidence: []Evidence{ev}, item: map[string]string{"remedy": remedy, "when": how.when()}}
+	}
 	d := dllData()
-	if set, ok := strings.CutSuffix(dll, ".dll"); ok && strings.HasPrefix(dll, "api-ms-win-") {
-		if strings.HasPrefix(dll, "api-ms-win-crt-") {
-			return nil // the Universal C Runtime, part of every image
-		}
-		if i := strings.LastIndexByte(set, '-'); i > 0 && slices.Contains(d.APISets.OneCore, set[:i]) {
-			return nil
-		}
+	row, set := d.lookup(dll)
+	switch set {
+	case setCRT, setOneCore, setExtension:
+		return nil // part of every image, or optional by design
+	case setOther:
 		return []Fact{need(FamilyServerCore, "the API set "+dll+" is not known on Nano Server")}
 	}
-	if strings.HasPrefix(dll, "ext-ms-") {
-		return nil // optional by design
-	}
-	row := d.byName[dll]
 	if row == nil {
 		if t.anywhere(dll) {
 			return nil
 		}
 		f := need(FamilyServerCore, dll+" is neither in the app folder nor known on Nano Server, so Nano Server is not proven")
-		return []Fact{f, {Key: "import-unknown", Value: dll, about: about, Evidence: []Evidence{ev}}}
+		return []Fact{f, find("import-unknown", "")}
 	}
 	switch {
 	case row.DirectX:
@@ -185,26 +95,64 @@ func (t *Tree) library(dll string, functions []pe.Function, about string, ev Evi
 		if t.anywhere(dll) {
 			return nil
 		}
-		return []Fact{need(FamilyServerCore, dll+" is in no base image and not in the app folder, and its installer does not run on Nano Server"),
-			{Key: "import-" + row.Forces, Value: dll, about: about, Evidence: []Evidence{ev}, item: map[string]string{"remedy": row.Remedy}}}
+		f := find("import-"+row.Forces, row.Remedy)
+		if row.Redist != "" {
+			f.item = t.redistWords(row, ev.Path, how)
+		} else if row.Driver {
+			f.Key = "import-driver"
+		}
+		return []Fact{need(FamilyServerCore, dll+" is in no base image and not in the app folder, and its installer does not run on Nano Server"), f}
 	case row.Forces == "server" && row.Core == "no":
 		return []Fact{need(FamilyServer, dll+" is not in Server Core: "+row.Remedy)}
 	case row.Forces == "feature", row.Forces == "step", row.Forces == "host", row.Forces == "error":
-		return []Fact{need(FamilyServerCore, dll+" is not part of any base image"),
-			{Key: "import-" + row.Forces, Value: dll, about: about, Evidence: []Evidence{ev}, item: map[string]string{"remedy": row.Remedy}}}
+		return []Fact{need(FamilyServerCore, dll+" is not part of any base image"), find("import-"+row.Forces, row.Remedy)}
 	case row.Nano == "no":
 		f := need(FamilyServerCore, dll+" is not in Nano Server")
 		if row.Core == "unknown" {
-			return []Fact{f, {Key: "import-unsure", Value: dll, about: about, Evidence: []Evidence{ev}, item: map[string]string{"remedy": row.Remedy}}}
+			return []Fact{f, find("import-unsure", row.Remedy)}
 		}
 		return []Fact{f}
 	case row.Nano == "unknown":
 		return []Fact{need(FamilyServerCore, dll+" is not proven to be in Nano Server")}
 	}
-	if why := missingFunctions(d, row, dll, functions); why != "" {
+	if why := missingFunctions(d, row, dll, functions, how); why != "" {
 		return []Fact{need(FamilyServerCore, why)}
 	}
 	return nil
+}
+
+// when says at what time a module is missed.
+func (h How) when() string {
+	if h == HowImport {
+		return "to start"
+	}
+	return "at the first call into it"
+}
+
+// redistWords name the package of a runtime DLL, for the file that asks for it.
+func (t *Tree) redistWords(row *dllRow, asker string, how How) map[string]string {
+	words := map[string]string{"remedy": row.Remedy, "when": how.when(), "product": "redistributable", "arch": "x64"}
+	if b := t.byName[strings.ToLower(asker)]; b != nil && (b.x86 && b.native() || b.arch.Name == X86) {
+		words["arch"] = X86
+	}
+	for _, r := range dllData().Redist {
+		if r.ID == row.Redist {
+			words["product"], words["remedy"] = r.Product, strings.ReplaceAll(r.Cure, "{arch}", words["arch"])
+		}
+	}
+	return words
+}
+
+// sideBySide says where a runtime of Visual C++ 2005 or 2008 lies beside the program
+// without the manifest that makes it a private assembly: it ends the program with
+// R6034, since it takes no process that did not find it through a manifest.
+func (t *Tree) sideBySide(dll *image, about string, ev Evidence) []Fact {
+	row := dllData().byName[dll.base]
+	if row == nil || row.Manifest == "" || t.find(path.Join(dll.dir, row.Manifest)) != "" {
+		return nil
+	}
+	return []Fact{{Key: "manifest-missing", Value: clean(dll.base), about: about, Evidence: []Evidence{ev, at(dll.path, dll.sub, "without "+row.Manifest+" beside it")},
+		item: map[string]string{"manifest": row.Manifest}}}
 }
 
 // directX says that a graphics card is used, which takes an image that has all of
@@ -218,12 +166,14 @@ func directX(what, about string, ev Evidence) []Fact {
 }
 
 // missingFunctions names functions that the DLL is not known to have on Nano Server.
-func missingFunctions(d *dllTable, row *dllRow, dll string, functions []pe.Function) string {
+func missingFunctions(d *dllTable, row *dllRow, dll string, functions []pe.Function, how How) string {
 	if row.Subset == "" {
 		return ""
 	}
 	listed := func(rows []functionRow, name string) bool {
-		return slices.ContainsFunc(rows, func(r functionRow) bool { return r.DLL == dll && slices.Contains(r.Functions, name) })
+		return slices.ContainsFunc(rows, func(r functionRow) bool {
+			return r.DLL == dll && (slices.Contains(r.Functions, name) || how == HowPInvoke && (slices.Contains(r.Functions, name+"W") || slices.Contains(r.Functions, name+"A")))
+		}) // of a P/Invoke the runtime tries the names for texts too
 	}
 	var missing, unproven []string
 	for _, f := range functions {
@@ -256,13 +206,16 @@ func fewBy(names []string, separator string) string {
 }
 
 // anywhere says whether a file of that name lies anywhere in the folder.
-func (t *Tree) anywhere(name string) bool {
+func (t *Tree) anywhere(name string) bool { return t.whereIs(name) != "" }
+
+// whereIs is the path of the first file of that name in the folder, "" for none.
+func (t *Tree) whereIs(name string) string {
 	for _, d := range t.dirs {
-		if _, ok := d.search(name); ok {
-			return true
+		if i, ok := d.search(name); ok {
+			return d.in(d.files[i].name)
 		}
 	}
-	return false
+	return ""
 }
 
 // newer compares versions of numbers separated by dots.

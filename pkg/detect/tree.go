@@ -42,6 +42,9 @@ type Tree struct {
 	binaries  []*image // sorted by path
 	byName    map[string]*image
 	highest   int // see programDepth
+	binders   map[string]*binder
+	uses      map[string][]use // by the program that they are of; nil where no closure is asked for
+	usesKept  int
 	wrapped   *[]wrapped
 }
 

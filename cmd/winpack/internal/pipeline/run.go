@@ -36,6 +36,8 @@ type Job struct {
 	// Found is called with the report before anything is written or built.
 	Found func(report.Report)
 
+	Closure bool // Report.Closure is wanted
+
 	Write *Write // write the Dockerfile
 	Build *Build // build the image, after it is written
 	// NeedPlan asks for a plan alone: an app that gives none is an error, as it is
@@ -96,7 +98,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if err != nil {
 		return &UsageError{err}
 	}
-	found, err := detect.Inspect(ctxFS{ctx, left}, detect.Options{Name: appName(absolute)})
+	found, err := detect.Inspect(ctxFS{ctx, left}, detect.Options{Name: appName(absolute), Closure: job.Closure})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -34,6 +34,8 @@ type Report struct {
 	Findings []detect.Finding `json:"findings"`
 	Facts    []detect.Fact    `json:"facts"`
 	Problems []detect.Problem `json:"problems"`
+	// Closure is there where detect --closure asks for it.
+	Closure *detect.Closure `json:"closure,omitempty"`
 }
 
 // App is what the app is and how it is started.
@@ -108,6 +110,7 @@ func New(d detect.Report, plan dockerfile.Plan, why string) Report {
 		Findings: list(d.Findings),
 		Facts:    list(d.Facts),
 		Problems: list(d.Problems),
+		Closure:  d.Closure,
 	}
 	if len(plan.Config.Ports) > 0 {
 		r.App.Ports = plan.Config.Ports

@@ -23,6 +23,16 @@ func full() Report {
 		Findings: []detect.Finding{{Rule: "WP1002", Level: detect.LevelWarning, Message: "m", Remedy: "r", Evidence: evidence}},
 		Facts:    []detect.Fact{{Key: "kind", Value: "aspnet", Detector: "iis", Evidence: evidence}},
 		Problems: []detect.Problem{{Path: "bin/x.dll", Message: "truncated"}},
+		Closure: &detect.Closure{
+			Bases: []detect.LearnedBase{{OS: "ltsc2022", Family: detect.FamilyServerCore, Reference: "registry.example.com/core:1", Digest: "sha256:" + strings.Repeat("0", 64)}},
+			Modules: []detect.Module{
+				{Name: "Acme.Printing", Kind: detect.ModuleAssembly, Provider: detect.FromNowhere, Why: "not on the list",
+					Askers: []detect.Asker{{Path: "bin/Shop.dll", How: detect.HowReference, Version: "2.1.0.0", Token: "a1b2c3d4e5f60718", Offset: 12, Length: 3}}, More: 2},
+				{Name: "kernel32.dll", Kind: detect.ModuleNative, Provider: detect.FromBase, From: "Server Core", Why: "on the list",
+					Askers: []detect.Asker{{Path: "bin/a.dll", How: detect.HowImport}, {Path: "bin/a.dll", How: detect.HowImport, Offset: 5}, {Path: "bin/b.dll", How: detect.HowDelay},
+						{Path: "bin/c.dll", How: detect.HowPInvoke}, {Path: "bin/d.dll", How: detect.HowPInvoke}}},
+			},
+		},
 	}
 	plan := dockerfile.Plan{
 		Family: detect.FamilyServerCore,
@@ -57,6 +67,11 @@ func TestSchemaRejectsWhatIsNoReport(t *testing.T) {
 		{"a port that is none", "80\n", "80000\n"},
 		{"a date that is none", `"2031-10-14"`, `"14.10.2031"`},
 		{"a list that is null", `"sites": []`, `"sites": null`},
+		{"an unknown provider", `"nowhere"`, `"somewhere"`},
+		{"an unknown way of asking", `"P/Invoke"`, `"pinvoke"`},
+		{"a token that is none", `"a1b2c3d4e5f60718"`, `"null"`},
+		{"a module that nobody asks for", `"askers": [`, `"askers": [], "x": [`},
+		{"a learned base without a digest", `"sha256:0`, `"sha256:x`},
 		{"a fact without evidence", `"overruledBy": "",
       "evidence": [`, `"overruledBy": "", "evidence": [], "x": [`},
 	} {
@@ -76,6 +91,29 @@ func TestSchemaRejectsWhatIsNoReport(t *testing.T) {
 	}
 	if err := s.Validate(t, empty); err != nil {
 		t.Errorf("the schema rejects the report of an unknown app: %v\n%s", err, empty)
+	}
+}
+
+func TestClosureIsOneLineAModuleWithAskersAndProvider(t *testing.T) {
+	var b bytes.Buffer
+	if err := full().Text(&b, View{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"Closure: 2 modules (1 base, 1 nowhere)\n",
+		"  decided by the learned contents of registry.example.com/core:1@sha256:000",
+		"  Acme.Printing  nowhere    -            <- bin/Shop.dll (reference 2.1.0.0) and 2 more\n",
+		"  kernel32.dll   base       Server Core  <- bin/a.dll (import), bin/b.dll (delay import), bin/c.dll (P/Invoke) and 1 more\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, b.String())
+		}
+	}
+	without := full()
+	without.Closure = nil
+	data, err := JSON(without)
+	if err != nil || bytes.Contains(data, []byte("closure")) {
+		t.Errorf("a report that was not asked for its closure speaks of one: %v", err)
 	}
 }
 

@@ -39,6 +39,9 @@ func (r Report) Text(w io.Writer, v View) error {
 	p.findings(r)
 	p.problems(r.Problems)
 	if !v.Quiet {
+		if r.Closure != nil {
+			p.closure(r.Closure)
+		}
 		if v.Verbose {
 			p.facts(r.Facts)
 		}

@@ -7,6 +7,11 @@ type Assembly struct {
 	Name    string
 	Version string // "4.0.0.0"
 	Span           // of the name
+	// Token is that of the key which the assembly has to be signed with, where Signed.
+	Token  [8]byte
+	Signed bool
+	// Runtime says that it is metadata of the Windows Runtime, and no assembly.
+	Runtime bool
 }
 
 // Type is a type that the file defines or refers to.
@@ -56,14 +61,23 @@ func (c *CLR) each(tab int, f func(n uint32, r row) error) error {
 // AssemblyRefs returns the assemblies that the file refers to.
 func (c *CLR) AssemblyRefs() ([]Assembly, error) {
 	out := make([]Assembly, 0, min(c.md.tables[tAssemblyRef].rows, 64))
+	var first error
 	err := c.each(tAssemblyRef, func(_ uint32, r row) error {
 		name, err := c.md.str(r.col(6))
 		if err != nil {
 			return err
 		}
-		out = append(out, Assembly{name.Value, dotted(r.col(0), r.col(1), r.col(2), r.col(3)), name.Span})
+		a := Assembly{Name: name.Value, Version: dotted(r.col(0), r.col(1), r.col(2), r.col(3)), Span: name.Span,
+			Runtime: r.col(4)&refContentType == refWindowsRuntime}
+		if a.Token, a.Signed, err = c.keyToken(r.col(4), r.col(5)); first == nil {
+			first = err // of the others the names count all the same
+		}
+		out = append(out, a)
 		return nil
 	})
+	if err == nil {
+		err = first
+	}
 	return out, err
 }
 
