@@ -81,8 +81,10 @@ func (b *image) ref(name string) *pe.Assembly {
 // depend on the order in which they were read.
 func (t *Tree) readBinaries() {
 	var files []string
-	for f := range t.withExt(".exe", ".dll") {
-		files = append(files, f.path())
+	for f := range t.withExt(".exe", ".dll", deployExt) {
+		if p := f.path(); f.ext() != deployExt || installed(p) != p {
+			files = append(files, p)
+		}
 	}
 	slices.Sort(files)
 	found := make([]*image, len(files))
@@ -107,7 +109,7 @@ func (t *Tree) readBinaries() {
 			continue
 		}
 		t.binaries = append(t.binaries, b)
-		t.byName[strings.ToLower(b.path)] = b
+		t.byName[strings.ToLower(installed(b.path))] = b
 	}
 	t.findPrograms()
 }
@@ -158,8 +160,8 @@ func (t *Tree) withPages(p string, pages *pe.Pages, f func(*pe.File) error) {
 func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
 	t.withPages(p, pages, func(f *pe.File) error {
 		b = &image{
-			path: p, base: strings.ToLower(path.Base(p)), dir: path.Dir(p),
-			isDLL: f.IsDLL() || strings.HasSuffix(strings.ToLower(p), ".dll"), gui: f.Subsystem == pe.SubsystemGUI, sub: f.SubsystemSpan,
+			path: p, base: strings.ToLower(path.Base(installed(p))), dir: path.Dir(p),
+			isDLL: f.IsDLL() || strings.HasSuffix(strings.ToLower(installed(p)), ".dll"), gui: f.Subsystem == pe.SubsystemGUI, sub: f.SubsystemSpan,
 			x86: f.Machine == pe.MachineI386,
 		}
 		for _, s := range f.Sections {

@@ -19,6 +19,7 @@ func (r *resolution) describe() {
 			r.app.Flavors = append(r.app.Flavors, f.Value)
 		}
 	})
+	r.programFlavors()
 	slices.Sort(r.app.Flavors)
 	r.app.Flavors = slices.Compact(r.app.Flavors)
 	r.chooseEnvironment()

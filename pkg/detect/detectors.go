@@ -32,6 +32,7 @@ func detectors() []Detector {
 		{"native", detectNative},
 		{"project", detectProjects},
 		{"wrapper", detectWrappers},
+		{"clickonce", detectClickOnce},
 		{"servers", detectServers},
 		{"java", detectJava},
 		{"nodejs", detectNode},

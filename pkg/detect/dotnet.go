@@ -87,6 +87,10 @@ func (t *Tree) configuredProgram(config string, taken map[string]bool) []Fact {
 		facts = append(facts, architectureFacts(host, p.Path, "host")...)
 	}
 	facts = append(facts, architectureFacts(dll, p.Path, "entry")...)
+	if dll.arch.OS != "" {
+		facts = append(facts, Fact{Key: "ready-to-run", Value: dll.path, about: p.Path,
+			Evidence: []Evidence{at(dll.path, dll.arch.Span, "compiled ahead of time for "+dll.arch.OS+", with its IL (ReadyToRun)")}})
+	}
 	return append(facts, t.dependencies(dll, "dotnet", p.Path)...)
 }
 

@@ -33,6 +33,9 @@ func (t *Tree) netfxProgram(b *image) []Fact {
 		source = "referenced"
 	}
 	config := t.find(b.path + ".config")
+	if config == "" && installed(b.path) != b.path {
+		config = t.find(installed(b.path) + ".config" + deployExt)
+	}
 	if config != "" && source == "exe" {
 		source = "exe-config"
 	}
@@ -96,6 +99,7 @@ func programFacts(tr *traits, p *Program, family string, gui bool, self Evidence
 		}
 		facts = append(facts, Fact{Key: "service-start", Value: how, about: p.Path, Evidence: p.Service.Evidence})
 	}
+	facts = append(facts, tr.flavorFacts(p.Path, kind)...)
 	if len(tr.several) > 1 {
 		facts = append(facts, Fact{Key: "several-services", Value: strings.Join(tr.several, ", "), about: p.Path, Evidence: tr.made})
 	}
@@ -136,7 +140,11 @@ func frameworkFacts(b *image, about string) []Fact {
 					version, seen = "3.0", &r
 				}
 			}
-			add("assembly-version", Framework{NETFramework, version}, seen.Span, "refers to "+seen.Name+" "+seen.Version)
+			source := "assembly-version"
+			if version != "2.0" {
+				source = "assembly-layer"
+			}
+			add(source, Framework{NETFramework, version}, seen.Span, "refers to "+seen.Name+" "+seen.Version)
 		}
 	}
 	for _, row := range frameworkData().NetFX {
@@ -278,7 +286,7 @@ func (t *Tree) siteAssemblies() []Fact {
 		if f, ok := parseTarget(b.clr.TargetFramework.Value); ok && f.Name == NETFramework && (highest == nil || newer(f.Version, top.Version)) {
 			highest, top = b, f
 		}
-		if b.arch.Name == X86 && !b.arch.Prefer32 || b.arch.Mixed {
+		if b.arch.Name == X86 && !b.arch.Prefer32 || b.arch.Mixed || b.arch.Name == X64 && b.arch.OS == "" { // one that is ReadyToRun holds IL as well
 			join(architectureFacts(b, "", "bin")...)
 		}
 		if r := b.ref("System.Web"); r != nil && !vendor(b.name()) {

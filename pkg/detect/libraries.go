@@ -190,6 +190,11 @@ func (tr *traits) readLibrary(lib assembly, called map[string]bool) {
 		hits(&tr.loop, loopCalls)
 		hits(&tr.service, slices.Concat(serviceRuns, hostedServiceCalls, topshelfCalls))
 		hits(&tr.foreground, slices.Concat(hostedServiceCalls, topshelfCalls))
+		for _, row := range programFlavors {
+			var found []Evidence
+			hits(&found, row.calls)
+			tr.addFlavor(row.flavor, found)
+		}
 		if len(tr.service) > 0 {
 			own, err := clr.CallsTo(sortedKeys(nameSetters)...)
 			if first == nil {

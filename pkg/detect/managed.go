@@ -21,6 +21,7 @@ type traits struct {
 	maybe      []Evidence        // a library of the folder shows windows or runs services, if it is called
 	types      map[string]string // type → base type, of all assemblies that were read
 	calls      []pe.Call         // what Main reaches, in the entry assembly
+	flavors    map[string][]Evidence
 }
 
 type serviceName struct {
@@ -118,6 +119,17 @@ func readTraits(ev func(pe.Span, string) Evidence, clr *pe.CLR) (traits, error) 
 	find(&tr.foreground, topshelfCalls)
 	find(&tr.window, windowCalls)
 	find(&tr.loop, loopCalls)
+	tr.flavors = map[string][]Evidence{}
+	for _, row := range programFlavors {
+		var found []Evidence
+		find(&found, row.calls)
+		for _, d := range defs {
+			if base := tr.root(d.Base); slices.Contains(row.bases, base) {
+				found = append(found, ev(d.Span, d.Name+" extends "+base))
+			}
+		}
+		tr.addFlavor(row.flavor, found)
+	}
 	natives, err := clr.PInvokes()
 	if err != nil {
 		return tr, err

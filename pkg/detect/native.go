@@ -40,6 +40,7 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 		return []Fact{{Key: "program", Value: b.path, source: "helper", about: b.path, Evidence: []Evidence{self}, item: &Program{Path: b.path, Form: FormNative}}}
 	}
 	does := b.nativeTraits()
+	t.visualBasic(b, &does)
 	p := &Program{Path: b.path, Form: FormNative}
 	kind, ev := KindNativeConsole, []Evidence{self}
 	golang, mark := t.isGo(b)
@@ -71,10 +72,8 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 			facts = append(facts, Fact{Key: "sign", Value: "imports the service dispatcher, as golang.org/x/sys links it into any Go program", about: b.path, Evidence: does.linked})
 		}
 	}
-	for _, e := range b.exports {
-		if e.Name == "DotNetRuntimeDebugHeader" {
-			facts = append(facts, Fact{Key: "language", Value: "native-aot", about: b.path, Evidence: []Evidence{at(b.path, e.Span, "exports DotNetRuntimeDebugHeader: .NET compiled ahead of time")}})
-		}
+	if golang == "" {
+		facts = append(facts, t.language(b)...)
 	}
 	if kind == KindNativeConsole {
 		facts = append(facts, consoleFacts(b.gui, b.path, does.message, self)...)
@@ -228,6 +227,8 @@ func (t *Tree) helper(b *image) string {
 		return b.wrapper
 	case wrapper != "":
 		return wrapper
+	case t.bootstrapper(b):
+		return "setup.exe of a ClickOnce deployment"
 	case b.base == "createdump.exe" && (beside("coreclr.dll") || beside("System.Private.CoreLib.dll")):
 		return "createdump.exe beside coreclr.dll: part of the .NET runtime"
 	case strings.HasPrefix(b.base, "unins0") && (beside(strings.TrimSuffix(path.Base(b.path), path.Ext(b.path)) + ".dat")):

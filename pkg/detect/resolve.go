@@ -69,11 +69,13 @@ func (r *resolution) chooseProgram() (*Program, []*Fact) {
 			named, args = pp.program()
 		}
 	})
-	r.each("service-wrapper", func(f *Fact) {
-		if named == "" {
-			named = f.Value
-		}
-	})
+	for _, key := range []string{"service-wrapper", "clickonce"} {
+		r.each(key, func(f *Fact) {
+			if named == "" {
+				named = f.Value
+			}
+		})
+	}
 	downloads := map[string]bool{}
 	r.each("download", func(f *Fact) { downloads[f.Value] = true })
 	stem := func(p string) string { return strings.ToLower(strings.TrimSuffix(p, path.Ext(p))) }

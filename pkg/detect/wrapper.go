@@ -9,6 +9,7 @@ import (
 
 // wrapped is a command that a wrapper of another maker runs as a Windows service.
 type wrapped struct {
+	by       string   // the wrapper: winsw, nssm, srvany
 	dir      string   // of the wrapper
 	name     string   // of the service; empty where nothing says it
 	words    []string // the program first
@@ -65,7 +66,7 @@ func (t *Tree) wrappers() []wrapped {
 			continue
 		}
 		p := t.find(strings.TrimSuffix(b.path, path.Ext(b.path)) + ".xml")
-		w := wrapped{dir: b.dir, words: []string{root.child("executable").text}, evidence: line(p, root.child("executable"), "WinSW runs "+root.child("executable").text)}
+		w := wrapped{by: "winsw", dir: b.dir, words: []string{root.child("executable").text}, evidence: line(p, root.child("executable"), "WinSW runs "+root.child("executable").text)}
 		if id := root.child("id"); id != nil {
 			w.name = id.text
 		}
@@ -77,6 +78,7 @@ func (t *Tree) wrappers() []wrapped {
 		found = append(found, w)
 	}
 	found = append(found, t.nssm()...)
+	found = append(found, t.srvany()...)
 	t.wrapped = &found
 	return found
 }
@@ -100,7 +102,7 @@ func (t *Tree) nssm() []wrapped {
 			if base := strings.ToLower(path.Base(strings.ReplaceAll(words[0], `\`, "/"))); base != "nssm" && base != "nssm.exe" {
 				continue
 			}
-			found = append(found, wrapped{dir: f.dir.path, name: words[2], words: words[3:],
+			found = append(found, wrapped{by: "nssm", dir: f.dir.path, name: words[2], words: words[3:],
 				evidence: []Evidence{{Path: f.path(), Line: number, Detail: mask("nssm install " + strings.Join(words[2:], " "))}}})
 		}
 	}
@@ -115,14 +117,20 @@ func detectWrappers(t *Tree) []Fact {
 		if exe == "" && !strings.ContainsAny(w.words[0], `/\`) {
 			exe = t.commandFile(w.dir, w.words[0]+".exe")
 		}
+		if exe == "" {
+			exe = t.serverFile(w.dir, w.words[0])
+		}
 		if exe == "" || path.Ext(strings.ToLower(exe)) != ".exe" {
+			if name := clean(programName(w.words[0])); name != "" { // a runtime, as node and java
+				facts = append(facts, Fact{Key: "runtime-wrapper", Value: name, Evidence: w.evidence, item: &w})
+			}
 			continue
 		}
 		args := w.words[1:]
 		if slices.ContainsFunc(args, func(a string) bool { return hasSecret(a) || strings.Contains(a, "%") }) {
 			args = nil
 		}
-		facts = append(facts, Fact{Key: "service-wrapper", Value: exe, Evidence: w.evidence, item: &wrapped{name: w.name, words: append([]string{exe}, args...), evidence: w.evidence}})
+		facts = append(facts, Fact{Key: "service-wrapper", Value: exe, Evidence: w.evidence, item: &wrapped{by: w.by, name: w.name, words: append([]string{exe}, args...), evidence: w.evidence}})
 	}
 	return facts
 }
@@ -155,3 +163,86 @@ func (r *resolution) serviceOfWrapper() {
 		defer r.derive("kind", string(to), p.Path, w.evidence, nil)
 	})
 }
+
+// serverFile finds what a path of the server, as C:\Services\feed\feed.exe, is in the
+// folder: the file at the longest end of the path that is there, seen from dir or from
+// the root.
+func (t *Tree) serverFile(dir, p string) string {
+	p = strings.ReplaceAll(strings.Trim(p, `"`), `\`, "/")
+	if len(p) < 3 || p[1] != ':' || strings.Contains(p, "..") {
+		return ""
+	}
+	for rest := p[3:]; rest != ""; {
+		for _, from := range []string{dir, "."} {
+			if file := t.find(path.Join(from, rest)); file != "" {
+				return file
+			}
+		}
+		var ok bool
+		if _, rest, ok = strings.Cut(rest, "/"); !ok {
+			break
+		}
+	}
+	return ""
+}
+
+// srvany reads what says which program srvany runs: the value Application below the
+// key Parameters of the service, in a .reg file or a command "reg add"
+// (learn.microsoft.com/troubleshoot/windows-client/setup-upgrade-and-drivers/create-user-defined-service).
+func (t *Tree) srvany() []wrapped {
+	if !slices.ContainsFunc(t.binaries, func(b *image) bool { return strings.HasPrefix(b.base, "srvany") }) && !t.anywhere("srvany.exe") {
+		return nil
+	}
+	var found []wrapped
+	seen := 0
+	for f := range t.withExt(".reg", ".cmd", ".bat", ".ps1") {
+		if seen++; seen > maxScripts {
+			break
+		}
+		number, service := 0, ""
+		take := func(name, program string, detail string) {
+			if words := commandLine(program); len(words) > 0 {
+				if file := t.serverFile(f.dir.path, program); file != "" { // a path with spaces, without quotes
+					words = []string{program}
+				}
+				found = append(found, wrapped{by: "srvany", dir: f.dir.path, name: name, words: words, evidence: []Evidence{{Path: f.path(), Line: number, Detail: mask(detail)}}})
+			}
+		}
+		for l := range strings.Lines(string(t.head(f.path(), 64<<10))) {
+			number++
+			l = strings.TrimSpace(l)
+			if f.ext() == ".reg" {
+				if m := parametersKey().FindStringSubmatch(l); m != nil {
+					service = m[1]
+				} else if m := applicationValue().FindStringSubmatch(l); m != nil && service != "" {
+					program := strings.ReplaceAll(m[1], `\\`, `\`)
+					take(service, program, "Application "+program)
+				}
+				continue
+			}
+			words := commandLine(strings.TrimLeft(l, "@& "))
+			if len(words) < 4 || programName(words[0]) != "reg" || !strings.EqualFold(words[1], "add") {
+				continue
+			}
+			m := parametersKey().FindStringSubmatch("[" + words[2] + "]")
+			value, data := "", ""
+			for i, w := range words[:len(words)-1] {
+				switch strings.ToLower(w) {
+				case "/v":
+					value = words[i+1]
+				case "/d":
+					data = words[i+1]
+				}
+			}
+			if m != nil && strings.EqualFold(value, "Application") && data != "" {
+				take(m[1], data, "reg add Application "+data)
+			}
+		}
+	}
+	return found
+}
+
+var (
+	parametersKey    = pattern(`(?i)^\[(?:HKEY_LOCAL_MACHINE|HKLM)\\SYSTEM\\(?:CurrentControlSet|ControlSet\d{3})\\Services\\([^\\\]]+)\\Parameters\]`)
+	applicationValue = pattern(`(?i)^"Application"="(.*)"$`)
+)

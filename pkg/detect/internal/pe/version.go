@@ -3,6 +3,7 @@ package pe
 import (
 	"encoding/binary"
 	"fmt"
+	"unicode/utf16"
 )
 
 const (
@@ -62,6 +63,57 @@ func (f *File) FileVersion() (Text, error) {
 		v = fmt.Sprintf("%s.%d", v, build)
 	}
 	return Text{Value: v, Span: Span{data + fixed + 8, 8}}, nil
+}
+
+// ResourceNames returns the names of the resources of a type; those with a number have
+// none.
+func (f *File) ResourceNames(kind int) ([]Text, error) {
+	dir := f.dir(dirResource)
+	if dir.rva == 0 {
+		return nil, nil
+	}
+	root, err := f.rva(dir.rva, dir.at, "the resource directory")
+	if err != nil {
+		return nil, err
+	}
+	to, ok, err := f.resource(root, root, int64(kind))
+	if err != nil || !ok || to&subdirectory == 0 {
+		return nil, err
+	}
+	at := root + int64(to&^subdirectory)
+	head, err := f.src.at(at, 16)
+	if err != nil {
+		return nil, err
+	}
+	named := int(binary.LittleEndian.Uint16(head[12:]))
+	if named > maxResources {
+		return nil, broken(at+12, "%d resources in one directory", named)
+	}
+	var out []Text
+	for i := range named {
+		e, err := f.src.u32(at + 16 + int64(8*i))
+		if err != nil {
+			return out, err
+		}
+		name := root + int64(e&^subdirectory)
+		n, err := f.src.u16(name)
+		if err != nil {
+			return out, err
+		}
+		if n > maxName {
+			return out, broken(name, "a resource name of %d characters", n)
+		}
+		b, err := f.src.at(name+2, int(n)*2)
+		if err != nil {
+			return out, err
+		}
+		units := make([]uint16, n)
+		for i := range units {
+			units[i] = binary.LittleEndian.Uint16(b[2*i:])
+		}
+		out = append(out, Text{string(utf16.Decode(units)), Span{name + 2, int64(n) * 2}})
+	}
+	return out, nil
 }
 
 // subdirectory marks an offset that leads to another directory.

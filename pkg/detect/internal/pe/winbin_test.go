@@ -275,6 +275,10 @@ func TestWrittenResourcesDelayedImportsAndHostsAreRead(t *testing.T) {
 	if err != nil || len(delayed) != 2 || delayed[1].DLL != "ole32.dll" || delayed[1].Functions[0].Name != "#7" {
 		t.Fatalf("delayed imports %+v, %v", delayed, err)
 	}
+	names, err := f.ResourceNames(10)
+	if err != nil || len(names) != 2 || names[0].Value != "DVCLAL" || names[1].Value != "PACKAGEINFO" {
+		t.Fatalf("names of resources %+v, %v", names, err)
+	}
 	if v, err := f.FileVersion(); err != nil || v.Value != "20.11.1" {
 		t.Fatalf("version %+v, %v", v, err)
 	}
