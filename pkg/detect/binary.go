@@ -32,6 +32,7 @@ type image struct {
 	refs    []pe.Assembly
 	imports []pe.Import // of native and mixed-mode code
 	natives []pe.Import // whose functions managed code declares
+	com     bool        // its code makes COM objects by their names
 	delayed []pe.Import
 	host    *pe.AppHost // nil unless a .NET host
 	exports []pe.Function
@@ -186,6 +187,7 @@ func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
 			keep(err)
 			b.natives, err = clr.NativeModules()
 			keep(err)
+			b.com = !vendor(b.name()) && clr.UsesMember("GetTypeFromProgID", "GetTypeFromCLSID", "CreateObject")
 			if b.ref("System.Web") != nil {
 				b.data, err = dataFolder(p, clr)
 				keep(err)

@@ -106,6 +106,15 @@ func TestTablesAreWellFormed(t *testing.T) {
 			}
 		}
 	}
+	com := comData()
+	for _, c := range com.Class {
+		for _, s := range c.Source {
+			row("class", c.IDs[0], s, c.Confidence, com.Sources)
+		}
+		if c.What == "" || (c.Cure == "") != (c.Core == "yes") || c.Core != "yes" && c.Core != "no" {
+			t.Errorf("class %+v", c)
+		}
+	}
 	dlls := dllData()
 	for _, r := range dlls.Redist {
 		row("redist", r.ID, strings.Join(r.Source, " "), r.Confidence, nil)

@@ -96,10 +96,19 @@ func (t *Tree) library(dll string, functions []pe.Function, about string, ev Evi
 			return nil
 		}
 		f := find("import-"+row.Forces, row.Remedy)
-		if row.Redist != "" {
+		switch {
+		case row.Redist != "":
 			f.item = t.redistWords(row, ev.Path, how)
-		} else if row.Driver {
+			if row.Core == "unknown" {
+				f.Key = "import-redist-unsure"
+			}
+		case row.Driver:
 			f.Key = "import-driver"
+		case row.Core == "unknown":
+			f.Key = "import-unsure"
+		}
+		if row.Core == "unknown" {
+			return []Fact{need(FamilyServerCore, dll+" is not in the app folder and not proven to be in Nano Server"), f}
 		}
 		return []Fact{need(FamilyServerCore, dll+" is in no base image and not in the app folder, and its installer does not run on Nano Server"), f}
 	case row.Forces == "server" && row.Core == "no":

@@ -45,6 +45,7 @@ type Tree struct {
 	binders   map[string]*binder
 	uses      map[string][]use // by the program that they are of; nil where no closure is asked for
 	usesKept  int
+	comNames  map[string]string // ProgIDs and CLSIDs that manifests name, and by which
 	wrapped   *[]wrapped
 }
 

@@ -57,11 +57,12 @@ func (w walker) assemblies(start *image) []Fact {
 		for i := range b.refs {
 			r := &b.refs[i]
 			ev := at(b.path, r.Span, "refers to "+r.Name+" "+r.Version)
-			facts = append(facts, referenceSignals(b, *r, w.about)...)
-			told := false
+			signals := referenceSignals(b, *r, w.about)
+			facts = append(facts, signals...)
+			told := len(signals) > 0 // what is missing with it
 			if len(frameworkData().dependencies(r.Name)) > 0 {
 				more := dependencyFacts(r.Name, w.family, w.about, ev)
-				told = slices.ContainsFunc(more, func(f Fact) bool { return f.Key == "assembly-missing" || f.Key == "assembly-partial" })
+				told = told || slices.ContainsFunc(more, func(f Fact) bool { return f.Key == "assembly-missing" || f.Key == "assembly-partial" })
 				facts = append(facts, more...)
 			}
 			got := w.reference(r, ev)
@@ -75,6 +76,9 @@ func (w walker) assemblies(start *image) []Fact {
 			}
 		}
 		facts = append(facts, w.natives(b, placeIn(b.path), natives)...)
+		if b.com {
+			facts = append(facts, w.comCalls(w.codeOf(b))...)
+		}
 	}
 	if w.uses == nil {
 		return facts

@@ -16,6 +16,9 @@ type Call struct {
 	// ServiceName = "Spooler"; Loaded says whether there is one.
 	Literal string
 	Loaded  bool
+	// Earlier is the string that the instruction before that one loads, as of a call with
+	// two arguments; empty where there is none.
+	Earlier string
 	Span    // of the call instruction
 }
 
@@ -150,7 +153,7 @@ func (c *CLR) code(method uint32, left *int64, f func(instruction)) error {
 
 // calls collects the calls in a method that want accepts.
 func (c *CLR) calls(method uint32, left *int64, want func(tok uint32) bool, out *[]Call, refs func(tok uint32)) error {
-	var prev instruction
+	var prev, earlier instruction
 	var bad error
 	err := c.code(method, left, func(in instruction) {
 		switch in.op {
@@ -159,7 +162,7 @@ func (c *CLR) calls(method uint32, left *int64, want func(tok uint32) bool, out 
 				refs(in.arg)
 			}
 			if len(*out) < maxCalls && want(in.arg) {
-				call, err := c.call(method, in, prev)
+				call, err := c.call(method, in, prev, earlier)
 				if err != nil && bad == nil {
 					bad = err
 				}
@@ -171,7 +174,7 @@ func (c *CLR) calls(method uint32, left *int64, want func(tok uint32) bool, out 
 			}
 		}
 		if in.op != opNop {
-			prev = in
+			prev, earlier = in, prev
 		}
 	})
 	if err == nil {
@@ -180,7 +183,7 @@ func (c *CLR) calls(method uint32, left *int64, want func(tok uint32) bool, out 
 	return err
 }
 
-func (c *CLR) call(method uint32, in, prev instruction) (Call, error) {
+func (c *CLR) call(method uint32, in, prev, earlier instruction) (Call, error) {
 	call := Call{Span: in.span}
 	var err error
 	if call.Member, err = c.memberName(in.arg); err != nil {
@@ -189,20 +192,27 @@ func (c *CLR) call(method uint32, in, prev instruction) (Call, error) {
 	if call.Caller, err = c.memberName(token(tMethodDef, method)); err != nil {
 		return call, err
 	}
-	if prev.op == opLdstr && prev.arg>>24 == 0x70 {
-		b, s, err := c.md.heap(c.md.us, prev.arg&maxRows, maxLiteral)
-		if err != nil {
-			return call, err
-		}
-		if s.Length <= maxLiteral {
-			units := make([]uint16, len(b)/2)
-			for i := range units {
-				units[i] = binary.LittleEndian.Uint16(b[2*i:])
-			}
-			call.Literal, call.Loaded = string(utf16.Decode(units)), true
-		}
+	if call.Literal, call.Loaded, err = c.literal(prev); err != nil {
+		return call, err
 	}
-	return call, nil
+	call.Earlier, _, err = c.literal(earlier)
+	return call, err
+}
+
+// literal is the string that an instruction loads; ok is false where it loads none.
+func (c *CLR) literal(in instruction) (text string, ok bool, err error) {
+	if in.op != opLdstr || in.arg>>24 != 0x70 {
+		return "", false, nil
+	}
+	b, s, err := c.md.heap(c.md.us, in.arg&maxRows, maxLiteral)
+	if err != nil || s.Length > maxLiteral {
+		return "", false, err
+	}
+	units := make([]uint16, len(b)/2)
+	for i := range units {
+		units[i] = binary.LittleEndian.Uint16(b[2*i:])
+	}
+	return string(utf16.Decode(units)), true, nil
 }
 
 // CallsTo returns the calls of the named members ("Namespace.Type::Method") in

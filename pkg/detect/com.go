@@ -1,0 +1,162 @@
+package detect
+
+import (
+	_ "embed"
+	"path"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/winpack/winpack/pkg/detect/internal/pe"
+)
+
+//go:embed com.toml
+var comTOML string
+
+type comTable struct {
+	Sources map[string]string `toml:"sources"`
+	Class   []comClass        `toml:"class"`
+}
+
+// comClass is what is known of COM classes.
+type comClass struct {
+	IDs        []string `toml:"ids"`  // patterns of ProgIDs, or CLSIDs without braces
+	Core       string   `toml:"core"` // yes or no
+	What       string   `toml:"what"`
+	Cure       string   `toml:"cure"`
+	Source     []string `toml:"source"`
+	Confidence string   `toml:"confidence"`
+}
+
+var comData = sync.OnceValue(func() *comTable { return must(parse[comTable]("com.toml", comTOML)) })
+
+// class is the row about a ProgID or CLSID; nil for none.
+func (t *comTable) class(id string) *comClass {
+	low := strings.ToLower(id)
+	for i := range t.Class {
+		for _, p := range t.Class[i].IDs {
+			if ok, _ := path.Match(strings.ToLower(p), low); ok {
+				return &t.Class[i]
+			}
+		}
+	}
+	return nil
+}
+
+// Members that make COM objects by a name or number.
+const (
+	byProgID = "System.Type::GetTypeFromProgID"
+	byCLSID  = "System.Type::GetTypeFromCLSID"
+	newGUID  = "System.Guid::.ctor"
+	byVB     = "Microsoft.VisualBasic.Interaction::CreateObject"
+)
+
+var (
+	progID = pattern(`^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+){1,3}$`)
+	clsid  = pattern(`^\{?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?$`)
+)
+
+// comCalls says which COM classes the code of an assembly makes, where it names them
+// by a literal.
+func (w walker) comCalls(code assembly) []Fact {
+	var facts []Fact
+	code.code(func(clr *pe.CLR) error {
+		calls, err := clr.CallsTo(byProgID, byCLSID, newGUID, byVB)
+		ids := map[string]bool{} // callers that ask by a CLSID
+		for _, c := range calls {
+			ids[c.Caller] = ids[c.Caller] || c.Member == byCLSID
+		}
+		for _, c := range calls {
+			id := ""
+			switch c.Member {
+			case byProgID, byVB:
+				if id = c.Literal; !c.Loaded || id == "" || !isID(progID(), id) {
+					id = c.Earlier // the last argument is the server, or whether to throw
+				}
+				if !isID(progID(), id) {
+					continue
+				}
+			case newGUID:
+				if !ids[c.Caller] || !isID(clsid(), c.Literal) {
+					continue
+				}
+				id = strings.ToUpper(strings.Trim(c.Literal, "{}"))
+			default:
+				continue
+			}
+			facts = append(facts, w.comClass(id, code.evidence(c.Span, c.Caller+" makes the COM object "+id))...)
+		}
+		return err
+	})
+	return facts
+}
+
+func isID(re *regexp.Regexp, s string) bool { return len(s) < 200 && re.MatchString(s) }
+
+// comClass judges one COM class.
+func (w walker) comClass(id string, ev Evidence) []Fact {
+	u := use{kind: ModuleCOM, name: id, asker: askerAt(ev, HowCOM)}
+	row := comData().class(id)
+	var facts []Fact
+	switch manifest := w.registrationFree(id); {
+	case manifest != "":
+		u.provider, u.from, u.why = FromApp, manifest, "the manifest names the class, so that it needs no registration"
+	case row != nil && row.Core == "yes":
+		u.provider, u.from, u.why = FromBase, "Server Core", "part of "+row.What+" ("+row.Confidence+" confidence)"
+		if w.family != "netfx" { // which is on Server Core anyway
+			facts = append(facts, Fact{Key: "com-class", Value: clean(id), about: w.about, Evidence: []Evidence{ev}, item: FamilyNeed{
+				Family: FamilyServerCore, Why: "the COM class " + clean(id) + " is not known on Nano Server", Evidence: []Evidence{ev}}})
+		}
+	case row != nil:
+		u.provider, u.why = FromNowhere, "it comes with "+row.What
+		facts = append(facts, Fact{Key: "com-missing", Value: clean(id), about: w.about, Evidence: []Evidence{ev},
+			item: map[string]string{"what": row.What, "cure": row.Cure}})
+	default:
+		u.provider, u.why = FromUnknown, "no registration of it is in the folder"
+		facts = append(facts, Fact{Key: "com-unknown", Value: clean(id), about: w.about, Evidence: []Evidence{ev}})
+	}
+	w.record(w.about, u)
+	return facts
+}
+
+// maxManifests bounds the manifests that are looked through for COM classes.
+const maxManifests = 64
+
+// registrationFree is the manifest of the application that names a COM class, "" for
+// none (learn.microsoft.com/windows/win32/sbscs/assembly-manifests, comClass).
+func (t *Tree) registrationFree(id string) string {
+	if t.comNames == nil {
+		t.comNames = map[string]string{}
+		count := 0
+		for f := range t.withExt(".manifest") {
+			if count++; count > maxManifests {
+				break
+			}
+			p := f.path()
+			t.comOf(t.readXML(p, "which COM classes it brings is unknown"), p)
+		}
+	}
+	return t.comNames[strings.ToLower(id)]
+}
+
+// comOf collects the classes of a manifest.
+func (t *Tree) comOf(e *element, p string) {
+	if e == nil {
+		return
+	}
+	if e.name == "comClass" || e.name == "clrClass" {
+		for _, id := range []string{e.attr("progid"), strings.Trim(e.attr("clsid"), "{}")} {
+			if id != "" {
+				t.comNames[strings.ToLower(id)] = p
+			}
+		}
+		for _, c := range e.children {
+			if c.name == "progid" {
+				t.comNames[strings.ToLower(strings.TrimSpace(c.text))] = p
+			}
+		}
+	}
+	for _, c := range e.children {
+		t.comOf(c, p)
+	}
+}
