@@ -69,6 +69,17 @@ type Report struct {
 	Problems []Problem `json:"problems"` // by path
 	// Closure is what the application loads, where Options.Closure asks for it.
 	Closure *Closure `json:"closure,omitempty"`
+	// Source is where the files of the app lie where that is not the folder as a whole:
+	// one folder below it or, for a site of IIS, one for each application and virtual
+	// directory. What the report says of a place names it as the whole folder has it;
+	// Program, Writes and the like are relative to the app.
+	Source []Mount `json:"source,omitempty"`
+	// Apps has a report for each app of a folder with several, by name. App and Needs
+	// are then those of none, and Problems those that belong to no app.
+	Apps []Report `json:"apps,omitempty"`
+
+	// tied are the programs, or kinds of stacks, between which nothing decides.
+	tied []*Fact
 }
 
 // App is what the application is.
@@ -83,6 +94,9 @@ type App struct {
 	// Becomes is what an application of KindSource is once it is built: Framework,
 	// Architecture and Needs speak of that.
 	Becomes Kind `json:"becomes,omitempty"`
+	// Site is what applicationHost.config says of a site of an IIS server; nil for all
+	// other apps.
+	Site *Site `json:"site,omitempty"`
 }
 
 // RunsAs is the kind of what runs: of a source tree that which it becomes.
@@ -236,6 +250,8 @@ type Fact struct {
 	source string
 	// about is the program that the fact speaks of; empty for the whole folder.
 	about string
+	// deployable says of a program that it is a web application or a service.
+	deployable bool
 	// item is what the fact adds to App or Needs when it wins.
 	item any
 }

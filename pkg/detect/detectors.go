@@ -13,6 +13,8 @@ type Options struct {
 	Name string
 	// Closure asks for Report.Closure.
 	Closure bool
+	// Maps say where folders of the server lie, that applicationHost.config names.
+	Maps []Map
 }
 
 // Detector is one way of looking at the folder. It reads the tree and nothing
@@ -45,9 +47,9 @@ func detectors() []Detector {
 	}
 }
 
-// Inspect says what the application in fsys is and needs. The error is that of
-// reading the root of fsys; whatever else cannot be read is a Problem in the
-// report. An empty folder is of kind unknown.
+// Inspect says what the application in fsys is and needs, or the applications where
+// there are several. The error is that of reading the root of fsys; whatever else
+// cannot be read is a Problem in the report. An empty folder is of kind unknown.
 func Inspect(fsys fs.FS, opt Options) (Report, error) {
 	go load() // while folders are read
 	t, err := newTree(fsys, opt.Name)
@@ -61,6 +63,21 @@ func Inspect(fsys fs.FS, opt Options) (Report, error) {
 	if opt.Closure {
 		t.uses = map[string][]use{}
 	}
+	if s := t.findServer(); s != nil {
+		return t.server(s, opt), nil
+	}
+	before := slices.Clone(t.problems)
+	r := t.inspect(nil)
+	if parts := t.parts(r); len(parts) > 0 {
+		t.problems = before // what detectors of the whole met, those of its parts meet again
+		return t.several(parts, r, opt.Name), nil
+	}
+	return r, nil
+}
+
+// inspect runs all detectors on a tree, and settles what they found and what is known
+// of it beside that.
+func (t *Tree) inspect(known []Fact) Report {
 	var facts []Fact
 	for _, d := range detectors() {
 		for _, f := range d.Run(t) {
@@ -68,24 +85,29 @@ func Inspect(fsys fs.FS, opt Options) (Report, error) {
 			facts = append(facts, f)
 		}
 	}
-	facts = t.dropImpossible(facts)
+	facts = append(t.dropImpossible(facts), known...)
 	sortFacts(facts)
-	app, needs, facts := resolve(opt.Name, facts)
+	r := resolve(t.Name, t.chosen, facts)
 	report := Report{
-		App: app, Needs: needs, Facts: facts,
-		Findings: judge(app, facts),
-		Problems: append([]Problem{}, t.problems...),
+		App: r.app, Needs: r.needs, Facts: r.facts,
+		Findings: judge(r.app, r.facts),
+		Problems: sortedProblems(t.problems),
+		tied:     r.tied,
 	}
-	if opt.Closure {
-		report.Closure = t.closure(app, needs)
+	if t.uses != nil {
+		report.Closure = t.closure(r.app, r.needs)
 	}
 	sortFacts(report.Facts)
 	report.Facts = uniqueFacts(report.Facts)
-	slices.SortFunc(report.Problems, func(a, b Problem) int {
+	return report
+}
+
+func sortedProblems(all []Problem) []Problem {
+	all = append([]Problem{}, all...)
+	slices.SortFunc(all, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Message, b.Message))
 	})
-	report.Problems = slices.Compact(report.Problems)
-	return report, nil
+	return slices.Compact(all)
 }
 
 // sortFacts orders facts by key, winners first, then by program and place.

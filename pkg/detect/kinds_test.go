@@ -64,7 +64,9 @@ func TestKindOfWebFolders(t *testing.T) {
 		"a service file":                    {[]string{"Q.svc", `<%@ ServiceHost Service="Q" %>`}, detect.KindWCF},
 		"a service without a file":          {[]string{"web.config", `<configuration><system.serviceModel><serviceHostingEnvironment><serviceActivations><add relativeAddress="a.svc" service="Q"/></serviceActivations></serviceHostingEnvironment></system.serviceModel></configuration>`}, detect.KindWCF},
 		"services beside pages":             {[]string{"Q.svc", `<%@ ServiceHost Service="Q" %>`, "a.aspx", page}, detect.KindASPNET},
-		"a site below the folder":           {[]string{"site/a.aspx", page, "site/web.config", "<configuration/>"}, detect.KindUnknown},
+		"a site below the folder":           {[]string{"site/a.aspx", page, "site/web.config", "<configuration/>"}, detect.KindASPNET},
+		"a site of files below the folder":  {[]string{"wwwroot/index.html", html, "readme.txt", "x"}, detect.KindStatic},
+		"documentation below the folder":    {[]string{"docs/index.html", html, "readme.txt", "x"}, detect.KindUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := look(t, files(c.files...))
@@ -93,8 +95,8 @@ func TestUnknownNamesItsSignsAndWhatHelps(t *testing.T) {
 		"a project":              {[]string{"Shop.csproj", "<Project/>", "Program.cs", "class P {}"}, "a source tree that has to be compiled first: Shop.csproj", "Build it first"},
 		"code without a project": {[]string{"svc/Service.cs", "class S {}", "readme.txt", "x"}, "source code: svc/Service.cs", "Build it first"},
 		"a page of a project":    {[]string{"web.config", "<configuration/>", "a.aspx", `<%@ Page CodeBehind="a.aspx.cs" Inherits="X" %>`, "a.aspx.cs", "class X{}"}, "uncompiled a.aspx", "Build it first"},
-		"a site below":           {[]string{"wwwroot/index.html", html, "readme.txt", "x"}, "a site below the folder: wwwroot", "Give winpack the folder wwwroot"},
-		"an ASP.NET site":        {[]string{"wwwroot/a.aspx", page, "wwwroot/web.config", "<configuration/>"}, "a site below the folder: wwwroot", "Give winpack the folder wwwroot"},
+		"a site below":           {[]string{"docs/index.html", html, "readme.txt", "x"}, "a site below the folder: docs", "Give winpack the folder docs"},
+		"an ASP.NET site":        {[]string{"samples/a.aspx", page, "samples/web.config", "<configuration/>"}, "a site below the folder: samples", "Give winpack the folder samples"},
 		"no HTML":                {[]string{"index.html", "hello"}, "index.html shows no HTML", "Look at that page"},
 		"only scripts":           {[]string{"lib/readme.txt", "x", "deploy.cmd", "@echo off"}, "scripts: deploy.cmd", "name it as entrypoint"},
 		"a site without bin":     {[]string{"Global.asax", "<%@ Application %>", "Views/Home/Index.cshtml", "@{}"}, "an ASP.NET site without its assembly in bin", "Give winpack the published site"},
@@ -161,7 +163,6 @@ func TestChoiceOfTheProgram(t *testing.T) {
 		"a service among tools":    {with(t, fstest.MapFS{}, "Spooler.exe", "netfx-service/Spooler.exe", "Tool.exe", "netfx-winexe-console/Agent.exe"), "Spooler.exe", detect.KindNetFXService, "WP1108"},
 		"two consoles":             {with(t, fstest.MapFS{}, "A.exe", "netfx-winexe-console/Agent.exe", "B.exe", "netfx-winexe-console/Agent.exe"), "", detect.KindUnknown, "WP1002"},
 		"the one with a config":    {with(t, files("B.exe.config", "<configuration/>"), "A.exe", "netfx-winexe-console/Agent.exe", "B.exe", "netfx-winexe-console/Agent.exe"), "B.exe", detect.KindNetFXConsole, ""},
-		"two services":             {with(t, fstest.MapFS{}, "A.exe", "netfx-service/Spooler.exe", "B.exe", "netfx-service/Spooler.exe"), "", detect.KindUnknown, "WP1002"},
 		"the higher folder":        {with(t, fstest.MapFS{}, "app.exe", "native-console/sum.exe", "tools/t.exe", "native-console/sum.exe"), "app.exe", detect.KindNativeConsole, ""},
 		"a download of a site":     {with(t, files("index.html", "<html>"), "get/setup.exe", "native-console/sum.exe"), "", detect.KindStatic, ""},
 		"node with its scripts":    {with(t, files("package.json", "{}", "server.js", "x"), "node.exe", "native-console/sum.exe"), "", detect.KindUnknown, "WP1003"},

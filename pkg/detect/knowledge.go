@@ -88,21 +88,24 @@ type dependency struct {
 	Confidence string   `toml:"confidence"`
 }
 
+// iisFeature is a Windows feature of IIS, and what of a configuration asks for it.
+type iisFeature struct {
+	ID         string   `toml:"id"`
+	Sections   []string `toml:"sections"`
+	When       string   `toml:"when"` // "attribute=value"
+	Modules    []string `toml:"modules"`
+	Present    []string `toml:"present"` // ids of images that have it: iis, aspnet, wcf
+	Missing    string   `toml:"missing"`
+	Optional   bool     `toml:"optional"` // the site works without it
+	Note       string   `toml:"note"`
+	Source     string   `toml:"source"`
+	Confidence string   `toml:"confidence"`
+}
+
 type iisTable struct {
 	Sources map[string]string `toml:"sources"`
-	Feature []struct {
-		ID         string   `toml:"id"`
-		Sections   []string `toml:"sections"`
-		When       string   `toml:"when"` // "attribute=value"
-		Modules    []string `toml:"modules"`
-		Present    []string `toml:"present"` // ids of images that have it: iis, aspnet, wcf
-		Missing    string   `toml:"missing"`
-		Optional   bool     `toml:"optional"` // the site works without it
-		Note       string   `toml:"note"`
-		Source     string   `toml:"source"`
-		Confidence string   `toml:"confidence"`
-	} `toml:"feature"`
-	Lock []struct {
+	Feature []iisFeature      `toml:"feature"`
+	Lock    []struct {
 		Sections   []string `toml:"sections"`
 		State      string   `toml:"state"` // locked, locked-without-aspnet, apphost-only
 		Result     string   `toml:"result"`

@@ -35,6 +35,9 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 	if t.depth(b.dir) > t.programDepth() {
 		source = "deeper"
 	}
+	if slices.Contains(hosts, b.base) {
+		source = "helper" // by itself it is no application
+	}
 	if why := t.helper(b); why != "" {
 		self.Detail = why
 		return []Fact{{Key: "program", Value: b.path, source: "helper", about: b.path, Evidence: []Evidence{self}, item: &Program{Path: b.path, Form: FormNative}}}

@@ -28,12 +28,17 @@ type resolution struct {
 	needs Needs
 	// framework is the value of the fact that app.Framework is from.
 	framework string
+	// chosen is the program or project that is the app; empty where that is to be found.
+	chosen string
+	// tied are the facts of programs or stacks between which nothing decides.
+	tied []*Fact
 }
 
 // resolve turns facts into what the application is and needs. It reads nothing
-// but the facts; those that lost come back with the reason.
-func resolve(name string, facts []Fact) (App, Needs, []Fact) {
-	r := &resolution{facts: facts, app: App{Name: name, Kind: KindUnknown, Flavors: []string{}, Ports: []int{}}}
+// but the facts; those that lost come back with the reason. chosen is the program or
+// project that is the application, empty where the facts are to tell.
+func resolve(name, chosen string, facts []Fact) *resolution {
+	r := &resolution{facts: facts, chosen: chosen, app: App{Name: name, Kind: KindUnknown, Flavors: []string{}, Ports: []int{}}}
 	program, ambiguous := r.chooseProgram()
 	r.chooseKind(program, ambiguous)
 	if r.app.Kind != KindUnknown {
@@ -44,7 +49,7 @@ func resolve(name string, facts []Fact) (App, Needs, []Fact) {
 	r.chooseArchitecture()
 	r.describe()
 	r.collectNeeds()
-	return r.app, r.needs, r.facts
+	return r
 }
 
 func (r *resolution) each(key string, f func(*Fact)) {
@@ -89,6 +94,9 @@ func (r *resolution) chooseProgram() (*Program, []*Fact) {
 		}
 		candidates = append(candidates, f)
 	})
+	if r.chosen != "" {
+		return r.takeChosen(candidates), nil
+	}
 	if len(candidates) == 0 {
 		return nil, nil
 	}
@@ -118,26 +126,35 @@ func (r *resolution) chooseProgram() (*Program, []*Fact) {
 	return best.item.(*Program), nil
 }
 
-// likeliest keeps, of equally likely programs, those of the first kind in the
-// table's row "program-kind" that any of them has.
+// takeChosen takes the program that is chosen, nil where a project is.
+func (r *resolution) takeChosen(candidates []*Fact) *Program {
+	var chosen *Program
+	for _, c := range candidates {
+		if c.Value == r.chosen {
+			chosen = c.item.(*Program)
+		} else {
+			c.OverruledBy = r.chosen + ": another app of the folder"
+		}
+	}
+	return chosen
+}
+
+// likeliest keeps, of equally likely programs, the web applications and services: the
+// row "program-kind" of the precedence table has their kinds. Where there are several,
+// each is an application; where there is none, nothing decides.
 func (r *resolution) likeliest(tied []*Fact) []*Fact {
-	kindRank := func(p *Fact) int {
-		best := rank("program-kind", "")
+	for _, p := range tied {
 		r.each("kind", func(k *Fact) {
-			if k.about == p.Value {
-				best = min(best, rank("program-kind", k.Value))
+			if k.about == p.Value && rank("program-kind", k.Value) < rank("program-kind", "") {
+				p.deployable = true
 			}
 		})
-		return best
 	}
-	top := rank("program-kind", "")
-	for _, p := range tied {
-		top = min(top, kindRank(p))
-	}
-	if top == rank("program-kind", "") {
+	likely := slices.DeleteFunc(slices.Clone(tied), func(p *Fact) bool { return !p.deployable })
+	if len(likely) == 0 {
 		return tied
 	}
-	return slices.DeleteFunc(slices.Clone(tied), func(p *Fact) bool { return kindRank(p) != top })
+	return likely
 }
 
 // chooseKind settles what the folder is.
@@ -172,7 +189,7 @@ func (r *resolution) chooseKind(program *Program, ambiguous []*Fact) {
 		program = nil
 	}
 	r.each("kind", func(f *Fact) {
-		if _, isStack := f.item.(*stack); !isStack && f.about != "" && (program == nil || f.about != program.Path) {
+		if _, isStack := f.item.(*stack); !isStack && f.about != "" && (program == nil || f.about != program.Path) || r.chosen != "" && f.about != r.chosen {
 			return
 		}
 		if winner == nil || rank("kind", f.source) < rank("kind", winner.source) {
@@ -241,6 +258,7 @@ func below(programs []*Fact) bool {
 }
 
 func (r *resolution) ambiguous(programs []*Fact) {
+	r.tied = programs
 	var names []string
 	var ev []Evidence
 	for _, p := range programs {

@@ -18,7 +18,8 @@ func program(path, arch string, selfContained bool, fw Framework, kind Kind) []F
 }
 
 func found(facts []Fact) []string {
-	app, _, facts := resolve("x", facts)
+	r := resolve("x", "", facts)
+	app, facts := r.app, r.facts
 	var ids []string
 	for _, f := range judge(app, facts) {
 		ids = append(ids, f.Rule)
@@ -54,7 +55,8 @@ func TestStrongerSourceWinsWhateverTheOrder(t *testing.T) {
 	facts := program("a.exe", X64, false, Framework{NETCoreApp, "8.0"}, KindDotNetConsole)
 	facts = append(facts, Fact{Key: "framework", Value: ".NETCoreApp 6.0", source: "target-framework-attribute", about: "a.exe", Evidence: facts[0].Evidence, item: Framework{NETCoreApp, "6.0"}})
 	for range 2 {
-		app, _, out := resolve("x", slices.Clone(facts))
+		r := resolve("x", "", slices.Clone(facts))
+		app, out := r.app, r.facts
 		if app.Framework.Version != "8.0" {
 			t.Errorf("got %v", app.Framework)
 		}

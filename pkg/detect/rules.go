@@ -75,6 +75,12 @@ func judge(app App, facts []Fact) []Finding {
 			})
 		}
 	}
+	return uniqueFindings(findings)
+}
+
+// uniqueFindings joins findings that say the same and keeps their places, and sorts
+// them by level, rule and place.
+func uniqueFindings(findings []Finding) []Finding {
 	slices.SortStableFunc(findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Level.Rank(), b.Level.Rank()), strings.Compare(a.Rule, b.Rule),
 			strings.Compare(a.Message, b.Message), comparePlaces(a.Evidence, b.Evidence))

@@ -135,7 +135,7 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 func (r *resolution) chooseStack(winner *Fact) (*Fact, []*Fact) {
 	var tied []*Fact
 	r.each("kind", func(f *Fact) {
-		if _, ok := f.item.(*stack); ok && rank("kind", f.source) == rank("kind", winner.source) {
+		if _, ok := f.item.(*stack); ok && rank("kind", f.source) == rank("kind", winner.source) && (r.chosen == "" || f.about == r.chosen) {
 			tied = append(tied, f)
 		}
 	})
@@ -157,6 +157,7 @@ func (r *resolution) anyManaged(programs []*Fact) bool {
 
 // severalStacks leaves open what the application is.
 func (r *resolution) severalStacks(tied []*Fact) {
+	r.tied = tied
 	var names []string
 	var ev []Evidence
 	for _, f := range tied {

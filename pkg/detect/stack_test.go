@@ -344,7 +344,6 @@ func TestSourceSaysWhatItBecomes(t *testing.T) {
 		"C++":                       {[]string{"a.vcxproj", `<Project><ItemGroup><ProjectConfiguration Include="Release|x64"/></ItemGroup><PropertyGroup><ConfigurationType>Application</ConfigurationType></PropertyGroup></Project>`}, "native-console   x64"},
 		"C++ for windows":           {[]string{"a.vcxproj", `<Project><ItemGroup><ProjectConfiguration Include="Release|Win32"/></ItemGroup><PropertyGroup><ConfigurationType>Application</ConfigurationType></PropertyGroup><ItemDefinitionGroup><Link><SubSystem>Windows</SubSystem></Link></ItemDefinitionGroup></Project>`}, "native-desktop   x86"},
 		"with tests and libraries":  {[]string{"a/a.csproj", sdk(".Web", net10, ""), "b/b.csproj", sdk("", net10, ""), "c/c.csproj", sdk("", net10+exe, `<PackageReference Include="xunit" />`)}, "aspnet-core .NETCoreApp 10.0 anycpu"},
-		"two that can be deployed":  {[]string{"a/a.csproj", sdk(".Web", net10, ""), "b/b.csproj", sdk("", net10+exe, "")}, ""},
 		"only a library":            {[]string{"a.csproj", sdk("", net10, "")}, ""},
 		"a solution without a tree": {[]string{"a.sln", "x"}, ""},
 		"no project":                {[]string{"a.csproj", "<html/>"}, ""},

@@ -47,6 +47,8 @@ type Tree struct {
 	usesKept  int
 	comNames  map[string]string // ProgIDs and CLSIDs that manifests name, and by which
 	wrapped   *[]wrapped
+	part      *view  // where it is a part of another one; nil for a folder of its own
+	chosen    string // the program or project that is the app; empty where that is to be found
 }
 
 // newTree indexes the folder. The error is that of reading its root.
@@ -204,6 +206,9 @@ func (t *Tree) withExt(exts ...string) iter.Seq[file] {
 }
 
 func (t *Tree) openFile(p string) (fs.File, int64, error) {
+	for t.part != nil {
+		p, t = t.part.real(p), t.part.of
+	}
 	if to, ok := t.open[p]; ok {
 		p = to
 	}
