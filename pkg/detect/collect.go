@@ -123,6 +123,14 @@ func (r *resolution) needIIS(iis *IIS) {
 		iis.AppPool.Classic = true
 		iis.AppPool.Evidence = mergeEvidence(iis.AppPool.Evidence, ev)
 	}
+	if ev := r.evidenceOf("pool-classic", ""); len(ev) > 0 {
+		iis.AppPool.Classic = true
+		iis.AppPool.Evidence = mergeEvidence(iis.AppPool.Evidence, ev)
+	}
+	if ev := r.evidenceOf("pool-32-bit", ""); len(ev) > 0 {
+		iis.AppPool.Enable32Bit = true
+		iis.AppPool.Evidence = mergeEvidence(iis.AppPool.Evidence, ev)
+	}
 	if r.app.Architecture == X86 {
 		iis.AppPool.Enable32Bit = true
 		iis.AppPool.Evidence = mergeEvidence(iis.AppPool.Evidence, r.evidenceOf("architecture", X86))
