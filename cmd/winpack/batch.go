@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,7 +54,7 @@ With backoffLimitPerIndex a pod that ended by 1 starts again and goes on. Exit c
 			stringFlag("tag-template", "`T` name of the images of rows without a tag, a Go template over .Name and .Kind"),
 			stringFlag("retry", "`N` how often to try again what a registry or the network broke (default: 0)"),
 			boolFlag("retry-failed", "", "do rows again that failed in an earlier run"),
-		}, commonFlags()...),
+		}, slices.DeleteFunc(commonFlags(), func(f cli.Flag) bool { return f.Names()[0] == "app" })...), // a column names it
 		Action: func(c *cli.Context) error {
 			b, err := newBatch(c, e)
 			if err != nil {

@@ -50,6 +50,9 @@ func (b *batch) configured(r inventory.Row, notes io.Writer) (job pipeline.Job, 
 	}
 	job = b.base
 	job.App = b.inv.Resolve(r.Source)
+	if r.App != "" {
+		job.Apps = []string{r.App}
+	}
 	if len(r.OS) > 0 {
 		if job.OS, err = releaseList(strings.Join(r.OS, ",")); err != nil {
 			return job, nil, err
@@ -219,12 +222,6 @@ func (b *batch) try(ctx context.Context, r inventory.Row, job pipeline.Job) pipe
 	fail := func(err error) pipeline.Result { return pipeline.Result{Err: err} }
 	if inside(job.App, b.dir) {
 		return fail(fmt.Errorf("the folder of the results, %q, lies in the app: name another one with -o", b.dir))
-	}
-	if r.App != "" {
-		// Detection takes a folder for one app.
-		if name, err := pipeline.AppName(job.App); err != nil || name != r.App {
-			return fail(fmt.Errorf("app %q: this version of winpack takes a folder for one app: name the folder of that app as the source, and leave app out", r.App))
-		}
 	}
 	folder := filepath.Join(b.dir, "apps", r.Folder)
 	removeLeft(folder)

@@ -394,6 +394,9 @@ func (b *batch) outcome(ctx context.Context, place int, session *build.Session) 
 // says is what a line of progress tells of a result that is no failure.
 func says(r result.Result, level string) string {
 	text := string(r.Report.App.Kind)
+	if n := len(r.Report.Apps); n > 0 {
+		text = fmt.Sprintf("%d apps", n)
+	}
 	at := detect.LevelBlocker
 	if r.Status == result.Findings {
 		at = detect.Level(level)

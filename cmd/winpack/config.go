@@ -35,6 +35,7 @@ type config struct {
 	Ports      []int64           `toml:"ports"`
 	Ignore     texts             `toml:"ignore"`
 	Write      texts             `toml:"write"`
+	Map        texts             `toml:"map"`
 	Mirror     texts             `toml:"mirror"`
 	Insecure   texts             `toml:"insecure-registry"`
 	FailOn     string            `toml:"fail-on"`

@@ -16,6 +16,7 @@ import (
 
 	"github.com/winpack/winpack/cmd/winpack/internal/inventory"
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+	"github.com/winpack/winpack/pkg/detect"
 )
 
 // fingerprint says what a row's result comes from, in parts, so that a run that asks
@@ -72,7 +73,8 @@ func (b *batch) fingerprint(r inventory.Row) fingerprint {
 	common, commonErr := json.Marshal(struct {
 		OS   []string
 		Base string
-	}{b.base.OS, b.base.Base})
+		Maps []detect.Map `json:",omitempty"`
+	}{b.base.OS, b.base.Base, b.base.Maps})
 	fmt.Fprintf(h, "winpack/fingerprint/v2\n%s %v\n%s %v\n", common, commonErr, row, err)
 	config := b.base.Config
 	if r.Config != "" {

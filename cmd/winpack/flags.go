@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -9,12 +11,15 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/winpack/winpack/cmd/winpack/internal/pipeline"
+	"github.com/winpack/winpack/pkg/detect"
 )
 
 // commonFlags are the flags of every command that looks at an app.
 func commonFlags() []cli.Flag {
 	return []cli.Flag{
 		stringFlag("config", "`FILE` winpack.toml (default: APP/winpack.toml, where it exists)"),
+		sliceFlag("app", "`NAME` which app of a folder with several (repeatable)"),
+		sliceFlag("map", "`PATH=DIR` where a folder of the server lies in APP, like D:\\sites=sites (repeatable)"),
 		stringFlag("os", "`LIST` Windows releases, like ltsc2019,ltsc2022,ltsc2025 (default: ltsc2022,ltsc2025)"),
 		stringFlag("base", "`REF` use this base image instead of the chosen one"),
 		sliceFlag("mirror", "`HOST=MIRROR` pull HOST/... from MIRROR/... (repeatable)"),
@@ -135,6 +140,38 @@ func mirrorTable(values []string) (map[string]string, error) {
 	return table, nil
 }
 
+// appNames reads --app.
+func appNames(c *cli.Context) ([]string, error) {
+	names := c.StringSlice("app")
+	for _, name := range names {
+		if strings.TrimSpace(name) == "" {
+			return nil, usagef("--app is empty: name an app, or leave it out")
+		}
+	}
+	return names, nil
+}
+
+// mapTable reads PATH=DIR: a folder of a Windows server, and where it lies in APP.
+func mapTable(values []string) ([]detect.Map, error) {
+	var maps []detect.Map
+	for _, value := range values {
+		from, to, ok := strings.Cut(value, "=")
+		if !ok || from == "" || to == "" {
+			return nil, usagef(`map "%s" is not PATH=DIR, like D:\sites=sites`, value)
+		}
+		drive := len(from) > 1 && from[1] == ':' && (len(from) == 2 || from[2] == '\\' || from[2] == '/')
+		if !drive && !strings.HasPrefix(from, `\\`) {
+			return nil, usagef(`map "%s": PATH is a folder of the server, like D:\sites or \\files\web`, value)
+		}
+		dir := path.Clean(filepath.ToSlash(strings.TrimRight(to, `/\`)))
+		if !filepath.IsLocal(filepath.FromSlash(dir)) {
+			return nil, usagef(`map "%s": DIR is relative to APP, and lies in it`, value)
+		}
+		maps = append(maps, detect.Map{From: from, To: dir})
+	}
+	return maps, nil
+}
+
 // insecureHosts reads --insecure-registry HOST.
 func insecureHosts(c *cli.Context) ([]string, error) {
 	hosts := c.StringSlice("insecure-registry")
@@ -155,6 +192,12 @@ func jobOf(c *cli.Context) (pipeline.Job, error) {
 	}
 	if c.Bool("quiet") && c.Bool("verbose") {
 		return job, usagef("-q and -v exclude each other")
+	}
+	if job.Apps, err = appNames(c); err != nil {
+		return job, err
+	}
+	if job.Maps, err = mapTable(c.StringSlice("map")); err != nil {
+		return job, usagef("--%w", bare(err))
 	}
 	if job.OS, err = releases(c); err != nil {
 		return job, err

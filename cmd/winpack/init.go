@@ -120,6 +120,7 @@ func initText(c *cli.Context, job pipeline.Job) ([]byte, error) {
 	}
 	slices.Sort(given.Mirrors)
 	job.FailOn = "" // it stands in the file, and judges later
+	job.OneApp = true
 	res := pipeline.Run(c.Context, job)
 	blocked := (*pipeline.BlockedError)(nil)
 	if res.Err != nil && !errors.As(res.Err, &blocked) {

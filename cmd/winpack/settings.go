@@ -62,6 +62,12 @@ func (s *settingsFile) common(job *pipeline.Job, found *mistakes) {
 	if job.Base == "" && s.Base != "" {
 		found.add(s.base(job))
 	}
+	maps, err := mapTable(s.Map)
+	if err != nil {
+		found.add(s.errorf(toml.Key{"map"}, 0, "%w", bare(err)))
+	} else if len(job.Maps) == 0 {
+		job.Maps = maps
+	}
 	table, err := mirrorTable(s.Mirror)
 	if err != nil {
 		found.add(s.errorf(toml.Key{"mirror"}, 0, "%w", bare(err)))

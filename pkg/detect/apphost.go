@@ -82,7 +82,6 @@ type serverApp struct {
 type serverDir struct {
 	path, physical string
 	at             *element
-	account        bool // it is reached with a user of its own
 }
 
 type pool struct {
@@ -223,7 +222,10 @@ func (s *server) readSite(e *element) *serverSite {
 			if left--; left < 0 {
 				break
 			}
-			app.dirs = append(app.dirs, &serverDir{path: webPath(d.attr("path")), physical: d.attr("physicalPath"), at: d, account: d.attr("userName") != ""})
+			dir := &serverDir{path: webPath(d.attr("path")), physical: d.attr("physicalPath"), at: d}
+			if !slices.ContainsFunc(app.dirs, func(other *serverDir) bool { return strings.EqualFold(other.path, dir.path) }) { // IIS refuses a second one
+				app.dirs = append(app.dirs, dir)
+			}
 		}
 		x.apps = append(x.apps, app)
 	}

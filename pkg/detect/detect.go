@@ -245,6 +245,8 @@ type Fact struct {
 	Detector    string     `json:"detector"`
 	OverruledBy string     `json:"overruledBy"` // why it lost and to which value; empty for a winner
 	Evidence    []Evidence `json:"evidence"`    // never empty
+	// App is the name of the app that it is about, in a folder with several.
+	App string `json:"app,omitempty"`
 
 	// source is the row of precedence.toml that the fact falls under.
 	source string
@@ -275,6 +277,8 @@ type Finding struct {
 	Message  string     `json:"message"`
 	Remedy   string     `json:"remedy"`
 	Evidence []Evidence `json:"evidence"`
+	// App is the name of the app that it is about, in a folder with several.
+	App string `json:"app,omitempty"`
 	// Accepted is the reason for which the user takes the finding upon himself: it
 	// counts no more. Detection leaves it empty.
 	Accepted string `json:"accepted,omitempty"`
@@ -284,4 +288,6 @@ type Finding struct {
 type Problem struct {
 	Path    string `json:"path"`
 	Message string `json:"message"`
+	// App is the name of the app that it is about, in a folder with several.
+	App string `json:"app,omitempty"`
 }

@@ -90,3 +90,33 @@ func FuzzScripts(f *testing.F) {
 		}
 	})
 }
+
+// FuzzApplicationHost: the configuration of an IIS server, and folders that it may name.
+func FuzzApplicationHost(f *testing.F) {
+	f.Add([]byte(`<configuration><system.applicationHost><applicationPools><add name="p" managedRuntimeVersion="v2.0"/></applicationPools><sites><site name="s"><application path="/" applicationPool="p"><virtualDirectory path="/" physicalPath="%SystemDrive%\sites\a"/><virtualDirectory path="/b/../c" physicalPath="C:\sites"/></application><application path="/b"><virtualDirectory path="/" physicalPath="D:\sites\b"/></application><bindings><binding protocol="http" bindingInformation="[::1]:80:x"/></bindings></site></sites></system.applicationHost></configuration>`))
+	f.Add([]byte(`<configuration><system.applicationHost><sites><site><application path="a\b"><virtualDirectory physicalPath="\\.\C:\..\.."/></application></site></sites></system.applicationHost><location path="s"><system.webServer/></location></configuration>`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		fsys := fstest.MapFS{
+			"Windows/System32/inetsrv/config/applicationHost.config": {Data: data},
+			"sites/a/web.config": {Data: []byte("<configuration/>")}, "sites/a/x.aspx": {Data: []byte("<%@ Page %>")}, "D/sites/b/index.html": {Data: []byte("<html>")},
+		}
+		r, err := Inspect(fsys, Options{Maps: []Map{{`E:\x`, "sites"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range append(r.Apps, r) {
+			for _, x := range a.Facts {
+				for _, e := range x.Evidence {
+					if _, err := fsys.Stat(e.Path); err != nil {
+						t.Errorf("%s: evidence at %q", x.Key, e.Path)
+					}
+				}
+			}
+			for _, m := range a.Source {
+				if _, err := fsys.Stat(m.From); err != nil {
+					t.Errorf("a source at %q", m.From)
+				}
+			}
+		}
+	})
+}

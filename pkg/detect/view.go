@@ -21,7 +21,7 @@ const outside = ":/"
 // the app has them, and what they found is told by the paths of the whole.
 type view struct {
 	of     *Tree
-	mounts []Mount // the longest At first
+	mounts []Mount // the deepest At first
 }
 
 // real is the path, in the whole folder, of one in the view.
@@ -55,7 +55,13 @@ func within(p, dir string) (rest string, ok bool) {
 // paths of the whole. Nothing is read again: names and binaries are those of t.
 func (t *Tree) view(name string, mounts []Mount, except []string) *Tree {
 	mounts = slices.Clone(mounts)
-	slices.SortFunc(mounts, func(a, b Mount) int { return len(b.At) - len(a.At) })
+	depth := func(m Mount) int {
+		if m.At == "." {
+			return 0
+		}
+		return len(m.At)
+	}
+	slices.SortStableFunc(mounts, func(a, b Mount) int { return depth(b) - depth(a) })
 	v := &Tree{
 		Name: name, fsys: t.fsys, part: &view{t, mounts},
 		byKey: map[string][]*dir{}, open: map[string]string{},
@@ -70,7 +76,7 @@ func (t *Tree) view(name string, mounts []Mount, except []string) *Tree {
 		}
 		at := path.Join(m.At, rest)
 		for _, other := range mounts { // a mount hides what the one around it has there
-			if _, in := within(at, other.At); in && len(other.At) > len(m.At) && other.At != "." {
+			if _, in := within(at, other.At); in && depth(other) > depth(m) {
 				return "", false
 			}
 		}

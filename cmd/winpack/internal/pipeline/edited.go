@@ -65,9 +65,8 @@ type editedFile struct {
 	names []string // of the files there that were edited
 }
 
-// findEdited looks for an edited Dockerfile in the default folder of an app.
-func findEdited(absolute string, oses []string) (editedFile, error) {
-	dir := defaultDir(absolute)
+// findEdited looks for an edited Dockerfile in dir, the default folder of an app.
+func findEdited(dir, absolute string, oses []string) (editedFile, error) {
 	state, err := ownState(dir, absolute)
 	if err != nil {
 		return editedFile{}, err
@@ -99,7 +98,7 @@ func Edited(app string, oses []string) string {
 	if err != nil {
 		return ""
 	}
-	edited, err := findEdited(absolute, oses)
+	edited, err := findEdited(defaultDir(absolute), absolute, oses)
 	if err != nil || edited.path == "" {
 		return ""
 	}

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"unicode"
 
 	"github.com/winpack/winpack/pkg/build"
+	"github.com/winpack/winpack/pkg/detect"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -76,20 +76,7 @@ func appName(dir string) string {
 	if IsZip(dir) {
 		name = strings.TrimSuffix(name, filepath.Ext(name))
 	}
-	mapped := strings.Map(func(r rune) rune {
-		if r == '.' || r == '_' || r != unicode.ReplacementChar && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
-			return r
-		}
-		return '-'
-	}, name)
-	mapped = strings.Trim(mapped, ".-_")
-	if len(mapped) > 100 {
-		mapped = strings.TrimRight(strings.ToValidUTF8(mapped[:100], ""), ".-_")
-	}
-	if mapped == "" {
-		return "app"
-	}
-	return mapped
+	return detect.AppName(name)
 }
 
 // maxRecord bounds the record of written files, and each of them, in bytes.

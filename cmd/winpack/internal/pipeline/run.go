@@ -16,8 +16,10 @@ import (
 
 // Job is one app and what is to be done with it.
 type Job struct {
-	App    string // path of the folder
-	Config string // winpack.toml named by the user; empty: APP/winpack.toml where it exists
+	App    string       // path of the folder
+	Apps   []string     // which of its apps, by name; empty: all
+	Maps   []detect.Map // where folders of the server lie in APP
+	Config string       // winpack.toml named by the user; empty: APP/winpack.toml where it exists
 
 	OS          []string // releases that were asked for; empty: the default
 	Base        string   // base image that was asked for
@@ -43,6 +45,8 @@ type Job struct {
 	// NeedPlan asks for a plan alone: an app that gives none is an error, as it is
 	// where something is written or built.
 	NeedPlan bool
+	// OneApp says that the job is about one app: a folder with several is wrong usage.
+	OneApp bool
 	// Session is what this build shares with those of other jobs; nil for none.
 	Session *build.Session
 }
@@ -98,7 +102,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if err != nil {
 		return &UsageError{err}
 	}
-	found, err := detect.Inspect(ctxFS{ctx, left}, detect.Options{Name: appName(absolute), Closure: job.Closure})
+	found, err := detect.Inspect(ctxFS{ctx, left}, detect.Options{Name: appName(absolute), Maps: job.Maps, Closure: job.Closure})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -107,9 +111,32 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	}
 	found.Problems = append(found.Problems, o.skipped()...)
 	job.blameIgnore(&found)
+	if found, err = job.choose(found); err != nil {
+		return err
+	}
+	if len(found.Apps) > 0 {
+		return res.several(job, o, ctxFS{ctx, left}, absolute, found)
+	}
+	at, err := job.placeOf(o, left, absolute, found)
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	return res.app(ctx, job, at, found)
+}
+
+// app does what the job asks for with one app.
+func (res *Result) app(ctx context.Context, job Job, at *place, found detect.Report) (err error) {
+	o, left, absolute := at.files, at.left, at.absolute
+	job.Settings.Ignore = at.ignore
+	if w := job.Write; w != nil && w.Dir == "" {
+		there := *w
+		there.Dir, there.byDefault = at.dir, true
+		job.Write = &there
+	}
 	edited := editedFile{}
 	if job.Build != nil && o.zip == nil {
-		if edited, err = findEdited(absolute, job.OS); err != nil {
+		if edited, err = findEdited(at.dir, absolute, job.OS); err != nil {
 			return err
 		}
 		if edited.path != "" && job.Build.Files != "" {
@@ -130,16 +157,10 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if planErr == nil && edited.path == "" {
 		job.unusedAccepts(found, &plan)
 	}
-	why := ""
-	switch {
-	case planErr == nil:
+	if planErr == nil {
 		res.Plan = &plan
-	case errors.As(planErr, &blocked):
-		why = "none is chosen: the app can't run in a Windows container"
-	default:
-		why = planErr.Error()
 	}
-	res.report(job, found, plan, why)
+	res.report(job, found, plan, whyNone(planErr))
 	if job.Found != nil {
 		job.Found(*res.Report)
 	}
@@ -185,6 +206,17 @@ func (res *Result) run(ctx context.Context, job Job) error {
 		}
 	}
 	return res.build(ctx, job, o.files)
+}
+
+// whyNone says why there is no base image; empty where there is one.
+func whyNone(planErr error) string {
+	switch {
+	case planErr == nil:
+		return ""
+	case errors.As(planErr, new(*dockerfile.BlockedError)):
+		return "none is chosen: the app can't run in a Windows container"
+	}
+	return planErr.Error()
 }
 
 // report joins what was found and planned.

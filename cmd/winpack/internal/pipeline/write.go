@@ -19,11 +19,13 @@ import (
 
 // Write says what to do with the rendered Dockerfile.
 type Write struct {
-	Dir    string // where to write; empty: <name>.winpack beside APP
-	Render bool   // only render: nothing on disk is read or written
-	Check  bool   // only compare with what is on disk
-	Force  bool   // overwrite what was edited by hand
-	Pin    bool   // name base images by digest too, which asks their registry
+	Dir string // where to write; empty: <name>.winpack beside APP
+	// byDefault says that nobody named Dir.
+	byDefault bool
+	Render    bool // only render: nothing on disk is read or written
+	Check     bool // only compare with what is on disk
+	Force     bool // overwrite what was edited by hand
+	Pin       bool // name base images by digest too, which asks their registry
 	// Alone says that the folder is of this job and no other: what was written there
 	// for another app is replaced, unless it was edited.
 	Alone bool
@@ -53,7 +55,7 @@ func (w Written) Dockerfiles() []string {
 }
 
 func (res *Result) write(ctx context.Context, job Job, absolute string, app appFS, left fs.FS, found detect.Report) error {
-	dir, err := job.Write.dir(absolute)
+	dir, err := job.Write.dir()
 	if err != nil {
 		return err
 	}
@@ -146,9 +148,9 @@ func defaultDir(absolute string) string {
 }
 
 // dir is where the Dockerfile goes, absolute.
-func (w *Write) dir(absolute string) (string, error) {
-	if w.Dir == "" {
-		return defaultDir(absolute), nil
+func (w *Write) dir() (string, error) {
+	if w.byDefault {
+		return w.Dir, nil
 	}
 	dir, err := filepath.Abs(w.Dir)
 	if err != nil {
@@ -181,7 +183,7 @@ func refuseOverwrite(w *Write, absolute string) error {
 	if w.Render || w.Check || w.Force {
 		return nil
 	}
-	dir, err := w.dir(absolute)
+	dir, err := w.dir()
 	if err != nil {
 		return err
 	}

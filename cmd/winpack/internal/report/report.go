@@ -24,12 +24,15 @@ const ID = "winpack/report/v1"
 //go:embed report.schema.json
 var Schema []byte
 
-// Report is the document. Every list is present, empty or not.
+// Report is the document. Every list but Apps is present, empty or not.
 type Report struct {
-	Schema   string           `json:"schema"`
-	App      App              `json:"app"`
-	Base     Base             `json:"base"`
-	Needs    Needs            `json:"needs"`
+	Schema string `json:"schema"`
+	App    App    `json:"app,omitzero"`
+	Base   Base   `json:"base,omitzero"`
+	Needs  Needs  `json:"needs,omitzero"`
+	// Apps are those of a folder with several, by name. App, Base and Needs are then
+	// absent, and findings, facts and problems carry the name of their app.
+	Apps     []Part           `json:"apps,omitempty"`
 	Steps    []Step           `json:"steps"`
 	Findings []detect.Finding `json:"findings"`
 	Facts    []detect.Fact    `json:"facts"`
@@ -50,6 +53,16 @@ type App struct {
 	Entrypoint   []string         `json:"entrypoint"`
 	Ports        []int            `json:"ports"`
 	Sites        []string         `json:"sites"`
+	// Site is what applicationHost.config says of a site of an IIS server.
+	Site *detect.Site `json:"site,omitempty"`
+}
+
+// Part is one app of a folder with several.
+type Part struct {
+	App
+	Base  Base   `json:"base"`
+	Needs Needs  `json:"needs"`
+	Steps []Step `json:"steps"`
 }
 
 // Base is the chosen base image. Reference is empty where none fits.
@@ -103,6 +116,7 @@ func New(d detect.Report, plan dockerfile.Plan, why string) Report {
 			Entrypoint:   []string{},
 			Ports:        list(d.App.Ports),
 			Sites:        []string{},
+			Site:         d.App.Site,
 		},
 		Base:     Base{Images: []Image{}, Why: []string{}, Rejected: []dockerfile.Rejected{}},
 		Needs:    Needs{Reasons: []string{}},
@@ -111,6 +125,12 @@ func New(d detect.Report, plan dockerfile.Plan, why string) Report {
 		Facts:    list(d.Facts),
 		Problems: list(d.Problems),
 		Closure:  d.Closure,
+	}
+	if len(d.Source) > 0 {
+		r.App.Path = d.Source[0].From
+	}
+	if d.App.Site != nil {
+		r.App.Sites = []string{d.App.Site.Name}
 	}
 	if len(plan.Config.Ports) > 0 {
 		r.App.Ports = plan.Config.Ports

@@ -33,6 +33,11 @@ type View struct {
 // that the document doesn't hold.
 func (r Report) Text(w io.Writer, v View) error {
 	p := printer{View: v}
+	if len(r.Apps) > 0 {
+		p.several(r)
+		_, err := io.WriteString(w, p.b.String())
+		return err
+	}
 	if !v.Quiet {
 		p.summary(r)
 	}
@@ -398,19 +403,7 @@ func (p *printer) next(r Report) {
 		p.line("%s", p.paint(red, "This app can't run in a Windows container as it is: see "+ruleList(blockers)+"."))
 		return
 	}
-	app := ""
-	if p.App != "" && p.App != "." {
-		name := p.App
-		if strings.HasPrefix(name, "-") { // which a flag begins with
-			name = "./" + name
-		}
-		app = " " + dockerfile.Quote(Safe(name), p.Windows)
-	}
-	local := false
-	for _, word := range p.Flags {
-		local = local || strings.HasPrefix(word, "oci:")
-		app += " " + dockerfile.Quote(Safe(word), p.Windows)
-	}
+	app, local := p.words()
 	switch {
 	case r.App.Kind == detect.KindUnknown && slices.ContainsFunc(r.Findings, tellsWhatWasSeen):
 		p.line("winpack can't tell what this is: what was seen, and what helps, stands above.")
@@ -449,6 +442,23 @@ func (p *printer) next(r Report) {
 			p.line("  winpack dockerfile%s", app)
 		}
 	}
+}
+
+// words are APP and the flags of the user, for the commands to try next, with a blank
+// before each. local says that the base image is a folder.
+func (p *printer) words() (app string, local bool) {
+	if p.App != "" && p.App != "." {
+		name := p.App
+		if strings.HasPrefix(name, "-") { // which a flag begins with
+			name = "./" + name
+		}
+		app = " " + dockerfile.Quote(Safe(name), p.Windows)
+	}
+	for _, word := range p.Flags {
+		local = local || strings.HasPrefix(word, "oci:")
+		app += " " + dockerfile.Quote(Safe(word), p.Windows)
+	}
+	return app, local
 }
 
 // tellsWhatWasSeen says whether a finding is about what an unknown app may be.

@@ -40,22 +40,39 @@ type Done struct {
 type brief struct {
 	Result
 	Report *struct {
-		App struct {
-			Kind detect.Kind `json:"kind"`
-		} `json:"app"`
-		Base struct {
-			Reference string `json:"reference"`
-		} `json:"base"`
-		Steps []struct {
-			Kind dockerfile.StepKind `json:"kind"`
-			Why  string              `json:"why"`
-		} `json:"steps"`
+		briefApp
+		Apps     []briefApp `json:"apps"`
 		Findings []struct {
 			Rule     string       `json:"rule"`
 			Level    detect.Level `json:"level"`
 			Accepted string       `json:"accepted"`
+			App      string       `json:"app"`
 		} `json:"findings"`
 	} `json:"report"`
+}
+
+// briefApp is what is read of an app: of one of several its kind stands beside its name.
+type briefApp struct {
+	Name string      `json:"name"`
+	Kind detect.Kind `json:"kind"`
+	App  struct {
+		Kind detect.Kind `json:"kind"`
+	} `json:"app"`
+	Base struct {
+		Reference string `json:"reference"`
+	} `json:"base"`
+	Steps []struct {
+		Kind dockerfile.StepKind `json:"kind"`
+		Why  string              `json:"why"`
+	} `json:"steps"`
+}
+
+func (b *briefApp) part() report.Part {
+	p := report.Part{App: report.App{Name: b.Name, Kind: b.Kind}, Base: report.Base{Reference: b.Base.Reference}}
+	for _, x := range b.Steps {
+		p.Steps = append(p.Steps, report.Step{Kind: x.Kind, Why: x.Why})
+	}
+	return p
 }
 
 func (b *brief) result() Result {
@@ -63,12 +80,13 @@ func (b *brief) result() Result {
 	if b.Report == nil {
 		return r
 	}
-	r.Report = &report.Report{App: report.App{Kind: b.Report.App.Kind}, Base: report.Base{Reference: b.Report.Base.Reference}}
-	for _, x := range b.Report.Steps {
-		r.Report.Steps = append(r.Report.Steps, report.Step{Kind: x.Kind, Why: x.Why})
+	one := b.Report.part()
+	r.Report = &report.Report{App: report.App{Kind: b.Report.App.Kind}, Base: one.Base, Steps: one.Steps}
+	for i := range b.Report.Apps {
+		r.Report.Apps = append(r.Report.Apps, b.Report.Apps[i].part())
 	}
 	for _, f := range b.Report.Findings {
-		r.Report.Findings = append(r.Report.Findings, detect.Finding{Rule: f.Rule, Level: f.Level, Accepted: f.Accepted})
+		r.Report.Findings = append(r.Report.Findings, detect.Finding{Rule: f.Rule, Level: f.Level, Accepted: f.Accepted, App: f.App})
 	}
 	return r
 }

@@ -77,7 +77,11 @@ func One(r *report.Report) *Set {
 	if len(r.Blockers()) > 0 {
 		status = Blocked
 	}
-	return &Set{Report: r, one: &Result{Schema: ID, Name: cmp.Or(r.App.Name, "app"), Status: status, Report: r}}
+	name := ""
+	if len(r.Apps) == 0 {
+		name = cmp.Or(r.App.Name, "app")
+	}
+	return &Set{Report: r, one: &Result{Schema: ID, Name: name, Status: status, Report: r}}
 }
 
 // indexer fills a set.

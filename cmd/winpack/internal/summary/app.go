@@ -43,6 +43,8 @@ type App struct {
 	Failure result.Failure `json:"failure,omitempty"`
 
 	causeLevel detect.Level // of the finding that Cause names; empty where it names none
+	// row is the name of the inventory's row, which may have several apps.
+	row string
 	// alone is the rule that alone keeps the app from being ready, where there is such
 	// a rule and it can be solved.
 	alone string

@@ -27,16 +27,18 @@ func eachFull(s Summary, set *result.Set, f func(App, *report.Report) error) err
 		}
 		return nil
 	}
-	for r, err := range set.All() {
-		if err == nil {
-			err = missing(r.Name)
-		}
-		if err == nil {
-			err = f(s.Apps[i], r.Report)
-			i++
-		}
+	for row, err := range set.All() {
 		if err != nil {
 			return err
+		}
+		for _, r := range row.Split() {
+			if err := missing(r.Name); err != nil {
+				return err
+			}
+			if err := f(s.Apps[i], r.Report); err != nil {
+				return err
+			}
+			i++
 		}
 	}
 	return missing("")

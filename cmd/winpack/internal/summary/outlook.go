@@ -78,10 +78,16 @@ func statuses() [][2]string {
 	}
 }
 
-// OutlookOf is the outlook of a result.
+// OutlookOf is the outlook of a result: of a source with several apps that of the one
+// that is farthest from running in a container.
 func OutlookOf(r *result.Result) Outlook {
-	o, _ := outlook(r, nil)
-	return o
+	worst := Ready
+	for _, one := range r.Split() {
+		if o, _ := outlook(&one, nil); slices.Index(Outlooks(), o) > slices.Index(Outlooks(), worst) {
+			worst = o
+		}
+	}
+	return worst
 }
 
 // outlook decides, and says why in a line.

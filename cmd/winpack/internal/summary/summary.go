@@ -106,9 +106,17 @@ func Of(set *result.Set) (Summary, error) {
 	return b.Finish(set), nil
 }
 
-// Add adds a result. It keeps none of the report.
+// Add adds a result, or those of each app of a source with several. It keeps none of
+// the report.
 func (b *Builder) Add(r *result.Result) {
+	for _, one := range r.Split() {
+		b.add(r.Name, &one)
+	}
+}
+
+func (b *Builder) add(row string, r *result.Result) {
 	a := newApp(r, b.rules)
+	a.row = row
 	b.apps = append(b.apps, a)
 	if r.Report == nil {
 		return
@@ -153,10 +161,10 @@ func (b *Builder) Finish(set *result.Set) Summary {
 		}
 		b.apps = append(b.apps, App{
 			Name: row.Name, Source: row.Source, Owner: row.Owner, Labels: labels,
-			Outlook: Missing, Status: string(Missing), Rules: []string{},
+			Outlook: Missing, Status: string(Missing), Rules: []string{}, row: row.Name,
 		})
 	}
-	slices.SortFunc(b.apps, func(x, y App) int { return result.CompareNames(x.Name, y.Name) })
+	slices.SortStableFunc(b.apps, func(x, y App) int { return result.CompareNames(x.row, y.row) }) // those of a row are by name
 	s := Summary{
 		Schema: ID, Apps: b.apps,
 		Missing: list(set.Missing), Unlisted: list(set.Unlisted), Doubles: list(set.Doubles),
