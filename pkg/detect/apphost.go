@@ -273,11 +273,6 @@ func bindingOf(e *element) Binding {
 	return b
 }
 
-// web says whether a site serves anything but files over FTP.
-func (s *serverSite) web() bool {
-	return len(s.Bindings) == 0 || slices.ContainsFunc(s.Bindings, func(b Binding) bool { return b.Protocol != "ftp" })
-}
-
 // poolOf is the app pool of an application: a pool of that name, else the defaults.
 func (s *server) poolOf(a *serverApp) *pool {
 	if p := s.pools[strings.ToLower(a.pool)]; p != nil {

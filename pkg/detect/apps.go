@@ -111,7 +111,7 @@ func (t *Tree) marked(d *dir) bool {
 	has := func(names []string) bool {
 		return slices.ContainsFunc(names, func(n string) bool { _, ok := d.search(n); return ok })
 	}
-	if has(marks) || d.path == "." && has(rootMarks) {
+	if has(marks) && !t.onlyAbove(d) || d.path == "." && has(rootMarks) {
 		return true
 	}
 	if t.depth(d.path) == 1 && t.programDepth() == maxDepth && slices.ContainsFunc(indexNames, func(n string) bool {
@@ -135,6 +135,27 @@ func (t *Tree) marked(d *dir) bool {
 		}
 	}
 	return slices.ContainsFunc(t.binaries, func(b *image) bool { return strings.EqualFold(b.dir, d.path) && t.isProgram(b) })
+}
+
+// onlyAbove says whether a folder has nothing of an app but a web.config, and folders
+// below it that are ASP.NET applications: IIS hands what it says on to them.
+func (t *Tree) onlyAbove(d *dir) bool {
+	for _, f := range d.files {
+		if slices.Contains(marks, f.key) && f.key != "web.config" {
+			return false
+		}
+	}
+	if t.hasDLLs(path.Join(d.path, "bin")) {
+		return false
+	}
+	return slices.ContainsFunc(t.dirs, func(sub *dir) bool {
+		if sub.path == "." || path.Dir(sub.path) != d.path || !t.hasDLLs(path.Join(sub.path, "bin")) {
+			return false
+		}
+		_, config := sub.search("web.config")
+		_, global := sub.search("global.asax")
+		return config || global
+	})
 }
 
 // isProgram says whether a binary starts an application of its own.

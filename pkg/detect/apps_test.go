@@ -59,6 +59,8 @@ func TestFolderWithSeveralApps(t *testing.T) {
 			[]string{"Shop.Api aspnet-core .=Shop.Api/bin/Release/net10.0/publish Orders.exe", "Shop.Import netfx-console .=Shop.Import/bin/Release/net48 Import.exe"}},
 		"sites of a web root": {files("inetpub/wwwroot/blog/index.php", "<?php echo 1;", "inetpub/wwwroot/shop/default.asp", `<% Response.Write 1 %>`),
 			[]string{"blog php .=inetpub/wwwroot/blog", "shop classic-asp .=inetpub/wwwroot/shop"}},
+		"applications below a web.config of their own": {with(t, files("web.config", "<configuration/>", "iisstart.htm", "<html>", "shop/web.config", "<configuration/>", "shop/a.aspx", page, "intra/web.config", "<configuration/>", "intra/a.aspx", page), "shop/bin/Shop.dll", "demo/bin/Shop.dll", "intra/bin/Shop.dll", "demo/bin/Shop.dll"),
+			[]string{"intra aspnet .=intra", "shop aspnet .=shop"}},
 		"projects that can be deployed": {files("Shop.sln", "x", "a/Shop.Web.csproj", sdk(".Web", ""), "b/Shop.Worker.csproj", sdk(".Worker", `<PackageReference Include="Microsoft.Extensions.Hosting.WindowsServices" />`), "t/Shop.Tests.csproj", sdk("", `<PackageReference Include="xunit" />`)),
 			[]string{"Shop.Web source>aspnet-core ", "Shop.Worker source>dotnet-service "}},
 		"two apps of one name": {with(t, files("x/web/web.config", "<configuration/>", "x/web/a.aspx", page, "y/web/a.aspx", page, "y/web/web.config", "<configuration/>")),

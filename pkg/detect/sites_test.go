@@ -103,7 +103,8 @@ func TestSitesOfAServer(t *testing.T) {
 				<application path="/api" applicationPool="Core"><virtualDirectory path="/" physicalPath="D:\sites\shop\api" /></application>
 				<bindings><binding protocol="https" bindingInformation="*:443:shop.example.com" sslFlags="1" /><binding protocol="http" bindingInformation="10.0.0.5:8080:" /><binding protocol="http" bindingInformation="[::1]:8081:x" /><binding protocol="net.tcp" bindingInformation="808:*" /></bindings>
 			</site>`+
-			site("Intranet", `D:\sites\intranet`, http80, "</application>"),
+			site("Intranet", `D:\sites\intranet`, http80, "</application>")+
+			site("Files", `D:\sites\files`, `<binding protocol="ftp" bindingInformation="*:21:" />`, "</application>"),
 		`<location path="Shop"><system.webServer><security><authentication><windowsAuthentication enabled="true" /></authentication></security></system.webServer></location>
 		<system.webServer><globalModules><add name="StaticFileModule" image="x" /><add name="SiteMinderModule" image="C:\sm\sm.dll" /></globalModules></system.webServer>`)
 	config = strings.Replace(config, `<site name="Intranet" id="1"><application path="/">`, `<site name="Intranet" id="3"><application path="/" applicationPool="Old">`, 1)
@@ -111,15 +112,15 @@ func TestSitesOfAServer(t *testing.T) {
 		"inetpub/wwwroot/iisstart.htm", "<html></html>", "inetpub/wwwroot/iisstart.png", "x",
 		"D/sites/shop/web.config", aspxSite, "D/sites/shop/a.aspx", page,
 		"D/data/images/x.svc", `<%@ ServiceHost Service="Q" %>`,
-		"D/sites/intranet/a.aspx", page,
+		"D/sites/intranet/a.aspx", page, "D/sites/files/upload.txt", "x",
 		"Windows/System32/inetsrv/config/administration.config", "<configuration/>",
 		"inetpub/history/CFGHISTORY_1/applicationHost.config", "<configuration/>")
 	with(t, m, "D/sites/shop/api/Orders.exe", "aspnet-core/Orders.exe", "D/sites/shop/api/Orders.dll", "aspnet-core/Orders.dll", "D/sites/shop/api/Orders.runtimeconfig.json", "aspnet-core/Orders.runtimeconfig.json")
 	r := look(t, m)
-	if got, want := appList(r), []string{"Default-Web-Site static .=inetpub/wwwroot", "Intranet aspnet .=D/sites/intranet", "Shop aspnet .=D/sites/shop,api=D/sites/shop/api,images=D/data/images"}; !slices.Equal(got, want) {
+	if got, want := appList(r), []string{"Default-Web-Site static .=inetpub/wwwroot", "Files unknown .=D/sites/files", "Intranet aspnet .=D/sites/intranet", "Shop aspnet .=D/sites/shop,api=D/sites/shop/api,images=D/data/images"}; !slices.Equal(got, want) {
 		t.Fatalf("got %q, want %q", got, want)
 	}
-	old, shop := r.Apps[1], r.Apps[2]
+	old, shop := r.Apps[2], r.Apps[3]
 	if fw := old.App.Framework; fw != (detect.Framework{Name: ".NETFramework", Version: "2.0"}) || old.Needs.IIS.AppPool.RuntimeVersion != "v2.0" {
 		t.Errorf("a pool of CLR 2: %v %+v", fw, old.Needs.IIS.AppPool)
 	}
@@ -157,7 +158,7 @@ func TestSitesOfAServer(t *testing.T) {
 			t.Errorf("%q is in the report", secret)
 		}
 	}
-	for id, apps := range map[string]string{"WP1240": "Shop", "WP1241": "Intranet", "WP1242": "Shop", "WP1243": "Shop", "WP1244": "Default-Web-Site Intranet Shop", "WP1245": "Intranet", "WP1246": "Default-Web-Site", "WP1201": "Shop"} {
+	for id, apps := range map[string]string{"WP1240": "Shop", "WP1241": "Intranet", "WP1242": "Shop", "WP1243": "Shop", "WP1244": "Default-Web-Site Files Intranet Shop", "WP1245": "Intranet", "WP1246": "Default-Web-Site", "WP1247": "Files", "WP1201": "Shop"} {
 		var has []string
 		for _, a := range r.Apps {
 			if slices.Contains(rules(a), id) {
