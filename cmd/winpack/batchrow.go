@@ -259,7 +259,7 @@ func removeLeft(folder string) {
 		}
 	}
 	remove(folder, func(name string) bool {
-		return strings.HasPrefix(name, ".image.") || strings.HasPrefix(name, ".winpack-")
+		return strings.HasPrefix(name, ".image.") || strings.HasPrefix(name, ".winpack-") || strings.HasPrefix(name, "."+buildLine+".winpack-")
 	})
 	half := func(name string) bool { return strings.HasPrefix(name, ".") && strings.Contains(name, ".winpack-") }
 	remove(filepath.Join(folder, "image"), half)
