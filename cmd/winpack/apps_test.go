@@ -13,6 +13,7 @@ import (
 	"github.com/winpack/winpack/cmd/winpack/internal/result"
 	"github.com/winpack/winpack/fixtures"
 	"github.com/winpack/winpack/fixtures/schema"
+	"github.com/winpack/winpack/pkg/detect"
 )
 
 // serverExport is an export of an IIS server with a site of files and one of ASP.NET, and
@@ -48,7 +49,7 @@ func serverExport(t testing.TB) string {
 
 func TestReportOfAFolderWithSeveralApps(t *testing.T) {
 	dir := serverExport(t)
-	stdout, stderr, code := winpack(t, filepath.Dir(dir), "detect", "web01", "--map", `D:\web=data`, "--format", "json")
+	stdout, stderr, code := winpack(t, filepath.Dir(dir), "detect", "web01", "--map", `D:\web=data`, "--format", "json", "--closure")
 	if code != exitDone {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
@@ -75,6 +76,9 @@ func TestReportOfAFolderWithSeveralApps(t *testing.T) {
 	want := []string{"Default-Web-Site static C/inetpub/wwwroot Default Web Site servercore", "Gone unknown . Gone ", "Shop aspnet data/shop Shop servercore"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	if c := r.Apps[2].Closure; c == nil || !slices.ContainsFunc(c.Modules, func(m detect.Module) bool { return len(m.Askers) > 0 && m.Askers[0].Path == "data/shop/bin/Shop.dll" }) {
+		t.Errorf("closure %+v", c)
 	}
 	for _, f := range r.Findings {
 		if f.App == "" {

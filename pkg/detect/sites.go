@@ -115,6 +115,7 @@ func joinReports(all []Report) Report {
 			out.App.join(r.App)
 			out.Needs.join(r.Needs)
 		}
+		out.Closure = joinClosures(out.Closure, r.Closure)
 		out.App.Flavors = append(out.App.Flavors, r.App.Flavors...)
 		out.Findings = append(out.Findings, r.Findings...)
 		out.Facts = append(out.Facts, r.Facts...)
@@ -126,6 +127,32 @@ func joinReports(all []Report) Report {
 	sortFacts(out.Facts)
 	out.Facts = uniqueFacts(out.Facts)
 	return out
+}
+
+// joinClosures is what two applications of a site load.
+func joinClosures(a, b *Closure) *Closure {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	out := Closure{Modules: slices.Clone(a.Modules), Bases: a.Bases, Cut: a.Cut || b.Cut}
+	for _, m := range b.Modules {
+		i := slices.IndexFunc(out.Modules, func(x Module) bool {
+			return strings.EqualFold(x.Name, m.Name) && x.Kind == m.Kind && x.Provider == m.Provider && x.From == m.From
+		})
+		if i < 0 {
+			out.Modules = append(out.Modules, m)
+			continue
+		}
+		x := &out.Modules[i]
+		x.Askers = append(slices.Clip(x.Askers), m.Askers...)
+		x.More += m.More + max(0, len(x.Askers)-maxAskers)
+		x.Askers = x.Askers[:min(len(x.Askers), maxAskers)]
+	}
+	slices.SortStableFunc(out.Modules, func(x, y Module) int {
+		return cmp.Or(strings.Compare(strings.ToLower(x.Name), strings.ToLower(y.Name)), strings.Compare(string(x.Kind), string(y.Kind)),
+			strings.Compare(string(x.Provider), string(y.Provider)), strings.Compare(x.From, y.From), strings.Compare(x.Name, y.Name))
+	})
+	return &out
 }
 
 // siteRank orders kinds of a site's applications: the first of them is what the whole

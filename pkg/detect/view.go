@@ -99,6 +99,9 @@ func (t *Tree) view(name string, mounts []Mount, except []string) *Tree {
 			}
 		}
 	}
+	if t.uses != nil {
+		v.uses = map[string][]use{}
+	}
 	v.fillFolders()
 	slices.SortFunc(v.binaries, func(a, b *image) int { return strings.Compare(a.path, b.path) })
 	for _, b := range v.binaries {
@@ -193,6 +196,17 @@ func (v *view) tell(r *Report) {
 			}
 		}
 		n.IIS = &c
+	}
+	if c := r.Closure; c != nil {
+		for i := range c.Modules {
+			m := &c.Modules[i]
+			if m.Provider == FromApp {
+				m.From = v.real(m.From)
+			}
+			for j := range m.Askers {
+				m.Askers[j].Path = v.real(m.Askers[j].Path)
+			}
+		}
 	}
 	if p := r.App.Program; p != nil && p.Service != nil {
 		program, service := *p, *p.Service

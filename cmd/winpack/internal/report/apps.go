@@ -11,7 +11,7 @@ import (
 func Join(apps []Report, problems []detect.Problem) Report {
 	r := Report{Schema: ID, Steps: []Step{}, Findings: []detect.Finding{}, Facts: []detect.Fact{}, Problems: slices.Clone(list(problems))}
 	for _, a := range apps {
-		r.Apps = append(r.Apps, Part{a.App, a.Base, a.Needs, a.Steps})
+		r.Apps = append(r.Apps, Part{a.App, a.Base, a.Needs, a.Steps, a.Closure})
 		for _, f := range a.Findings {
 			f.App = a.App.Name
 			r.Findings = append(r.Findings, f)
@@ -35,7 +35,7 @@ func (r Report) Split() (apps []Report, rest []detect.Problem) {
 		return []Report{r}, nil
 	}
 	for _, a := range r.Apps {
-		one := Report{Schema: r.Schema, App: a.App, Base: a.Base, Needs: a.Needs, Steps: list(a.Steps),
+		one := Report{Schema: r.Schema, App: a.App, Base: a.Base, Needs: a.Needs, Steps: list(a.Steps), Closure: a.Closure,
 			Findings: []detect.Finding{}, Facts: []detect.Fact{}, Problems: []detect.Problem{}}
 		for _, f := range r.Findings {
 			if f.App == a.Name {

@@ -63,6 +63,8 @@ type Part struct {
 	Base  Base   `json:"base"`
 	Needs Needs  `json:"needs"`
 	Steps []Step `json:"steps"`
+	// Closure is there where detect --closure asks for it.
+	Closure *detect.Closure `json:"closure,omitempty"`
 }
 
 // Base is the chosen base image. Reference is empty where none fits.

@@ -21,7 +21,7 @@ func (p *printer) several(r Report) {
 		p.line("")
 	}
 	for _, a := range apps {
-		if len(a.Findings)+len(a.Problems) == 0 && !(p.Verbose && len(a.Facts) > 0) {
+		if len(a.Findings)+len(a.Problems) == 0 && a.Closure == nil && !(p.Verbose && len(a.Facts) > 0) {
 			continue
 		}
 		if !p.Quiet {
@@ -29,6 +29,9 @@ func (p *printer) several(r Report) {
 		}
 		p.findings(a)
 		p.problems(a.Problems)
+		if a.Closure != nil && !p.Quiet {
+			p.closure(a.Closure)
+		}
 		if p.Verbose && !p.Quiet {
 			p.facts(a.Facts)
 		}
