@@ -26,7 +26,9 @@ type image struct {
 	isDLL   bool   // by its flag or its name: assemblies of .NET programs carry no flag
 	gui     bool
 	sub     pe.Span
-	x86     bool // machine is 32-bit x86
+	head    pe.Span   // of all headers
+	links   []pe.Span // of the import tables, with the names in them
+	x86     bool      // machine is 32-bit x86
 	arch    pe.Architecture
 	clr     *managed // nil for native code
 	refs    []pe.Assembly
@@ -45,6 +47,7 @@ type image struct {
 // the bytes of its file alive, which adds up over thousands of files.
 type managed struct {
 	pe.Span
+	meta                            pe.Span // of the metadata
 	Name, RuntimeVersion            pe.Text
 	Version                         string
 	TargetFramework, TargetPlatform pe.Text
@@ -67,6 +70,15 @@ func (b *image) name() string {
 
 func at(p string, s pe.Span, detail string) Evidence {
 	return Evidence{Path: p, Offset: s.Offset, Length: s.Length, Detail: clean(detail)}
+}
+
+// linked is the evidence for what the import tables do not name.
+func (b *image) linked(detail string) []Evidence {
+	var ev []Evidence
+	for _, s := range b.links {
+		ev = append(ev, at(b.path, s, "import table: "+detail))
+	}
+	return ev
 }
 
 func (b *image) ref(name string) *pe.Assembly {
@@ -162,13 +174,16 @@ func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
 	t.withPages(p, pages, func(f *pe.File) error {
 		b = &image{
 			path: p, base: strings.ToLower(path.Base(installed(p))), dir: path.Dir(p),
-			isDLL: f.IsDLL() || strings.HasSuffix(strings.ToLower(installed(p)), ".dll"), gui: f.Subsystem == pe.SubsystemGUI, sub: f.SubsystemSpan,
+			isDLL: f.IsDLL() || strings.HasSuffix(strings.ToLower(installed(p)), ".dll"), gui: f.Subsystem == pe.SubsystemGUI, sub: f.SubsystemSpan, head: f.HeaderSpan,
 			x86: f.Machine == pe.MachineI386,
 		}
 		for _, s := range f.Sections {
 			if s.Name == ".wixburn" {
 				b.wrapper = "a WiX installer bundle (section .wixburn)"
 			}
+		}
+		if f.IsDLL() && !f.HasCLR() && strings.HasSuffix(b.base, ".exe") {
+			t.problem(p, "has the name of a program and the mark of a library in its header, so that Windows does not start it: what it is for is unknown")
 		}
 		var first error
 		keep := func(err error) {
@@ -179,10 +194,13 @@ func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
 		var err error
 		b.arch, err = f.Architecture()
 		keep(err)
+		if err == nil && !f.KnownMachine(b.arch) {
+			t.problem(p, fmt.Sprintf("its machine is 0x%04x, which is none that Windows runs on: as what it runs is unknown", f.Machine))
+		}
 		clr, err := f.CLR()
 		keep(err)
 		if clr != nil {
-			b.clr = &managed{clr.Span, clr.Name, clr.RuntimeVersion, clr.Version, clr.TargetFramework, clr.TargetPlatform, clr.EntryPoint}
+			b.clr = &managed{clr.Span, clr.Metadata, clr.Name, clr.RuntimeVersion, clr.Version, clr.TargetFramework, clr.TargetPlatform, clr.EntryPoint}
 			b.refs, err = clr.AssemblyRefs()
 			keep(err)
 			b.natives, err = clr.NativeModules()
@@ -199,6 +217,11 @@ func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
 			b.broken = err != nil || len(f.Defects) > 0
 			b.delayed, err = f.DelayImports()
 			keep(err)
+			for _, s := range []pe.Span{f.ImportSpan, f.DelaySpan} {
+				if s.Length > 0 {
+					b.links = append(b.links, s)
+				}
+			}
 		}
 		if b.clr == nil && !b.isDLL {
 			b.host, err = f.AppHost()

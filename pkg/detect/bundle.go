@@ -17,7 +17,7 @@ func (t *Tree) singleFile(b *image) []Fact {
 	if t.depth(b.dir) > t.programDepth() {
 		source = "deeper"
 	}
-	self := at(b.path, bundle.Span, fmt.Sprintf("bundle manifest, version %d.%d, %d files", bundle.Major, bundle.Minor, len(bundle.Entries)))
+	self := at(b.path, bundle.Span.With(bundle.Manifest), fmt.Sprintf("bundle manifest, version %d.%d, %d files", bundle.Major, bundle.Minor, len(bundle.Entries)))
 	facts := []Fact{{Key: "program", Value: b.path, source: source, about: b.path, Evidence: []Evidence{self}, item: p}}
 	read := func(what string, data []byte) *node {
 		if len(data) == 0 {

@@ -55,6 +55,9 @@ func (t *Tree) configuredProgram(config string, taken map[string]bool) []Fact {
 	}
 	root := t.readJSON(config, runtimeConfigUnknown)
 	host := t.hostOf(dll)
+	if exe := t.byName[strings.ToLower(stem+".exe")]; host == nil && exe != nil && exe.native() && exe.host == nil && !exe.broken {
+		t.problem(exe.path, "stands where the .NET host of "+clean(path.Base(dll.path))+" does, and carries no marks of one: how the program is started, and as which architecture it runs, is unknown")
+	}
 	p := &Program{Path: dll.path, Form: FormFrameworkDependent}
 	if host != nil {
 		taken[host.path] = true

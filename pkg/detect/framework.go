@@ -198,8 +198,11 @@ func architectureFacts(b *image, about, source string) []Fact {
 	if b.native() {
 		what = "machine of the PE header says "
 	}
-	facts := []Fact{{Key: "architecture", Value: b.arch.Name, source: source, about: about,
-		Evidence: []Evidence{at(b.path, b.arch.Span, what+b.arch.Name)}}}
+	ev := []Evidence{at(b.path, b.arch.Span, what+b.arch.Name)}
+	if b.arch.Machine != b.arch.Span {
+		ev = append(ev, at(b.path, b.arch.Machine, "machine of the PE header, which says what the flags mean"))
+	}
+	facts := []Fact{{Key: "architecture", Value: b.arch.Name, source: source, about: about, Evidence: ev}}
 	if b.arch.Prefer32 {
 		facts = append(facts, Fact{Key: "prefers-32-bit", Value: "true", about: about,
 			Evidence: []Evidence{at(b.path, b.arch.Span, "32BITPREFERRED: runs as a 32-bit process where WOW64 exists")}})
@@ -288,6 +291,8 @@ func (t *Tree) siteAssemblies() []Fact {
 		}
 		if b.arch.Name == X86 && !b.arch.Prefer32 || b.arch.Mixed || b.arch.Name == X64 && b.arch.OS == "" { // one that is ReadyToRun holds IL as well
 			join(architectureFacts(b, "", "bin")...)
+		} else if b.arch.Name == AnyCPU && !vendor(b.name()) {
+			join(architectureFacts(b, "", "bin-anycpu")[:1]...)
 		}
 		if r := b.ref("System.Web"); r != nil && !vendor(b.name()) {
 			join(Fact{Key: "site", Value: "assembly", Evidence: []Evidence{at(b.path, r.Span, "refers to System.Web "+r.Version)}})

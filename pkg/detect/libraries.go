@@ -166,6 +166,17 @@ func (t *Tree) libraries(entry *image) []assembly {
 func (tr *traits) readLibrary(lib assembly, called map[string]bool) {
 	lib.code(func(clr *pe.CLR) error {
 		ev := lib.evidence
+		defer func() {
+			look := ev(clr.Metadata.With(clr.Code), "metadata and code of a library that Main may call")
+			same := func(e Evidence) bool {
+				return e.Path == look.Path && e.Offset <= look.Offset && e.Offset+e.Length >= look.Offset
+			}
+			if i := slices.IndexFunc(tr.looked, same); i >= 0 {
+				tr.looked[i] = look
+			} else if len(tr.looked) < maxLooked {
+				tr.looked = append(tr.looked, look)
+			}
+		}()
 		defs, first := clr.TypeDefs()
 		for _, d := range defs {
 			if _, ok := tr.types[d.Name]; !ok {

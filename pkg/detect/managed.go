@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -22,6 +23,8 @@ type traits struct {
 	types      map[string]string // type → base type, of all assemblies that were read
 	calls      []pe.Call         // what Main reaches, in the entry assembly
 	flavors    map[string][]Evidence
+	metadata   Evidence   // for what the entry assembly does not name
+	looked     []Evidence // the same for libraries that Main may call, of the first maxLooked
 }
 
 type serviceName struct {
@@ -71,9 +74,14 @@ var (
 	windowFunctions = []string{"CreateWindowEx", "CreateWindow", "DialogBox", "CreateDialog"}
 )
 
+const (
+	namesAll  = "metadata and code, which name all that the program uses"
+	maxLooked = 3
+)
+
 // readTraits reads what an entry assembly does; ev makes evidence of a place in it.
-func readTraits(ev func(pe.Span, string) Evidence, clr *pe.CLR) (traits, error) {
-	var tr traits
+func readTraits(ev func(pe.Span, string) Evidence, clr *pe.CLR) (tr traits, err error) {
+	defer func() { tr.metadata = ev(clr.Metadata.With(clr.Code), namesAll) }()
 	defs, err := clr.TypeDefs()
 	if err != nil {
 		return tr, err
@@ -101,9 +109,11 @@ func readTraits(ev func(pe.Span, string) Evidence, clr *pe.CLR) (traits, error) 
 			used[m.Name] = m.Span
 		}
 	}
+	var bad error // of methods, which do not keep others from being read
 	find := func(to *[]Evidence, what []string) {
 		for _, name := range what {
-			calls, _ := clr.CallsTo(name)
+			calls, err := clr.CallsTo(name)
+			bad = cmp.Or(bad, err)
 			for _, c := range calls[:min(len(calls), 1)] {
 				*to = append(*to, ev(c.Span, c.Caller+" calls "+name))
 			}
@@ -160,7 +170,7 @@ func readTraits(ev func(pe.Span, string) Evidence, clr *pe.CLR) (traits, error) 
 	if len(tr.service) > 0 {
 		tr.readSeveral(tr.calls, ev)
 	}
-	return tr, nil
+	return tr, bad
 }
 
 // root is the base type at the end of the chain of types that were read.
@@ -216,9 +226,9 @@ func (tr *traits) kind(family string, gui bool, self Evidence) (Kind, []Evidence
 	case len(tr.service) > 0:
 		return Kind(family + "-service"), tr.service
 	case len(tr.window) > 0 && (gui || len(tr.loop) > 0):
-		return Kind(family + "-desktop"), append(slices.Clone(tr.window), tr.loop...)
+		return Kind(family + "-desktop"), slices.Concat(tr.window[:1], []Evidence{tr.metadata}, tr.window[1:], tr.loop)
 	}
-	return Kind(family + "-console"), []Evidence{self}
+	return Kind(family + "-console"), slices.Concat([]Evidence{self, tr.metadata}, tr.looked)
 }
 
 // serviceOf says how the service is started; nil where it is none. The name is

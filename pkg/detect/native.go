@@ -30,7 +30,7 @@ var createWindow = []string{"CreateWindowExW", "CreateWindowExA", "DialogBoxPara
 var guiLibraries = []string{"mfc", "qt5widgets", "qt6widgets", "qt5gui", "qt6gui", "vcl", "msvbvm", "wxmsw"}
 
 func (t *Tree) nativeProgram(b *image) []Fact {
-	self := at(b.path, b.sub, "native program, no CLI header")
+	self := at(b.path, b.head, "PE headers of a native program: no CLI header")
 	source := "exe"
 	if t.depth(b.dir) > t.programDepth() {
 		source = "deeper"
@@ -45,7 +45,7 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 	does := b.nativeTraits()
 	t.visualBasic(b, &does)
 	p := &Program{Path: b.path, Form: FormNative}
-	kind, ev := KindNativeConsole, []Evidence{self}
+	kind, ev := KindNativeConsole, append([]Evidence{self}, b.linked("it tells neither a service nor a program with windows")...)
 	golang, mark := t.isGo(b)
 	if golang != "" { // which links all of golang.org/x/sys by name, used or not
 		does = nativeTraits{linked: does.dispatcher, dispatcher: t.goService(b)}

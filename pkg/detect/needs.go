@@ -64,6 +64,24 @@ func dependencyFacts(ref, family, about string, ev Evidence) []Fact {
 	return facts
 }
 
+// loads is where all that a file loads is said, whether it is judged or not.
+func (b *image) loads(about string) []Fact {
+	ev := []Evidence{at(b.path, b.head, "headers, which say where the tables of imports are")}
+	if b.clr != nil {
+		ev = []Evidence{at(b.path, b.clr.meta, namesLoads), at(b.path, b.clr.Span, "CLI header")}
+	}
+	if len(b.imports)+len(b.delayed) > 0 {
+		ev = append(ev, b.linked("libraries and functions")...)
+	}
+	return []Fact{loadsFact(about, ev...)}
+}
+
+const namesLoads = "references and native calls of the metadata"
+
+func loadsFact(about string, ev ...Evidence) Fact {
+	return Fact{Key: "loads", Value: "what its files name", about: about, Evidence: ev}
+}
+
 // library judges one DLL that Windows or the application has to bring.
 func (t *Tree) library(dll string, functions []pe.Function, about string, ev Evidence, how How) []Fact {
 	dll = clean(dll)

@@ -75,6 +75,9 @@ func (w walker) assemblies(start *image) []Fact {
 				queue = append(queue, next)
 			}
 		}
+		if w.family == "dotnet" { // of .NET Framework the base is Server Core anyway
+			facts = append(facts, b.loads(w.about)...)
+		}
 		facts = append(facts, w.natives(b, placeIn(b.path), natives)...)
 		if b.com {
 			facts = append(facts, w.comCalls(w.codeOf(b))...)
@@ -133,6 +136,7 @@ func (w walker) bundled(host *image, entry pe.BundleEntry) []Fact {
 				first = err
 			}
 			if more := w.natives(&b, code.evidence, natives); own {
+				facts = append(facts, loadsFact(w.about, code.evidence(clr.Metadata, namesLoads)))
 				facts = append(facts, more...)
 			}
 			return first
@@ -290,6 +294,7 @@ func (t *Tree) imports(start *image, about string) []Fact {
 	}
 	for queue := []*image{start}; len(queue) > 0; queue = queue[1:] {
 		b := queue[0]
+		facts = append(facts, b.loads(about)...)
 		for _, im := range b.imports {
 			dll := strings.ToLower(im.DLL)
 			ev := at(b.path, im.Span, "imports "+im.DLL)

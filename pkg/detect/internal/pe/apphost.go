@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -71,6 +72,9 @@ func (f *File) AppHost() (*AppHost, error) {
 		}
 	}
 	if len(m.first) == 0 || len(m.second) == 0 {
+		if alone := slices.Concat(m.first, m.second, m.bundles); len(alone) > 0 && !m.template {
+			return nil, broken(alone[0].Offset, "one mark of a .NET host stands here, and the others that belong to it are damaged or missing")
+		}
 		return nil, nil
 	}
 	h := &AppHost{Markers: []Span{m.first[0], m.second[0]}, Bound: !m.template}

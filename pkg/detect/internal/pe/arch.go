@@ -12,7 +12,10 @@ type Architecture struct {
 	// OS is the system that a ReadyToRun file was compiled for: "windows",
 	// "linux", "apple", "freebsd". Empty for other files.
 	OS string
+	// Span is what says it: the machine or, of IL, the CLI header with its flags.
 	Span
+	// Machine is where the machine stands, on which the meaning of the flags depends.
+	Machine Span
 }
 
 // machineOS are the codes that ReadyToRun files for other systems have XORed
@@ -49,7 +52,7 @@ func machineName(m uint16) string {
 // and then means prefer, not require. The error says why the CLI header of a
 // managed file could not be read; the machine's name is given all the same.
 func (f *File) Architecture() (Architecture, error) {
-	native := Architecture{Name: machineName(f.Machine), Span: f.MachineSpan}
+	native := Architecture{Name: machineName(f.Machine), Span: f.MachineSpan, Machine: f.MachineSpan}
 	if !f.HasCLR() {
 		return native, nil
 	}
@@ -57,6 +60,7 @@ func (f *File) Architecture() (Architecture, error) {
 	if err != nil {
 		return native, err
 	}
+	native.Span = c.Span
 	if c.ReadyToRun {
 		for _, code := range []uint16{0, 0x7b79, 0x4644, 0xadc4} {
 			if name := machineName(f.Machine ^ code); name != "" {
@@ -73,7 +77,7 @@ func (f *File) Architecture() (Architecture, error) {
 	if f.PE32Plus || f.Machine != MachineI386 {
 		return native, nil
 	}
-	a := Architecture{Name: "anycpu", Span: c.FlagsSpan}
+	a := Architecture{Name: "anycpu", Span: c.Span, Machine: f.MachineSpan}
 	switch {
 	case c.Flags&Flag32Preferred != 0:
 		a.Prefer32 = true
@@ -81,4 +85,15 @@ func (f *File) Architecture() (Architecture, error) {
 		a.Name = "x86"
 	}
 	return a, nil
+}
+
+// KnownMachine says whether the machine is one that Windows has run on. Code for other
+// systems is known by what ReadyToRun puts in its place.
+func (f *File) KnownMachine(a Architecture) bool {
+	const ia64, arm64EC, arm64X = 0x0200, 0xa641, 0xa64e
+	switch f.Machine {
+	case MachineARMNT, ia64, arm64EC, arm64X:
+		return true
+	}
+	return a.Name != "" || a.OS != ""
 }

@@ -20,7 +20,8 @@ type Bundle struct {
 	DepsJSON      []byte // embedded NAME.deps.json, nil for none
 	// Where those two stand.
 	RuntimeConfigSpan, DepsSpan Span
-	Span                        // of the manifest's fixed header
+	Manifest                    Span // with the list of files, as far as it was read
+	Span                             // of the manifest's fixed header
 }
 
 // Types of bundle entries (bundle/file_type.h).
@@ -168,6 +169,7 @@ func (f *File) readBundle(at int64) (*Bundle, error) {
 			break
 		}
 		b.Entries = append(b.Entries, e)
+		b.Manifest = Span{at, c.at - at}
 		if b.Major == 1 { // the types are not written: the names say it
 			switch {
 			case strings.HasSuffix(e.Path, ".runtimeconfig.json"):

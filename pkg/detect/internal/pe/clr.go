@@ -28,6 +28,8 @@ type CLR struct {
 	Span           // of the CLI header
 	Flags          uint32
 	FlagsSpan      Span
+	Metadata       Span // of all that was found of the metadata: its root, tables and heaps
+	Code           Span // of the methods whose code was read so far
 	RuntimeVersion Text // metadata version: "v2.0.50727", "v4.0.30319"
 	ReadyToRun     bool
 	NGen           bool
@@ -164,6 +166,7 @@ func (c *CLR) readRoot() error {
 	if n > 256 {
 		return broken(root+12, "a runtime version of %d bytes", n)
 	}
+	c.Metadata = Span{root, min(max(int64(c.mdSize), 16), src.size-root)}
 	v, err := src.at(root+16, int(n))
 	if err != nil {
 		return err
@@ -197,6 +200,7 @@ func (c *CLR) readRoot() error {
 		if s.Offset+s.Length > src.size {
 			return broken(at, "the metadata stream %q ends at 0x%x, beyond the end of the file at 0x%x", name, s.Offset+s.Length, src.size)
 		}
+		c.Metadata.reach(s.Offset, s.Length)
 		switch string(name) {
 		case "#~", "#-":
 			tables = s

@@ -94,6 +94,7 @@ func (c *CLR) code(method uint32, left *int64, f func(instruction)) error {
 	if err != nil {
 		return err
 	}
+	from := at
 	head, err := c.md.src.upTo(at, 12)
 	if err != nil {
 		return err
@@ -111,6 +112,7 @@ func (c *CLR) code(method uint32, left *int64, f func(instruction)) error {
 		return broken(at, "%d bytes of code, more than are read", size)
 	}
 	*left -= size
+	c.Code.reach(from, at+size-from)
 	b, err := c.md.src.at(at, int(size))
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ type Import struct {
 
 // Imports returns the libraries that the file needs to start, in file order.
 func (f *File) Imports() ([]Import, error) {
-	return f.imports(f.dir(dirImport), 20, func(d []byte) (name, thunks uint32) {
+	return f.imports(f.dir(dirImport), 20, &f.ImportSpan, func(d []byte) (name, thunks uint32) {
 		thunks = binary.LittleEndian.Uint32(d) // import lookup table
 		if thunks == 0 {
 			thunks = binary.LittleEndian.Uint32(d[16:]) // import address table
@@ -40,7 +40,7 @@ func (f *File) Imports() ([]Import, error) {
 
 // DelayImports returns the libraries that are loaded at their first use.
 func (f *File) DelayImports() ([]Import, error) {
-	return f.imports(f.dir(dirDelayImport), 32, func(d []byte) (name, thunks uint32) {
+	return f.imports(f.dir(dirDelayImport), 32, &f.DelaySpan, func(d []byte) (name, thunks uint32) {
 		name, thunks = binary.LittleEndian.Uint32(d[4:]), binary.LittleEndian.Uint32(d[16:])
 		// Visual C++ 6 wrote addresses instead of relative ones: attribute bit 0 is clear.
 		if binary.LittleEndian.Uint32(d)&1 == 0 && uint64(name) >= f.imageBase {
@@ -51,7 +51,26 @@ func (f *File) DelayImports() ([]Import, error) {
 	})
 }
 
-func (f *File) imports(dir directory, size int64, fields func([]byte) (name, thunks uint32)) ([]Import, error) {
+// reach widens a span to one that holds n bytes at off too.
+func (s *Span) reach(off, n int64) {
+	if s.Length == 0 {
+		*s = Span{off, n}
+		return
+	}
+	end := max(s.Offset+s.Length, off+n)
+	s.Offset = min(s.Offset, off)
+	s.Length = end - s.Offset
+}
+
+// With is the smallest span that holds both; one without length is none.
+func (s Span) With(o Span) Span {
+	if o.Length > 0 {
+		s.reach(o.Offset, o.Length)
+	}
+	return s
+}
+
+func (f *File) imports(dir directory, size int64, all *Span, fields func([]byte) (name, thunks uint32)) ([]Import, error) {
 	if dir.rva == 0 {
 		return nil, nil
 	}
@@ -66,6 +85,7 @@ func (f *File) imports(dir directory, size int64, fields func([]byte) (name, thu
 		if err != nil {
 			return out, err
 		}
+		all.reach(at, size)
 		name, thunks := fields(d)
 		if name == 0 {
 			return out, nil
@@ -81,9 +101,10 @@ func (f *File) imports(dir directory, size int64, fields func([]byte) (name, thu
 		if err != nil {
 			return out, err
 		}
+		all.reach(nameAt, int64(len(dll))+1)
 		imp := Import{DLL: dll, Span: Span{nameAt, int64(len(dll))}}
 		if thunks != 0 {
-			imp.Functions, err = f.thunks(thunks, at, &left)
+			imp.Functions, err = f.thunks(thunks, at, &left, all)
 		}
 		out = append(out, imp)
 		if err != nil {
@@ -93,7 +114,7 @@ func (f *File) imports(dir directory, size int64, fields func([]byte) (name, thu
 }
 
 // thunks reads an import lookup table.
-func (f *File) thunks(rva uint32, from int64, left *int) ([]Function, error) {
+func (f *File) thunks(rva uint32, from int64, left *int, all *Span) ([]Function, error) {
 	at, err := f.rva(rva, from, "the function table of an imported library")
 	if err != nil {
 		return nil, err
@@ -108,6 +129,7 @@ func (f *File) thunks(rva uint32, from int64, left *int) ([]Function, error) {
 		if err != nil {
 			return out, err
 		}
+		all.reach(at, size)
 		v, ordinal := uint64(binary.LittleEndian.Uint32(b)), false
 		if f.PE32Plus {
 			v = binary.LittleEndian.Uint64(b)
@@ -131,6 +153,7 @@ func (f *File) thunks(rva uint32, from int64, left *int) ([]Function, error) {
 		if err != nil {
 			return out, err
 		}
+		all.reach(hint+2, int64(len(name))+1)
 		out = append(out, Function{name, Span{hint + 2, int64(len(name))}})
 	}
 }

@@ -67,13 +67,17 @@ const maxSections = 96
 // File is an opened Portable Executable. Its methods read lazily and are not
 // safe for concurrent use.
 type File struct {
-	Machine         uint16
-	MachineSpan     Span
-	PE32Plus        bool
-	Subsystem       uint16
-	SubsystemSpan   Span
-	Characteristics uint16
-	Sections        []Section
+	Machine     uint16
+	MachineSpan Span // of the COFF header and the optional one, which says whether it is PE32+ and managed
+	HeaderSpan  Span // of all headers that were read: from the DOS header to the section table
+	PE32Plus    bool
+	// ImportSpan and DelaySpan hold all that Imports and DelayImports read: the tables
+	// and the names in them.
+	ImportSpan, DelaySpan Span
+	Subsystem             uint16
+	SubsystemSpan         Span
+	Characteristics       uint16
+	Sections              []Section
 	// Defects are lies of the headers that Windows would not load or that hide
 	// data, like a section beyond the end of a truncated file.
 	Defects []*FormatError
@@ -175,7 +179,7 @@ func (f *File) readHeaders() error {
 		return err
 	}
 	f.Machine = binary.LittleEndian.Uint16(coff)
-	f.MachineSpan = Span{lfanew + 4, 2}
+	f.MachineSpan = Span{lfanew + 4, 20}
 	f.Characteristics = binary.LittleEndian.Uint16(coff[18:])
 	count := int(binary.LittleEndian.Uint16(coff[2:]))
 	optSize := int(binary.LittleEndian.Uint16(coff[16:]))
@@ -219,6 +223,7 @@ func (f *File) readOptional(at int64, size int) error {
 	default:
 		return broken(at, "the optional header's magic 0x%x is neither PE32 nor PE32+", magic)
 	}
+	f.MachineSpan.Length += int64(size)
 	f.alignment = binary.LittleEndian.Uint32(opt[32:])
 	f.headers = binary.LittleEndian.Uint32(opt[60:])
 	f.Subsystem = binary.LittleEndian.Uint16(opt[68:])
@@ -227,6 +232,10 @@ func (f *File) readOptional(at int64, size int) error {
 	if fit := (size - fixed) / 8; dirs > fit {
 		f.Defects = append(f.Defects, broken(at+int64(fixed)-4, "%d data directories in an optional header with room for %d", dirs, fit))
 		dirs = fit
+	}
+	// Linkers write all 16, so that fewer in the room for them hide some.
+	if fit := min((size-fixed)/8, len(f.table)); dirs < fit {
+		f.Defects = append(f.Defects, broken(at+int64(fixed)-4, "%d data directories in an optional header with room for %d: what the others say is not read", dirs, fit))
 	}
 	f.dirs = f.table[:dirs]
 	for i := range f.dirs {
@@ -241,6 +250,7 @@ func (f *File) readSections(at int64, count int) error {
 	if err != nil {
 		return err
 	}
+	f.HeaderSpan = Span{0, at + int64(40*count)}
 	f.sections = at
 	f.Sections = make([]Section, count)
 	for i := range f.Sections {
