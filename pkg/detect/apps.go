@@ -60,15 +60,21 @@ func topSign(f Fact) bool {
 func chosenParts(tied []*Fact) []part {
 	var parts []part
 	for _, f := range tied {
-		chosen := f.about
-		if s, ok := f.item.(*stack); ok && s.source == nil || !ok && f.Key != "program" {
-			return nil
-		} else if !ok {
+		chosen, name := f.about, ""
+		s, ok := f.item.(*stack)
+		switch {
+		case ok && s.source != nil:
+			name = s.source.name
+		case !ok && f.Key == "program":
 			chosen = f.Value
+		default:
+			return nil
+		}
+		if name == "" {
+			name = strings.TrimSuffix(path.Base(chosen), path.Ext(chosen))
 		}
 		if !slices.ContainsFunc(parts, func(p part) bool { return p.chosen == chosen }) {
-			name := path.Base(chosen)
-			parts = append(parts, part{name: strings.TrimSuffix(name, path.Ext(name)), mounts: []Mount{{".", "."}}, chosen: chosen})
+			parts = append(parts, part{name: name, mounts: []Mount{{".", "."}}, chosen: chosen})
 		}
 	}
 	if len(parts) < 2 {

@@ -63,6 +63,14 @@ func TestFolderWithSeveralApps(t *testing.T) {
 			[]string{"intra aspnet .=intra", "shop aspnet .=shop"}},
 		"projects that can be deployed": {files("Shop.sln", "x", "a/Shop.Web.csproj", sdk(".Web", ""), "b/Shop.Worker.csproj", sdk(".Worker", `<PackageReference Include="Microsoft.Extensions.Hosting.WindowsServices" />`), "t/Shop.Tests.csproj", sdk("", `<PackageReference Include="xunit" />`)),
 			[]string{"Shop.Web source>aspnet-core ", "Shop.Worker source>dotnet-service "}},
+		"programs of a Go module": {files("go.mod", "module x", "cmd/api/main.go", "package main", "cmd/job/main.go", "package main", "lib/l.go", "package lib"),
+			[]string{"api source>native-console ", "job source>native-console "}},
+		"modules of Maven": {files("pom.xml", "<project><artifactId>all</artifactId><packaging>pom</packaging><modules><module>core</module><module>web</module><module>batch</module></modules></project>",
+			"core/pom.xml", "<project><artifactId>core</artifactId></project>", "web/pom.xml", "<project><artifactId>shop-web</artifactId><packaging>war</packaging></project>",
+			"batch/pom.xml", "<project><artifactId>batch</artifactId><build><plugins><plugin><artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build></project>"),
+			[]string{"batch source>java ", "shop-web source>tomcat "}},
+		"projects of Gradle": {files("settings.gradle", "rootProject.name = 'x'\ninclude 'core',\n  'web'\ninclude(\":jobs:nightly\")\n", "core/build.gradle", "plugins { id 'java-library' }", "web/build.gradle", "plugins { id 'war' }", "jobs/nightly/build.gradle.kts", "plugins {\n application\n}"),
+			[]string{"nightly source>java ", "web source>tomcat "}},
 		"two apps of one name": {with(t, files("x/web/web.config", "<configuration/>", "x/web/a.aspx", page, "y/web/a.aspx", page, "y/web/web.config", "<configuration/>")),
 			[]string{"x-web aspnet .=x/web", "y-web aspnet .=y/web"}},
 	} {
@@ -95,7 +103,9 @@ func TestFolderWithSeveralApps(t *testing.T) {
 		"a program in bin and tools":       {with(t, fstest.MapFS{}, "bin/sum.exe", "native-console/sum.exe", "tools/web.exe", "native-web/web.exe"), detect.KindNativeConsole},
 		"a runtime beside its application": {with(t, files("app/server.js", "require('http').createServer().listen(80)", "app/package.json", `{"scripts":{"start":"node server.js"}}`), "node/node.exe", "native-console/sum.exe"), detect.KindUnknown},
 		"a folder around the app":          {with(t, files("drop/readme.txt", "x"), "drop/Spooler.exe", "netfx-service/Spooler.exe"), detect.KindNetFXService},
-		"another stack with programs":      {files("app.rb", "puts 1", "a/web.config", "<configuration/>", "a/a.aspx", page), detect.KindUnknown},
+		"modules of Maven with one program": {files("pom.xml", "<project><packaging>pom</packaging><modules><module>core</module><module>web</module></modules></project>",
+			"core/pom.xml", "<project><artifactId>core</artifactId></project>", "web/pom.xml", "<project><packaging>war</packaging></project>"), detect.KindSource},
+		"another stack with programs": {files("app.rb", "puts 1", "a/web.config", "<configuration/>", "a/a.aspx", page), detect.KindUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if r := look(t, c.m); len(r.Apps) > 0 || r.App.Kind != c.kind {

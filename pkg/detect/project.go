@@ -18,6 +18,7 @@ const (
 // project is one project of a source tree.
 type project struct {
 	path string
+	name string // empty where the file is called by it
 	root *element
 	web  bool // made for a web server
 	test bool

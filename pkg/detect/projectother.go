@@ -1,6 +1,9 @@
 package detect
 
 import (
+	"fmt"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 )
@@ -34,43 +37,142 @@ func (t *Tree) nativeProject(x *project) {
 
 // otherProjects are trees that other tools build: Maven, Gradle and Go.
 func (t *Tree) otherProjects() []*project {
-	var found []*project
-	if p := t.find("pom.xml"); p != "" {
-		if root := t.readXML(p, projectUnknown); root != nil && root.name == "project" {
-			x := &project{path: p, root: root, becomes: KindJava, evidence: line(p, root, "a project of Maven")}
-			packaging := root.child("packaging")
-			switch {
-			case packaging != nil && packaging.text == "war":
-				x.becomes, x.evidence = KindTomcat, line(p, packaging, "packaging war")
-			case packaging != nil && packaging.text != "jar":
-				x.becomes = "" // pom: its modules are
-			}
-			found = append(found, x)
-		}
-	}
-	for _, name := range []string{"build.gradle", "build.gradle.kts"} {
-		if p := t.find(name); p != "" && t.hasDir("src/main") {
-			x := &project{path: p, becomes: KindJava, evidence: []Evidence{{Path: p, Line: 1, Detail: "a project of Gradle"}}}
-			text := string(t.head(p, 64<<10))
-			if i := gradleWar().FindStringIndex(text); i != nil && !strings.Contains(text, "org.springframework.boot") {
-				x.becomes, x.evidence[0].Line = KindTomcat, lineAt([]byte(text), int64(i[0]))
-			}
-			found = append(found, x)
-			break
-		}
-	}
+	found := t.mavenProjects()
+	found = append(found, t.gradleProjects()...)
 	if p := t.find("go.mod"); p != "" {
-		if main := t.goMain(); main != "" {
-			found = append(found, &project{path: p, becomes: KindNativeConsole, arch: X64,
-				evidence: []Evidence{{Path: main, Line: 1, Detail: "package main of a module of Go"}}})
+		mains := t.goMains()
+		for _, main := range mains {
+			x := &project{path: p, becomes: KindNativeConsole, arch: X64, evidence: []Evidence{{Path: main, Line: 1, Detail: "package main of a module of Go"}}}
+			if len(mains) > 1 {
+				x.path, x.name = main, path.Base(path.Dir(main))
+			}
+			found = append(found, x)
 		}
 	}
 	return found
 }
 
-// goMain is a file of package main, that of the root first; empty where there are none
-// or those of several programs.
-func (t *Tree) goMain() string {
+// mavenProjects are the project of the folder or, where it only lists them, its modules
+// (maven.apache.org/pom.html, "Aggregation").
+func (t *Tree) mavenProjects() []*project {
+	var found []*project
+	todo := []string{"pom.xml"}
+	for seen := map[string]bool{}; len(todo) > 0; todo = todo[1:] {
+		p := t.find(todo[0])
+		if p == "" || seen[p] {
+			continue
+		}
+		if len(seen) == maxProjects {
+			t.problem(p, fmt.Sprintf("more than %d projects: this one and later ones were not looked at", maxProjects))
+			break
+		}
+		seen[p] = true
+		root := t.readXML(p, projectUnknown)
+		if root == nil || root.name != "project" {
+			continue
+		}
+		x := &project{path: p, root: root, evidence: line(p, root, "a project of Maven")}
+		if id := root.child("artifactId"); id != nil {
+			x.name = id.text
+		}
+		packaging := root.child("packaging")
+		switch {
+		case packaging == nil || packaging.text == "jar":
+			if x.becomes = KindJava; len(seen) > 1 { // a module of others, which may be a library of theirs
+				x.becomes = mavenProgram(x)
+			}
+		case packaging.text == "war":
+			x.becomes, x.evidence = KindTomcat, line(p, packaging, "packaging war")
+		case packaging.text == "ear":
+			x.becomes, x.evidence = KindJBoss, line(p, packaging, "packaging ear")
+		}
+		for _, m := range childrenOf(root.child("modules"), "module") {
+			if rel, ok := relativeTo(path.Dir(p), m.text); ok {
+				if !strings.HasSuffix(strings.ToLower(rel), ".xml") {
+					rel = path.Join(rel, "pom.xml")
+				}
+				todo = append(todo, rel)
+			}
+		}
+		found = append(found, x)
+	}
+	return found
+}
+
+// mavenPrograms are plugins that make an archive which starts by itself.
+var mavenPrograms = []string{"spring-boot-maven-plugin", "quarkus-maven-plugin", "micronaut-maven-plugin", "maven-shade-plugin", "maven-assembly-plugin", "onejar-maven-plugin", "appassembler-maven-plugin", "liberty-maven-plugin"}
+
+// mavenProgram says what a module that makes a .jar becomes: a program where a plugin
+// makes it one, or its manifest names a class that starts.
+func mavenProgram(x *project) Kind {
+	for _, plugin := range childrenOf(x.root.child("build", "plugins"), "plugin") {
+		id := plugin.child("artifactId")
+		if id == nil {
+			continue
+		}
+		if slices.Contains(mavenPrograms, id.text) {
+			x.evidence = line(x.path, id, "plugin "+id.text)
+			return KindJava
+		}
+		if main := plugin.child("configuration", "archive", "manifest", "mainClass"); main != nil {
+			x.evidence = line(x.path, main, "mainClass of "+id.text)
+			return KindJava
+		}
+	}
+	return ""
+}
+
+// gradleProjects are the project of the folder, or those that its settings include.
+func (t *Tree) gradleProjects() []*project {
+	read := func(dir string, module bool) *project {
+		for _, name := range []string{"build.gradle", "build.gradle.kts"} {
+			p := t.find(path.Join(dir, name))
+			if p == "" || !module && !t.hasDir(path.Join(dir, "src/main")) {
+				continue
+			}
+			x := &project{path: p, becomes: KindJava, evidence: []Evidence{{Path: p, Line: 1, Detail: "a project of Gradle"}}}
+			if module {
+				x.name = path.Base(dir)
+			}
+			text := t.head(p, 64<<10)
+			switch {
+			case gradleWar().Match(text) && !strings.Contains(string(text), "org.springframework.boot"):
+				x.becomes = KindTomcat
+				x.evidence = []Evidence{{Path: p, Line: lineAt(text, int64(gradleWar().FindIndex(text)[0])), Detail: "the plugin war"}}
+			case gradleProgram().Match(text):
+				x.evidence = []Evidence{{Path: p, Line: lineAt(text, int64(gradleProgram().FindIndex(text)[0])), Detail: "a plugin that makes a program"}}
+			case module:
+				x.becomes = "" // a library of the others
+			}
+			return x
+		}
+		return nil
+	}
+	var found []*project
+	if x := read(".", false); x != nil {
+		found = append(found, x)
+	}
+	for _, name := range []string{"settings.gradle", "settings.gradle.kts"} {
+		p := t.find(name)
+		if p == "" {
+			continue
+		}
+		for _, include := range gradleInclude().FindAll(t.head(p, 64<<10), maxProjects) {
+			for _, m := range quotedWord().FindAllStringSubmatch(string(include), maxProjects) {
+				if dir, ok := relativeTo(".", strings.ReplaceAll(strings.TrimPrefix(m[1], ":"), ":", "/")); ok {
+					if x := read(dir, true); x != nil {
+						found = append(found, x)
+					}
+				}
+			}
+		}
+	}
+	return found
+}
+
+// goMains are files of package main, one of each folder; that of the root alone where it
+// has one.
+func (t *Tree) goMains() []string {
 	dirs := map[string]string{}
 	seen := 0
 	for f := range t.withExt(".go") {
@@ -86,14 +188,9 @@ func (t *Tree) goMain() string {
 		}
 	}
 	if p := dirs["."]; p != "" {
-		return p
+		return []string{p}
 	}
-	if len(dirs) == 1 {
-		for _, p := range dirs {
-			return p
-		}
-	}
-	return ""
+	return slices.Sorted(maps.Values(dirs))
 }
 
 // projectDepth is the depth of the highest project or solution.
@@ -106,6 +203,9 @@ func (t *Tree) projectDepth() int {
 }
 
 var (
-	gradleWar = pattern(`(?m)(id\s*\(?\s*["']war["']|apply plugin:\s*["']war["']|^\s*war\s*$)`)
-	goPackage = pattern(`(?m)^package\s+main\b`)
+	gradleWar     = pattern(`(?m)(id\s*\(?\s*["']war["']|apply plugin:\s*["']war["']|^\s*war\s*$)`)
+	gradleProgram = pattern(`(id\s*\(?\s*["'](application|org\.springframework\.boot|com\.gradleup\.shadow|com\.github\.johnrengelman\.shadow|io\.quarkus|io\.micronaut\.application)["']|apply plugin:\s*["'](application|org\.springframework\.boot)["']|(?m:^\s*application\s*$))`)
+	gradleInclude = pattern(`(?m)^\s*include\b(?:[^\n]*,[ \t]*\r?\n)*[^\n]*`)
+	quotedWord    = pattern(`["']([^"'\n]+)["']`)
+	goPackage     = pattern(`(?m)^package\s+main\b`)
 )

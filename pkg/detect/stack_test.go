@@ -352,7 +352,6 @@ func TestSourceSaysWhatItBecomes(t *testing.T) {
 		"Maven of modules":          {[]string{"pom.xml", `<project><packaging>pom</packaging></project>`}, ""},
 		"Gradle":                    {[]string{"build.gradle", "plugins {\n id 'war'\n}", "src/main/java/A.java", ""}, "tomcat   "},
 		"Go":                        {[]string{"go.mod", "module x", "cmd/a/main.go", "package main", "lib/l.go", "package lib"}, "native-console   x64"},
-		"Go with two programs":      {[]string{"go.mod", "module x", "cmd/a/main.go", "package main", "cmd/b/main.go", "package main"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := look(t, files(c.files...))
