@@ -105,7 +105,8 @@ func TestFolderWithSeveralApps(t *testing.T) {
 		"a folder around the app":          {with(t, files("drop/readme.txt", "x"), "drop/Spooler.exe", "netfx-service/Spooler.exe"), detect.KindNetFXService},
 		"modules of Maven with one program": {files("pom.xml", "<project><packaging>pom</packaging><modules><module>core</module><module>web</module></modules></project>",
 			"core/pom.xml", "<project><artifactId>core</artifactId></project>", "web/pom.xml", "<project><packaging>war</packaging></project>"), detect.KindSource},
-		"another stack with programs": {files("app.rb", "puts 1", "a/web.config", "<configuration/>", "a/a.aspx", page), detect.KindUnknown},
+		"a project with tools and samples": {files("Shop.sln", "x", "src/Shop/Shop.csproj", sdk(".Web", ""), "tools/Seed/Seed.csproj", sdk("", ""), "samples/Client/Client.csproj", sdk("", "")), detect.KindSource},
+		"another stack with programs":      {files("app.rb", "puts 1", "a/web.config", "<configuration/>", "a/a.aspx", page), detect.KindUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if r := look(t, c.m); len(r.Apps) > 0 || r.App.Kind != c.kind {

@@ -338,6 +338,9 @@ func detectProjects(t *Tree) []Fact {
 		all = t.otherProjects()
 	}
 	deployable := slices.DeleteFunc(slices.Clone(all), func(x *project) bool { return x.becomes == "" || x.test })
+	if apps := slices.DeleteFunc(slices.Clone(deployable), (*project).aside); len(apps) > 0 {
+		deployable = apps
+	}
 	source := "source-tree"
 	if t.projectDepth() < t.programDepth() && t.programDepth() < maxDepth || slices.ContainsFunc(deployable, func(x *project) bool { return x.web }) {
 		source = "source-above" // programs are what it was built to, or tools of the build; pages are not compiled yet
@@ -350,6 +353,8 @@ func detectProjects(t *Tree) []Fact {
 			what = "test"
 		case what == "":
 			what = "library"
+		case !slices.Contains(deployable, x):
+			what = "tool or sample (" + what + ")"
 		}
 		ev := x.evidence
 		if len(ev) == 0 {
@@ -361,6 +366,13 @@ func detectProjects(t *Tree) []Fact {
 		facts = append(facts, Fact{Key: "kind", Value: string(KindSource), source: source, about: x.path, Evidence: x.evidence, item: &stack{source: x}})
 	}
 	return facts
+}
+
+// aside says whether a project lies where a tree keeps its tools, samples and tests.
+func (x *project) aside() bool {
+	return slices.ContainsFunc(strings.Split(strings.ToLower(path.Dir(x.path)), "/"), func(n string) bool {
+		return slices.Contains(notApps, n) || n == "benchmarks" || n == "perf" || n == "eng"
+	})
 }
 
 // takeSource makes the application the one that a project becomes.
