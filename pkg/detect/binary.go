@@ -178,8 +178,11 @@ func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
 			x86: f.Machine == pe.MachineI386,
 		}
 		for _, s := range f.Sections {
-			if s.Name == ".wixburn" {
+			switch s.Name {
+			case ".wixburn":
 				b.wrapper = "a WiX installer bundle (section .wixburn)"
+			case ".ndata":
+				b.wrapper = "an installer of NSIS (section .ndata)"
 			}
 		}
 		if f.IsDLL() && !f.HasCLR() && strings.HasSuffix(b.base, ".exe") {

@@ -1,6 +1,9 @@
 package detect
 
-import "slices"
+import (
+	"path"
+	"slices"
+)
 
 // stackFlavor is a framework that an application of scripts is made with.
 func stackFlavor(flavor, about string, ev Evidence) Fact {
@@ -157,3 +160,26 @@ func (r *resolution) runs(what string) bool {
 	runtimes := map[string][]string{RuntimeNode: {"node"}, RuntimeJava: {"java", "javaw"}, RuntimePython: {"python", "python3", "pythonw"}}
 	return r.needs.Runtime != nil && p.Form == FormScript && slices.Contains(runtimes[r.needs.Runtime.Name], what)
 }
+
+// pageFlavors tell a site of files that is a program in the browser: Blazor
+// WebAssembly by its loader, others by a start page with an element to fill and a
+// script, and nothing else.
+func (t *Tree) pageFlavors(index string) []Fact {
+	text := t.head(index, pageBytes)
+	flavor := func(name string, place int, detail string) []Fact {
+		return []Fact{{Key: "stack-flavor", Value: name, source: string(KindStatic), Evidence: []Evidence{{Path: index, Line: lineAt(text, int64(place)), Detail: detail}}}}
+	}
+	if m := blazorLoader().FindIndex(text); m != nil && t.hasDir(path.Join(path.Dir(index), "_framework")) {
+		return flavor("blazor", m[0], "loads Blazor WebAssembly")
+	}
+	if m := emptyRoot().FindIndex(text); m != nil && pageScript().Match(text) {
+		return flavor("single-page", m[0], "an element that a script fills")
+	}
+	return nil
+}
+
+var (
+	blazorLoader = pattern(`_framework/blazor\.webassembly(\.[a-z0-9]+)?\.js`)
+	emptyRoot    = pattern(`(?i)<(?:div|main|section)\s[^>]*\bid\s*=\s*["']?(?:root|app|__next|__nuxt|svelte)["']?[^>]*>\s*</(?:div|main|section)>|<app-root[^>]*>\s*</app-root>`)
+	pageScript   = pattern(`(?i)<script\s[^>]*\bsrc\s*=`)
+)

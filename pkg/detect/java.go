@@ -84,6 +84,7 @@ type javaApp struct {
 	level        classLevel
 	evidence     []Evidence
 	library      bool // lies in a folder of libraries
+	flavor       string
 }
 
 // detectJava finds programs in Java archives, and web archives that need a server.
@@ -136,6 +137,9 @@ func detectJava(t *Tree) []Fact {
 		}
 		facts = append(facts, stackFacts(KindJava, "stack", p, javaRuntime(homes, a.level, a.evidence...), a.evidence)...)
 		facts = append(facts, t.javaPorts(a, p.Path)...)
+		if a.flavor != "" {
+			facts = append(facts, stackFlavor(a.flavor, p.Path, a.evidence[len(a.evidence)-1]))
+		}
 		facts = append(facts, t.javaDesktop(a, p.Path)...)
 	}
 	return facts
@@ -183,6 +187,7 @@ func (t *Tree) readArchive(j *jar, f file) (*javaApp, []Fact, error) {
 	}
 	prefixes := []string{""}
 	if boot {
+		app.flavor = "spring-boot"
 		if start := attrs["start-class"]; start != "" {
 			app.evidence[0].Detail = clean("META-INF/MANIFEST.MF: Start-Class " + start + ", which " + main + " of Spring Boot starts")
 		}
@@ -194,6 +199,9 @@ func (t *Tree) readArchive(j *jar, f file) (*javaApp, []Fact, error) {
 			top += "/" + second[1]
 		}
 		prefixes = []string{top + "/"}
+	}
+	if strings.HasPrefix(main, "io.quarkus.bootstrap.runner.") {
+		app.flavor = "quarkus"
 	}
 	app.level = j.level(prefixes...)
 	if app.level.where != "" {

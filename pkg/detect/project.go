@@ -139,7 +139,7 @@ func (t *Tree) readProject(p string) *project {
 		x.arch = X86
 	} else if strings.EqualFold(platform, "x64") {
 		x.arch = X64
-	} else if x.becomes != "" && x.arch == "" {
+	} else if x.becomes != "" && x.becomes != KindStatic && x.arch == "" {
 		x.arch = AnyCPU
 	}
 	if rid, _ := x.property("RuntimeIdentifier"); strings.HasPrefix(rid, "win") {
@@ -388,6 +388,10 @@ func (r *resolution) takeSource(x *project) {
 	}
 	if x.arch == X86 {
 		r.derive("architecture", X86, "", x.evidence, nil)
+	}
+	if strings.HasSuffix(strings.ToLower(x.path), ".vcxproj") {
+		r.derive("native-source", x.path, "", x.evidence, FamilyNeed{Family: FamilyServerCore, Evidence: x.evidence,
+			Why: "which DLLs a program of C++ imports shows once it is built, so Nano Server is not proven"})
 	}
 	if x.open != "" {
 		r.derive("project-open", x.path, "", x.evidence, map[string]string{"what": x.open})

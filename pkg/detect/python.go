@@ -46,6 +46,9 @@ func detectPython(t *Tree) []Fact {
 		facts = append(facts, Fact{Key: "port", Value: string(text[m[2]:m[3]]), source: "server", about: p.Path,
 			Evidence: []Evidence{{Path: e.path, Line: lineAt(text, int64(m[2])), Detail: clean(string(text[m[0]:m[1]]))}}})
 	}
+	if number := serverPortOf(e.args); number != "" {
+		facts = append(facts, Fact{Key: "port", Value: number, source: "arguments", about: p.Path, Evidence: e.evidence[:1]})
+	}
 	if f, l := t.firstRequirement(); f != "" && !t.hasPackages() {
 		install := "python -m pip install --target . -r requirements.txt"
 		if path.Base(f) != "requirements.txt" {

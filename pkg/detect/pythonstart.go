@@ -205,3 +205,22 @@ var (
 	wsgiApp = pattern(`(?m)^(app|application|api)\s*=\s*(Flask|FastAPI|Starlette|Bottle|Sanic|get_wsgi_application|get_asgi_application|create_app|falcon\.App)\b`)
 	runs    = pattern(`(?m)^\s*(?:\w+\.)*(?:run|serve|run_app|run_simple|run_forever|start)\(`)
 )
+
+// serverPortOf is the port of a command that serves a module: --port 8000, --listen=*:8000,
+// --bind 0.0.0.0:8000. Empty where it is none of those.
+func serverPortOf(args []string) string {
+	if len(args) < 2 || args[0] != "-m" || !slices.Contains([]string{"uvicorn", "waitress", "hypercorn"}, args[1]) {
+		return ""
+	}
+	for i, a := range args {
+		key, value, ok := strings.Cut(a, "=")
+		if !slices.Contains([]string{"--port", "--listen", "--bind"}, key) {
+			continue
+		}
+		if !ok && i+1 < len(args) {
+			value = args[i+1]
+		}
+		return portOf(value)
+	}
+	return ""
+}

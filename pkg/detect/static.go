@@ -61,6 +61,9 @@ func detectStatic(t *Tree) []Fact {
 		}
 	}
 	if index == "" {
+		index = t.servedBelow()
+	}
+	if index == "" {
 		return append(facts, t.sitesBelow()...)
 	}
 	if !t.isHTML(index) {
@@ -73,6 +76,7 @@ func detectStatic(t *Tree) []Fact {
 		}
 	}
 	facts = append(facts, t.downloads()...)
+	facts = append(facts, t.pageFlavors(index)...)
 	return append(facts, Fact{Key: "kind", Value: string(KindStatic), source: "site-static",
 		Evidence: []Evidence{{Path: index, Line: 1, Detail: "an HTML page that a web server shows first, and no code for a server"}}})
 }
@@ -284,4 +288,24 @@ func (t *Tree) signs() []Fact {
 		})
 	}
 	return facts
+}
+
+// servedBelow is the start page in wwwroot, where the web.config of the root rewrites
+// each request to what lies there, as the SDK publishes Blazor WebAssembly.
+func (t *Tree) servedBelow() string {
+	index, config := t.find("wwwroot/index.html"), t.find("web.config")
+	if index == "" || config == "" {
+		return ""
+	}
+	served := false
+	sections(t.readXML(config, webConfigUnknown), func(section string, e *element) {
+		if section == "system.webServer/rewrite/rules/rule/action" && strings.EqualFold(e.attr("type"), "Rewrite") &&
+			strings.HasPrefix(strings.ReplaceAll(strings.ToLower(e.attr("url")), `\`, "/"), "wwwroot/{r:") {
+			served = true
+		}
+	})
+	if !served {
+		return ""
+	}
+	return index
 }

@@ -45,6 +45,9 @@ func (t *Tree) wrapperOf(b *image) string {
 	if t.winsw(b) != nil {
 		return "WinSW: it runs as a service what its .xml names"
 	}
+	if t.javaWrapper(b) {
+		return b.base + ": it runs what a wrapper.conf describes"
+	}
 	if slices.Contains(wrapperNames, b.base) {
 		return b.base + ": it runs another program as a service"
 	}
@@ -79,6 +82,7 @@ func (t *Tree) wrappers() []wrapped {
 	}
 	found = append(found, t.nssm()...)
 	found = append(found, t.srvany()...)
+	found = append(found, t.javaWrappers()...)
 	t.wrapped = &found
 	return found
 }

@@ -12,8 +12,8 @@ import (
 // New decides how an application becomes an image: base, steps, configuration.
 // It is pure, but for what it looks up in the folders of the options. The error is a *BlockedError, *UnknownKindError, *NoImageError,
 // *NoRuntimeError, *SourceError, *UnknownReleaseError or *UsageError; the plan beside it then holds
-// what was found until then (kind, findings), no step, and nothing of a base but where
-// the base is known and the runtime is not.
+// what was found until then (kind, findings, the family that the base has to be of), no
+// step, and no base but where the base is known and the runtime is not.
 func New(rep detect.Report, cat Catalog, opt Options) (Plan, error) {
 	p := newPlanner(rep, cat, settle(rep, cat, opt))
 	if err := p.decide(); err != nil {
@@ -59,6 +59,9 @@ func (p *planner) decide() error {
 	if err := p.blocked(); err != nil {
 		return err
 	}
+	if w, err := wants(p.rep, oses[0]); !isUnknown(err) {
+		p.plan.Family = w.family // which stays where no image of it is found
+	}
 	if len(p.opt.Files) == 0 && slices.ContainsFunc(p.rep.Facts, func(f detect.Fact) bool { return f.Key == "empty" }) {
 		return &UnknownKindError{Empty: true, Ignore: len(p.opt.Ignore) > 0}
 	}
@@ -84,6 +87,11 @@ func (p *planner) decide() error {
 	p.checkUser()
 	p.secrets()
 	return nil
+}
+
+func isUnknown(err error) bool {
+	_, ok := errors.AsType[*UnknownKindError](err)
+	return ok
 }
 
 func (p *planner) blocked() error {

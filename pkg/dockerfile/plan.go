@@ -12,7 +12,7 @@ import "github.com/winpack/winpack/pkg/detect"
 type Plan struct {
 	Name   string      `json:"name"`
 	Kind   detect.Kind `json:"kind"`
-	Family string      `json:"family"` // detect.FamilyNanoServer, ...
+	Family string      `json:"family"` // detect.FamilyNanoServer, ...; without Bases the one that is needed
 	// Bases has one base image per Windows release, in the order of Options.OS.
 	Bases []Base `json:"bases"`
 	// Omitted are releases of the default list for which the base is not published.

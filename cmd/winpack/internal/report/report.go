@@ -67,7 +67,8 @@ type Part struct {
 	Closure *detect.Closure `json:"closure,omitempty"`
 }
 
-// Base is the chosen base image. Reference is empty where none fits.
+// Base is the chosen base image. Reference is empty where none fits, and Family is then
+// the one that the app needs.
 type Base struct {
 	Reference string                `json:"reference"`
 	Family    string                `json:"family"`
@@ -138,9 +139,7 @@ func New(d detect.Report, plan dockerfile.Plan, why string) Report {
 		r.App.Ports = plan.Config.Ports
 	}
 	r.App.Entrypoint = list(plan.Config.Entrypoint)
-	if len(plan.Bases) > 0 {
-		r.Base.Family = plan.Family
-	}
+	r.Base.Family = plan.Family
 	r.Base.Why = slices.Clone(list(plan.Why))
 	if why != "" {
 		r.Base.Why = append(r.Base.Why, why)
