@@ -16,6 +16,7 @@ import (
 	"github.com/winpack/winpack/cmd/winpack/internal/zipapp"
 	"github.com/winpack/winpack/internal/tomlkey"
 	"github.com/winpack/winpack/pkg/build"
+	"github.com/winpack/winpack/pkg/detect"
 )
 
 // configName is the configuration file that is taken from APP by itself.
@@ -36,6 +37,7 @@ type config struct {
 	Ignore     texts             `toml:"ignore"`
 	Write      texts             `toml:"write"`
 	Map        texts             `toml:"map"`
+	Limits     texts             `toml:"limits"`
 	Mirror     texts             `toml:"mirror"`
 	Insecure   texts             `toml:"insecure-registry"`
 	FailOn     string            `toml:"fail-on"`
@@ -131,7 +133,7 @@ type built struct {
 
 // readConfig finds winpack.toml, --config or the one in APP, and reads it. Without
 // one the result is nil.
-func readConfig(configFlag, app string) (*settingsFile, error) {
+func readConfig(configFlag, app string, limits detect.Limits) (*settingsFile, error) {
 	if configFlag != "" {
 		dir, err := filepath.Abs(filepath.Dir(configFlag))
 		if err != nil {
@@ -151,7 +153,7 @@ func readConfig(configFlag, app string) (*settingsFile, error) {
 		}})
 	}
 	if pipeline.IsZip(app) {
-		return readZipConfig(app)
+		return readZipConfig(app, limits)
 	}
 	root, err := os.OpenRoot(app)
 	if err != nil {
@@ -184,9 +186,9 @@ func readConfig(configFlag, app string) (*settingsFile, error) {
 
 // readZipConfig reads the winpack.toml of an app in a zip. It names no files: they are
 // not on a disk.
-func readZipConfig(app string) (*settingsFile, error) {
+func readZipConfig(app string, limits detect.Limits) (*settingsFile, error) {
 	name := filepath.Join(app, configName)
-	file, done, err := pipeline.ConfigInZip(app)
+	file, done, err := pipeline.ConfigInZip(app, limits)
 	if errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*zipapp.Error)) {
 		return nil, nil // pipeline says what is wrong with APP
 	} else if err != nil {

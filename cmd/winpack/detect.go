@@ -86,7 +86,7 @@ func chosenBy(c *cli.Context) []string {
 			words = append(words, "--"+name, c.String(name))
 		}
 	}
-	for _, name := range []string{"app", "map", "mirror", "insecure-registry"} {
+	for _, name := range []string{"app", "map", "limits", "mirror", "insecure-registry"} {
 		if !isGiven(c, name) {
 			continue
 		}

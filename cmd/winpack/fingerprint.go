@@ -74,7 +74,9 @@ func (b *batch) fingerprint(r inventory.Row) fingerprint {
 		OS   []string
 		Base string
 		Maps []detect.Map `json:",omitempty"`
-	}{b.base.OS, b.base.Base, b.base.Maps})
+		// Limits decide what is known.
+		Limits detect.Limits `json:",omitzero"`
+	}{b.base.OS, b.base.Base, b.base.Maps, b.base.Limits})
 	fmt.Fprintf(h, "winpack/fingerprint/v2\n%s %v\n%s %v\n", common, commonErr, row, err)
 	config := b.base.Config
 	if r.Config != "" {

@@ -20,6 +20,7 @@ func commonFlags() []cli.Flag {
 		stringFlag("config", "`FILE` winpack.toml (default: APP/winpack.toml, where it exists)"),
 		sliceFlag("app", "`NAME` which app of a folder with several (repeatable)"),
 		sliceFlag("map", "`PATH=DIR` where a folder of the server lies in APP, like D:\\sites=sites (repeatable)"),
+		sliceFlag("limits", "`LIST` bounds of what is read of an app, like files=200000,text=16MB (repeatable);\nnames and defaults: winpack.toml.example"),
 		stringFlag("os", "`LIST` Windows releases, like ltsc2019,ltsc2022,ltsc2025 (default: ltsc2022,ltsc2025)"),
 		stringFlag("base", "`REF` use this base image instead of the chosen one"),
 		sliceFlag("mirror", "`HOST=MIRROR` pull HOST/... from MIRROR/... (repeatable)"),
@@ -197,6 +198,9 @@ func jobOf(c *cli.Context) (pipeline.Job, error) {
 		return job, err
 	}
 	if job.Maps, err = mapTable(c.StringSlice("map")); err != nil {
+		return job, usagef("--%w", bare(err))
+	}
+	if job.Limits, err = limitTable(c.StringSlice("limits")); err != nil {
 		return job, usagef("--%w", bare(err))
 	}
 	if job.OS, err = releases(c); err != nil {

@@ -51,7 +51,7 @@ func configKeys() map[string]kind {
 	return map[string]kind{
 		"os": fullTexts, "base": text, "entrypoint": fullList, "cmd": list, "workdir": text, "user": text,
 		"ports":  {what: "is a list of numbers, like [80, 443]", ok: listOf(number)}, // an empty one, as init writes it, sets nothing
-		"ignore": texts, "write": texts, "map": texts, "mirror": texts, "insecure-registry": texts, "fail-on": text,
+		"ignore": texts, "write": texts, "map": texts, "limits": texts, "mirror": texts, "insecure-registry": texts, "fail-on": text,
 		"env": table, "labels": table,
 		"health-check": {keys: map[string]kind{
 			"cmd": texts, "interval": duration, "timeout": duration, "start-period": duration,

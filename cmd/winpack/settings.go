@@ -25,7 +25,7 @@ import (
 // nil where there is none. today decides which acceptances have ended; what is to
 // be said of the file goes to notes.
 func configure(job *pipeline.Job, today time.Time, notes io.Writer) (*settingsFile, error) {
-	s, err := readConfig(job.Config, job.App)
+	s, err := readConfig(job.Config, job.App, job.Limits)
 	if s == nil {
 		return nil, err
 	}
@@ -67,6 +67,12 @@ func (s *settingsFile) common(job *pipeline.Job, found *mistakes) {
 		found.add(s.errorf(toml.Key{"map"}, 0, "%w", bare(err)))
 	} else if len(job.Maps) == 0 {
 		job.Maps = maps
+	}
+	limits, err := limitTable(s.Limits)
+	if err != nil {
+		found.add(s.errorf(toml.Key{"limits"}, 0, "%w", bare(err)))
+	} else {
+		job.Limits = below(job.Limits, limits)
 	}
 	table, err := mirrorTable(s.Mirror)
 	if err != nil {

@@ -128,7 +128,7 @@ func (t *Tree) findServer() *server {
 func placeOf(p string) int {
 	rank := strings.Count(p, "/")
 	if !strings.HasSuffix(strings.ToLower(p), "inetsrv/config/"+appHostName) {
-		rank += maxDepth
+		rank += noDepth
 	}
 	return rank
 }

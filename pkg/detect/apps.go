@@ -120,7 +120,7 @@ func (t *Tree) marked(d *dir) bool {
 	if has(marks) && !t.onlyAbove(d) || d.path == "." && has(rootMarks) {
 		return true
 	}
-	if t.depth(d.path) == 1 && t.programDepth() == maxDepth && slices.ContainsFunc(indexNames, func(n string) bool {
+	if t.depth(d.path) == 1 && t.programDepth() == noDepth && slices.ContainsFunc(indexNames, func(n string) bool {
 		p := t.find(path.Join(d.path, n))
 		return p != "" && t.isHTML(p)
 	}) {

@@ -13,10 +13,6 @@ import (
 	"github.com/winpack/winpack/pkg/detect/internal/pe"
 )
 
-// maxMemoryPE bounds a binary that has to be read into memory because the file
-// system has no random access.
-const maxMemoryPE = 64 << 20
-
 // image is a PE file with what every detector asks of it. What few ask is read
 // again through Tree.withPE.
 type image struct {
@@ -100,22 +96,13 @@ func (t *Tree) readBinaries() {
 		}
 	}
 	slices.Sort(files)
-	found := make([]*image, len(files))
-	var next atomic.Int64
-	var native atomic.Bool
-	var readers crew
-	for range min(runtime.GOMAXPROCS(0), len(files)) {
-		readers.Go(func() {
-			var pages pe.Pages // of its own: they are asked for several times a file
-			for i := next.Add(1) - 1; i < int64(len(files)); i = next.Add(1) - 1 {
-				b := t.readBinary(files[i], &pages)
-				if found[i] = b; b != nil && (b.native() || b.host != nil || b.arch.Mixed) && native.CompareAndSwap(false, true) {
-					go dllData() // which will be asked what of them is in an image
-				}
-			}
-		})
+	before, problems := t.meter.Load(), slices.Clone(t.problems)
+	found := t.readAll(files, runtime.GOMAXPROCS(0))
+	if t.spent { // which of them were read may not be chance
+		t.meter.Store(before)
+		t.spent, t.problems = false, problems
+		found = t.readAll(files, 1)
 	}
-	readers.Wait()
 	t.byName, t.binaries = make(map[string]*image, len(found)), make([]*image, 0, len(found))
 	for _, b := range found {
 		if b == nil {
@@ -125,6 +112,27 @@ func (t *Tree) readBinaries() {
 		t.byName[strings.ToLower(installed(b.path))] = b
 	}
 	t.findPrograms()
+}
+
+// readAll reads binaries with that many workers.
+func (t *Tree) readAll(files []string, workers int) []*image {
+	found := make([]*image, len(files))
+	var next atomic.Int64
+	var native atomic.Bool
+	var readers crew
+	for range min(workers, len(files)) {
+		readers.Go(func() {
+			pages := pe.Pages{ReadBudget: t.limits.Binary, MaxRows: t.limits.Rows} // of its own: they are asked for several times a file
+			for i := next.Add(1) - 1; i < int64(len(files)); i = next.Add(1) - 1 {
+				b := t.readBinary(files[i], &pages)
+				if found[i] = b; b != nil && (b.native() || b.host != nil || b.arch.Mixed) && native.CompareAndSwap(false, true) {
+					go dllData() // which will be asked what of them is in an image
+				}
+			}
+		})
+	}
+	readers.Wait()
+	return found
 }
 
 // withPE opens a binary again and calls f. What cannot be read is a Problem.
@@ -139,11 +147,11 @@ func (t *Tree) withPages(p string, pages *pe.Pages, f func(*pe.File) error) {
 	defer file.Close()
 	r, ok := file.(io.ReaderAt)
 	if !ok {
-		if size > maxMemoryPE {
-			t.problem(p, fmt.Sprintf("larger than %d MB in a file system without random access: what it is and needs is unknown", maxMemoryPE>>20))
+		if size > t.limits.Memory {
+			t.problem(p, fmt.Sprintf("larger than %s (limit memory) in a file system without random access: what it is and needs is unknown", sizeText(t.limits.Memory)))
 			return
 		}
-		data, err := io.ReadAll(io.LimitReader(file, maxMemoryPE))
+		data, err := io.ReadAll(io.LimitReader(file, t.limits.Memory))
 		if err != nil {
 			t.problem(p, "could not be read: "+reason(err)+"; what it is and needs is unknown")
 			return

@@ -26,7 +26,7 @@ func (t *Tree) singleFile(b *image) []Fact {
 		text, err := decodeText(data)
 		var n *node
 		if err == nil {
-			n, err = parseJSON(bytes.Clone(text))
+			n, err = parseJSON(bytes.Clone(text), t.limits)
 		}
 		if err != nil {
 			t.problem(b.path, what+" in the bundle: "+err.Error()+"; "+runtimeConfigUnknown)

@@ -13,6 +13,8 @@ type Options struct {
 	Name string
 	// Closure asks for Report.Closure.
 	Closure bool
+	// Limits bound what is read.
+	Limits Limits
 	// Maps say where folders of the server lie, that applicationHost.config names.
 	Maps []Map
 }
@@ -52,7 +54,7 @@ func detectors() []Detector {
 // cannot be read is a Problem in the report. An empty folder is of kind unknown.
 func Inspect(fsys fs.FS, opt Options) (Report, error) {
 	go load() // while folders are read
-	t, err := newTree(fsys, opt.Name)
+	t, err := newLimitedTree(fsys, opt.Name, opt.Limits)
 	if err != nil {
 		return Report{}, err
 	}

@@ -36,7 +36,7 @@ func FuzzJSON(f *testing.F) {
 	f.Add([]byte("{ // c\n \"a\": [1, 2,], /* x */ \"b\": \"\\u0000\" }"))
 	f.Add([]byte("[[[["))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		n, err := parseJSON(data)
+		n, err := parseJSON(data, Limits{}.WithDefaults())
 		if err == nil {
 			n.each("", func(_ string, n *node) {
 				if n.line < 1 {

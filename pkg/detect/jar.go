@@ -16,7 +16,6 @@ const (
 	maxDirectory  = 16 << 20 // of its list of files, in bytes
 	maxMember     = 1 << 20  // of one file in it, unpacked
 	maxClasses    = 256      // whose version is looked at
-	maxMemoryZip  = 64 << 20 // that has to be read into memory
 	classHeader   = 8
 	maxClass      = 256 << 10
 	classVersion1 = 44 // of Java 1.0; 45 is that of 1.1
@@ -39,9 +38,9 @@ func (t *Tree) withJar(p, unknown string, f func(*jar) error) {
 	defer file.Close()
 	r, ok := file.(io.ReaderAt)
 	if !ok {
-		data, err := io.ReadAll(io.LimitReader(file, maxMemoryZip+1))
-		if err == nil && len(data) > maxMemoryZip {
-			err = fmt.Errorf("larger than %d MB in a file system without random access", maxMemoryZip>>20)
+		data, err := io.ReadAll(io.LimitReader(file, t.limits.Memory+1))
+		if err == nil && int64(len(data)) > t.limits.Memory {
+			err = fmt.Errorf("larger than %s (limit memory) in a file system without random access", sizeText(t.limits.Memory))
 		}
 		if err != nil {
 			t.problem(p, "could not be read: "+reason(err)+"; "+unknown)
@@ -53,6 +52,10 @@ func (t *Tree) withJar(p, unknown string, f func(*jar) error) {
 	if err != nil {
 		t.problem(p, "is no archive that can be read: "+clean(err.Error())+"; "+unknown)
 		return
+	}
+	if n := t.limits.ZipEntries; int64(len(z.File)) > n {
+		t.problem(p, fmt.Sprintf("holds %d files, and %d are looked at (limit zip-entries): what the others are is unknown", len(z.File), n))
+		z.File = z.File[:n]
 	}
 	j := &jar{path: p, files: z.File, names: make(map[string]*zip.File, len(z.File))}
 	for _, f := range z.File {

@@ -151,7 +151,7 @@ func windowsRelative(p string) string { return strings.ReplaceAll(p, "/", `\`) }
 // nearest are the programs in the folder nearest to the root, libraries left out
 // where there are others.
 func nearest(t *Tree, apps []javaApp) []javaApp {
-	best := maxDepth
+	best := noDepth
 	for _, a := range apps {
 		if !a.library {
 			best = min(best, t.depth(path.Dir(a.path)))

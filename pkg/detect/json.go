@@ -64,11 +64,11 @@ func (n *node) each(prefix string, f func(path string, n *node)) {
 
 // parseJSON reads a document with the comments and trailing commas that .NET
 // allows in its configuration. Its errors never quote the document.
-func parseJSON(data []byte) (*node, error) {
+func parseJSON(data []byte, limits Limits) (*node, error) {
 	data = plainJSON(data)
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	p := &jsonParser{data: data, dec: dec}
+	p := &jsonParser{data: data, dec: dec, limits: limits}
 	n, err := p.value(0)
 	if err == nil {
 		if _, more := dec.Token(); more == nil {
@@ -89,16 +89,17 @@ type limitError struct{ what string }
 func (e *limitError) Error() string { return e.what }
 
 type jsonParser struct {
-	data  []byte
-	dec   *json.Decoder
-	count int
-	seen  int64 // offset up to which lines are counted
-	line  int
+	data   []byte
+	dec    *json.Decoder
+	count  int64
+	limits Limits
+	seen   int64 // offset up to which lines are counted
+	line   int
 }
 
-func (p *jsonParser) value(depth int) (*node, error) {
-	if p.count++; p.count > maxElements || depth > maxNesting {
-		return nil, &limitError{fmt.Sprintf("more than %d values or %d levels", maxElements, maxNesting)}
+func (p *jsonParser) value(depth int64) (*node, error) {
+	if p.count++; p.count > p.limits.Elements || depth > p.limits.Nesting {
+		return nil, &limitError{fmt.Sprintf("more than %d values (limit elements) or %d levels (limit nesting)", p.limits.Elements, p.limits.Nesting)}
 	}
 	tok, err := p.dec.Token()
 	if err != nil {
@@ -198,7 +199,7 @@ func (t *Tree) readJSON(p, unknown string) *node {
 	}
 	if data, ok := t.read(p, unknown); ok {
 		var err error
-		if n, err = parseJSON(data); err != nil {
+		if n, err = parseJSON(data, t.limits); err != nil {
 			t.problem(p, err.Error()+"; "+unknown)
 			n = nil
 		}

@@ -6,7 +6,7 @@ import "strings"
 // the configuration of a site without the site. They are told where nothing says what
 // the application is.
 func (t *Tree) leftoverSigns() []Fact {
-	if t.programDepth() < maxDepth {
+	if t.programDepth() < noDepth {
 		return nil
 	}
 	facts := t.siteWithoutCode()
@@ -14,7 +14,7 @@ func (t *Tree) leftoverSigns() []Fact {
 		facts = append(facts, t.lonelyLibraries()...)
 	}
 	for f := range t.withExt(append([]string{".java", ".kt", ".ts"}, codeExts...)...) {
-		if t.projectDepth() < maxDepth { // which says more
+		if t.projectDepth() < noDepth { // which says more
 			break
 		}
 		if strings.HasSuffix(f.base, ".d.ts") || passedOver(f.dir.key) {

@@ -31,7 +31,7 @@ type folderLink struct {
 // resolveLinks puts in the place of links what they lead to, and names those that
 // lead nowhere. Opening such a file passes no link, so it cannot leave the folder.
 func (t *Tree) resolveLinks() {
-	l := links{t: t, targets: map[string]string{}, left: maxEntries}
+	l := links{t: t, targets: map[string]string{}, left: int(t.limits.Entries)}
 	for _, d := range t.dirs {
 		for _, name := range d.links {
 			p := d.in(name)
@@ -164,14 +164,14 @@ func (l *links) expand(d, real *dir, above []*dir) {
 // copy is a folder under another path; nil where there would be too much.
 func (l *links) copy(real *dir, p string) *dir {
 	d := newDir(p)
-	if strings.Count(p, "/") >= maxDepth {
-		l.t.problem(p, fmt.Sprintf("deeper than %d folders: what lies below was not looked at", maxDepth))
+	if int64(strings.Count(p, "/")) >= l.t.limits.Depth {
+		l.t.problem(p, fmt.Sprintf("deeper than %d folders (limit depth): what lies below was not looked at", l.t.limits.Depth))
 		return nil
 	}
 	if l.left -= 1 + len(real.files); l.left < 0 {
 		if !l.full {
 			l.full = true
-			l.t.problem(p, fmt.Sprintf("with what links lead to, there are more than %d files and folders: this folder and later ones were not looked at", maxEntries))
+			l.t.problem(p, fmt.Sprintf("with what links lead to, there are more than %d files and folders (limit entries): this folder and later ones were not looked at", l.t.limits.Entries))
 		}
 		return nil
 	}

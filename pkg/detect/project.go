@@ -342,7 +342,7 @@ func detectProjects(t *Tree) []Fact {
 		deployable = apps
 	}
 	source := "source-tree"
-	if t.projectDepth() < t.programDepth() && t.programDepth() < maxDepth || slices.ContainsFunc(deployable, func(x *project) bool { return x.web }) {
+	if t.projectDepth() < t.programDepth() && t.programDepth() < noDepth || slices.ContainsFunc(deployable, func(x *project) bool { return x.web }) {
 		source = "source-above" // programs are what it was built to, or tools of the build; pages are not compiled yet
 	}
 	var facts []Fact

@@ -195,7 +195,7 @@ func (t *Tree) goMains() []string {
 
 // projectDepth is the depth of the highest project or solution.
 func (t *Tree) projectDepth() int {
-	best := maxDepth
+	best := noDepth
 	for f := range t.withExt(sourceExts...) {
 		best = min(best, t.depth(f.dir.path))
 	}

@@ -25,6 +25,8 @@ type dir struct {
 	below      []*dir
 	links, odd []string // names of links, and of what is neither file nor folder
 	illegal    []illegal
+	long       int    // names whose path is too long
+	longest    string // the first of them, by name
 	err        error  // of reading it
 	unread     unread // it was not read
 }
@@ -34,8 +36,8 @@ type unread int
 
 const (
 	wasRead unread = iota
-	tooDeep        // it lies below maxDepth others
-	tooMany        // maxEntries were seen before it
+	tooDeep        // it lies below too many others
+	tooMany        // too many entries were seen before it
 )
 
 // illegal is a name that a Windows image cannot hold.
@@ -98,22 +100,22 @@ func split(p string) (dir, base string) {
 	return ".", p
 }
 
-// scan reads all folders down to maxDepth: those that come before the limit of
+// scan reads all folders down to the limit of depth: those that come before the limit of
 // entries is reached, each before those below it and by name.
-func scan(fsys fs.FS, limit int64) *dir {
-	if top := scanAll(fsys, limit); top != nil {
+func scan(fsys fs.FS, limits Limits) *dir {
+	if top := scanAll(fsys, limits); top != nil {
 		return top
 	}
 	top := newDir(".")
 	seen := int64(0)
-	var read func(d *dir, depth int)
-	read = func(d *dir, depth int) {
-		seen += d.read(fsys)
+	var read func(d *dir, depth int64)
+	read = func(d *dir, depth int64) {
+		seen += d.read(fsys, limits.Path)
 		for _, sub := range d.below {
 			switch {
-			case depth >= maxDepth:
+			case depth >= limits.Depth:
 				sub.unread = tooDeep
-			case seen > limit:
+			case seen > limits.Entries:
 				sub.unread = tooMany
 			default:
 				read(sub, depth+1)
@@ -126,9 +128,9 @@ func scan(fsys fs.FS, limit int64) *dir {
 
 // scanAll is scan on all cores, in no order; nil where there are more entries than
 // the limit, since it may not be chance which of them are seen.
-func scanAll(fsys fs.FS, limit int64) *dir {
+func scanAll(fsys fs.FS, limits Limits) *dir {
 	top := newDir(".")
-	s := scanner{fsys: fsys, limit: limit, todo: []depthOf{{top, 0}}}
+	s := scanner{fsys: fsys, limits: limits, todo: []depthOf{{top, 0}}}
 	s.more.L = &s.mu
 	var readers crew
 	// Workers that take one folder after the other: a goroutine for each folder spent
@@ -137,7 +139,7 @@ func scanAll(fsys fs.FS, limit int64) *dir {
 		readers.Go(s.work)
 	}
 	readers.Wait()
-	if s.seen > limit {
+	if s.seen > limits.Entries {
 		return nil
 	}
 	return top
@@ -145,8 +147,8 @@ func scanAll(fsys fs.FS, limit int64) *dir {
 
 // scanner is what workers share.
 type scanner struct {
-	fsys  fs.FS
-	limit int64
+	fsys   fs.FS
+	limits Limits
 
 	mu   sync.Mutex
 	more sync.Cond // todo has grown, or nobody is reading any more
@@ -158,7 +160,7 @@ type scanner struct {
 // depthOf is a folder and how many others it lies below.
 type depthOf struct {
 	dir   *dir
-	depth int
+	depth int64
 }
 
 func (s *scanner) work() {
@@ -168,7 +170,7 @@ func (s *scanner) work() {
 		for len(s.todo) == 0 && s.busy > 0 {
 			s.more.Wait()
 		}
-		if len(s.todo) == 0 || s.seen > s.limit {
+		if len(s.todo) == 0 || s.seen > s.limits.Entries {
 			s.more.Broadcast()
 			return
 		}
@@ -177,7 +179,7 @@ func (s *scanner) work() {
 		entries := s.read(next.dir)
 		s.seen += entries // not in one: others add to it meanwhile
 		for _, sub := range next.dir.below {
-			if next.depth >= maxDepth {
+			if next.depth >= s.limits.Depth {
 				sub.unread = tooDeep
 			} else {
 				s.todo = append(s.todo, depthOf{sub, next.depth + 1})
@@ -199,18 +201,24 @@ func (s *scanner) read(d *dir) (entries int64) {
 			s.more.Broadcast()
 		}
 	}()
-	return d.read(s.fsys)
+	return d.read(s.fsys, s.limits.Path)
 }
 
 func newDir(p string) *dir { return &dir{path: p, key: strings.ToLower(p)} }
 
 // read lists the folder, and says how many entries it has. The names of files, which
 // may be hundreds of thousands, lie in one string.
-func (d *dir) read(fsys fs.FS) (entries int64) {
+func (d *dir) read(fsys fs.FS, most int64) (entries int64) {
 	var names strings.Builder
 	var ends []int
 	d.err = ListDir(fsys, d.path, func(e fs.DirEntry) error {
 		entries++
+		if name := e.Name(); int64(len(d.path)+1+len(name)) > most {
+			if d.long++; d.long == 1 || name < d.longest {
+				d.longest = strings.ToValidUTF8(name, "?")
+			}
+			return nil
+		}
 		if d.take(e) {
 			names.WriteString(e.Name())
 			ends = append(ends, names.Len())

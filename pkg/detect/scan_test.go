@@ -27,7 +27,7 @@ func TestScanCutsLargeFoldersAtTheSamePlace(t *testing.T) {
 				walk(sub)
 			}
 		}
-		walk(scan(app, limit))
+		walk(scan(app, Limits{Entries: limit}.WithDefaults()))
 		return read, unread
 	}
 	if _, unread := seen(40 + 40*26); len(unread) > 0 {
@@ -44,8 +44,9 @@ func TestScanCutsLargeFoldersAtTheSamePlace(t *testing.T) {
 			t.Fatalf("read %v, not read %v", read, unread)
 		}
 	}
-	tree := Tree{byKey: map[string][]*dir{}}
-	tree.collect(scan(app, 299))
+	limits := Limits{Entries: 299}.WithDefaults()
+	tree := Tree{byKey: map[string][]*dir{}, limits: limits}
+	tree.collect(scan(app, limits))
 	if len(tree.problems) != 1 || tree.problems[0].Path != "d10" {
 		t.Errorf("problems %v", tree.problems)
 	}

@@ -90,7 +90,7 @@ var htmlElement = pattern(`(?i)<!doctype\s+html|<(html|head|body|title|meta|link
 // sitesBelow are signs of sites of files in the folders below, where nothing else
 // is there that would start.
 func (t *Tree) sitesBelow() []Fact {
-	if t.programDepth() < maxDepth || t.siteRoot() {
+	if t.programDepth() < noDepth || t.siteRoot() {
 		return nil
 	}
 	var facts []Fact
@@ -244,7 +244,7 @@ func (t *Tree) signs() []Fact {
 	asp := false
 	var links map[string]Evidence
 	source := ""
-	deep := t.programDepth() > 0 && t.programDepth() < maxDepth // a program far from the root may be a tool of the build
+	deep := t.programDepth() > 0 && t.programDepth() < noDepth // a program far from the root may be a tool of the build
 	for f := range t.withExt(slices.Concat([]string{".asp"}, sourceExts, codeExts, slices.Collect(maps.Keys(byExt)))...) {
 		ext, top := f.ext(), f.top()
 		if source == "" && (slices.Contains(sourceExts, ext) && (top || deep) || deep && slices.Contains(codeExts, ext)) {

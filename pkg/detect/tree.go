@@ -10,28 +10,26 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/winpack/winpack/pkg/detect/internal/pe"
 )
 
-// Bounds of what is read of one folder. An application beyond them is reported
-// as a Problem; what lies within them is still looked at.
-const (
-	maxDepth   = 64
-	maxFiles   = 500_000
-	maxEntries = 2 * maxFiles // files and folders
-	maxText    = 8 << 20
-)
+// noDepth is deeper than any folder: the depth of what there is none of.
+const noDepth = 1 << 20
 
 // Tree is the folder as detectors see it: an index of its files, made once, that
 // ignores case and never leaves the folder.
 type Tree struct {
 	Name string // of the application
 
-	fsys  fs.FS
-	dirs  []*dir            // each before those below it, by name
-	byKey map[string][]*dir // by path in lower case
-	open  map[string]string // path → path to open, for links inside the folder
+	fsys   fs.FS
+	limits Limits            // none is 0
+	meter  *atomic.Int64     // bytes that were read
+	spent  bool              // it was told that there are too many
+	dirs   []*dir            // each before those below it, by name
+	byKey  map[string][]*dir // by path in lower case
+	open   map[string]string // path → path to open, for links inside the folder
 
 	pages     pe.Pages // for binaries
 	mu        sync.Mutex
@@ -51,14 +49,18 @@ type Tree struct {
 	chosen    string // the program or project that is the app; empty where that is to be found
 }
 
-// newTree indexes the folder. The error is that of reading its root.
-func newTree(fsys fs.FS, name string) (*Tree, error) {
+// newTree is newLimitedTree with the default limits.
+func newTree(fsys fs.FS, name string) (*Tree, error) { return newLimitedTree(fsys, name, Limits{}) }
+
+// newLimitedTree indexes the folder. The error is that of reading its root.
+func newLimitedTree(fsys fs.FS, name string, limits Limits) (*Tree, error) {
 	t := &Tree{
-		Name: name, fsys: fsys,
+		Name: name, fsys: fsys, limits: limits.WithDefaults(), meter: new(atomic.Int64),
 		byKey: map[string][]*dir{}, open: map[string]string{},
 		xml: map[string]*element{}, malformed: map[string]int{}, json: map[string]*node{},
 	}
-	top := scan(fsys, maxEntries)
+	t.pages.ReadBudget, t.pages.MaxRows = t.limits.Binary, t.limits.Rows
+	top := scan(fsys, t.limits)
 	if top.err != nil {
 		return nil, fmt.Errorf("reading the app folder: %w", top.err)
 	}
@@ -72,7 +74,7 @@ func newTree(fsys fs.FS, name string) (*Tree, error) {
 	return t, nil
 }
 
-// collect takes what scan found, up to maxFiles files.
+// collect takes what scan found, up to the limit of files.
 func (t *Tree) collect(top *dir) {
 	files, full, cut := 0, false, false
 	var take func(d *dir)
@@ -81,20 +83,23 @@ func (t *Tree) collect(top *dir) {
 		t.byKey[d.key] = append(t.byKey[d.key], d)
 		switch {
 		case d.unread == tooDeep:
-			t.problem(d.path, fmt.Sprintf("deeper than %d folders: what lies below was not looked at", maxDepth))
+			t.problem(d.path, fmt.Sprintf("deeper than %d folders (limit depth): what lies below was not looked at", t.limits.Depth))
 		case d.unread == tooMany && !cut: // which all later ones are too
 			cut = true
-			t.problem(d.path, fmt.Sprintf("more than %d files and folders come before: this folder and later ones were not looked at", maxEntries))
+			t.problem(d.path, fmt.Sprintf("more than %d files and folders come before (limit entries): this folder and later ones were not looked at", t.limits.Entries))
 		case d.err != nil:
 			t.problem(d.path, "the folder could not be read: "+reason(d.err)+"; what it holds is unknown")
 		}
 		for _, name := range d.odd {
 			t.problem(d.in(name), "is neither a file nor a folder, so it was not read: take it out of the folder")
 		}
-		if more := files + len(d.files) - maxFiles; more > 0 {
+		if d.long > 0 {
+			t.problem(d.in(d.longest), fmt.Sprintf("its path has more than %d bytes (limit path), as have %d in all in this folder: they were not looked at", t.limits.Path, d.long))
+		}
+		if more := files + len(d.files) - int(t.limits.Files); more > 0 {
 			if !full {
 				full = true
-				t.problem(d.in(d.files[len(d.files)-more].name), fmt.Sprintf("more than %d files: this one and later ones were not looked at", maxFiles))
+				t.problem(d.in(d.files[len(d.files)-more].name), fmt.Sprintf("more than %d files (limit files): this one and later ones were not looked at", t.limits.Files))
 			}
 			d.files = d.files[:len(d.files)-more]
 		}
@@ -171,6 +176,9 @@ func reason(err error) string {
 func (t *Tree) problem(p, message string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if strings.Contains(message, errTotal.Error()) {
+		return // it was told once
+	}
 	t.problems = append(t.problems, Problem{Path: p, Message: message})
 }
 
@@ -206,8 +214,12 @@ func (t *Tree) withExt(exts ...string) iter.Seq[file] {
 }
 
 func (t *Tree) openFile(p string) (fs.File, int64, error) {
+	asks, asked := t, p
 	for t.part != nil {
 		p, t = t.part.real(p), t.part.of
+	}
+	if t.meter.Load() >= t.limits.Total {
+		return nil, 0, asks.overTotal(asked)
 	}
 	if to, ok := t.open[p]; ok {
 		p = to
@@ -224,10 +236,10 @@ func (t *Tree) openFile(p string) (fs.File, int64, error) {
 		f.Close()
 		return nil, 0, err
 	}
-	return f, info.Size(), nil
+	return asks.metered(f, asked), info.Size(), nil
 }
 
-// read returns a text file of at most maxText bytes, decoded to UTF-8. A file
+// read returns a text file, where its size is within the limit, decoded to UTF-8. A file
 // that cannot be read is a Problem that names what stays unknown.
 func (t *Tree) read(p, unknown string) ([]byte, bool) {
 	f, size, err := t.openFile(p)
@@ -236,12 +248,12 @@ func (t *Tree) read(p, unknown string) ([]byte, bool) {
 		return nil, false
 	}
 	defer f.Close()
-	if size > maxText {
-		t.problem(p, fmt.Sprintf("larger than %d MB, so it was not read; %s", maxText>>20, unknown))
+	if size > t.limits.Text {
+		t.problem(p, fmt.Sprintf("larger than %s (limit text), so it was not read; %s", sizeText(t.limits.Text), unknown))
 		return nil, false
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxText+1))
-	if err == nil && len(data) > maxText {
+	data, err := io.ReadAll(io.LimitReader(f, t.limits.Text+1))
+	if err == nil && int64(len(data)) > t.limits.Text {
 		err = errors.New("grew while it was read")
 	}
 	if err != nil {
@@ -302,13 +314,13 @@ func (t *Tree) depth(dir string) int {
 	return 1 + strings.Count(dir, "/")
 }
 
-// programDepth is the depth of the highest folder that holds a program, maxDepth
+// programDepth is the depth of the highest folder that holds a program, noDepth
 // where none does.
 func (t *Tree) programDepth() int { return t.highest }
 
 // findPrograms notes what programDepth tells.
 func (t *Tree) findPrograms() {
-	best := maxDepth
+	best := noDepth
 	for _, b := range t.binaries {
 		program := !b.isDLL && (b.native() && t.helper(b) == "" || !b.native() && b.starts())
 		if b.isDLL && !b.native() {

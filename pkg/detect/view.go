@@ -63,7 +63,7 @@ func (t *Tree) view(name string, mounts []Mount, except []string) *Tree {
 	}
 	slices.SortStableFunc(mounts, func(a, b Mount) int { return depth(b) - depth(a) })
 	v := &Tree{
-		Name: name, fsys: t.fsys, part: &view{t, mounts},
+		Name: name, fsys: t.fsys, limits: t.limits, meter: t.meter, part: &view{t, mounts},
 		byKey: map[string][]*dir{}, open: map[string]string{},
 		xml: map[string]*element{}, malformed: map[string]int{}, json: map[string]*node{},
 		byName: map[string]*image{},
@@ -99,6 +99,7 @@ func (t *Tree) view(name string, mounts []Mount, except []string) *Tree {
 			}
 		}
 	}
+	v.pages.ReadBudget, v.pages.MaxRows = t.limits.Binary, t.limits.Rows
 	if t.uses != nil {
 		v.uses = map[string][]use{}
 	}

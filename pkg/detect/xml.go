@@ -12,11 +12,6 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-const (
-	maxElements = 200_000
-	maxNesting  = 200
-)
-
 // element is an XML element with the line of its start tag. Names carry no
 // namespace: .NET configuration compares them as they are written.
 type element struct {
@@ -83,7 +78,7 @@ const notWellFormed = "is not well-formed XML"
 
 // parseXML reads a document. A document type declaration is refused: it can
 // name files to include and grow without end, and no configuration needs one.
-func parseXML(data []byte) (*element, error) {
+func parseXML(data []byte, limits Limits) (*element, error) {
 	dec := xml.NewDecoder(bytes.NewReader(data))
 	dec.CharsetReader = func(label string, in io.Reader) (io.Reader, error) {
 		switch strings.ToLower(label) {
@@ -100,7 +95,7 @@ func parseXML(data []byte) (*element, error) {
 	}
 	var root *element
 	var open []*element
-	count := 0
+	count := int64(0)
 	for {
 		tok, err := dec.Token()
 		line, _ := dec.InputPos()
@@ -114,8 +109,8 @@ func parseXML(data []byte) (*element, error) {
 		case xml.Directive:
 			return nil, &xmlError{line, "a document type declaration is refused: it may include other files or grow without end"}
 		case xml.StartElement:
-			if count++; count > maxElements || len(open) >= maxNesting {
-				return nil, &xmlError{line, fmt.Sprintf("more than %d elements or %d levels", maxElements, maxNesting)}
+			if count++; count > limits.Elements || int64(len(open)) >= limits.Nesting {
+				return nil, &xmlError{line, fmt.Sprintf("more than %d elements (limit elements) or %d levels (limit nesting)", limits.Elements, limits.Nesting)}
 			}
 			e := &element{name: tok.Name.Local, line: line - linesOfTag(data, dec.InputOffset()), attrs: tok.Copy().Attr}
 			if len(open) > 0 {
@@ -163,7 +158,7 @@ func (t *Tree) readXML(p, unknown string) *element {
 	}
 	if data, ok := t.read(p, unknown); ok {
 		var err error
-		if e, err = parseXML(data); err != nil {
+		if e, err = parseXML(data, t.limits); err != nil {
 			t.problem(p, err.Error()+"; "+unknown)
 			if broken, ok := errors.AsType[*xmlError](err); ok && broken.what == notWellFormed {
 				t.mu.Lock()

@@ -74,7 +74,7 @@ func (job Job) openZip(absolute string) (*opened, error) {
 	if job.Write != nil && !job.Write.Optional {
 		return nil, Usagef("APP %q is a zip, and a Dockerfile copies from a folder: unpack it and name the folder, or make the image with winpack build", job.App)
 	}
-	z, err := zipapp.Open(job.App)
+	z, err := zipapp.Open(job.App, job.Limits)
 	if wrong := (*zipapp.Error)(nil); errors.As(err, &wrong) {
 		return nil, err
 	} else if err != nil {
@@ -97,12 +97,15 @@ func (o *opened) skipped() []detect.Problem {
 	for _, name := range o.zip.Skipped {
 		problems = append(problems, detect.Problem{Path: name, Message: "an entry of the zip that no file can be made of, since it is a link or its name leads out of the zip: it was left out"})
 	}
+	for _, r := range o.zip.Refused {
+		problems = append(problems, detect.Problem{Path: r.Path, Message: r.Err.Error() + ": it was not unpacked, and what it holds is unknown"})
+	}
 	return problems
 }
 
 // ConfigInZip is the winpack.toml of an app in a zip; fs.ErrNotExist where it has none.
-func ConfigInZip(app string) (fs.File, func(), error) {
-	z, err := zipapp.Open(app)
+func ConfigInZip(app string, limits detect.Limits) (fs.File, func(), error) {
+	z, err := zipapp.Open(app, limits)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -19,7 +19,8 @@ type Job struct {
 	App    string       // path of the folder
 	Apps   []string     // which of its apps, by name; empty: all
 	Maps   []detect.Map // where folders of the server lie in APP
-	Config string       // winpack.toml named by the user; empty: APP/winpack.toml where it exists
+	Limits detect.Limits
+	Config string // winpack.toml named by the user; empty: APP/winpack.toml where it exists
 
 	OS          []string // releases that were asked for; empty: the default
 	Base        string   // base image that was asked for
@@ -102,7 +103,7 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if err != nil {
 		return &UsageError{err}
 	}
-	found, err := detect.Inspect(ctxFS{ctx, left}, detect.Options{Name: appName(absolute), Maps: job.Maps, Closure: job.Closure})
+	found, err := detect.Inspect(ctxFS{ctx, left}, detect.Options{Name: appName(absolute), Limits: job.Limits, Maps: job.Maps, Closure: job.Closure})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -17,17 +17,15 @@ import (
 	"time"
 
 	"github.com/winpack/winpack/internal/zipread"
+	"github.com/winpack/winpack/pkg/detect"
 )
 
 // Bounds of what is read of one zip. What lies beyond them is an error: an application
 // that is known in part would make an image in part.
 const (
-	maxEntries   = 500_000
 	maxDirectory = 128 << 20 // bytes of the list of files
-	maxRatio     = 1000      // of a file's size to what it takes in the zip
-	minSuspect   = 64 << 20  // from which on the ratio counts
+	minSuspect   = 64 << 20  // from which on limit zip-ratio counts
 	maxTotal     = 64 << 30  // of all files, unpacked
-	maxMemory    = 64 << 20  // of one file that is read at random
 	maxName      = 4096
 	maxDepth     = 256
 )
@@ -41,9 +39,12 @@ type FS struct {
 	// Skipped are entries that no file can be made of: links, names that lead out of
 	// the folder, files of Web Deploy itself; at most a few.
 	Skipped []string
+	// Refused are files that are never unpacked, with the reason; at most a few.
+	Refused []*fs.PathError
 
-	file *os.File
-	dirs map[string]*node // by path, "." for the top
+	file   *os.File
+	limits detect.Limits
+	dirs   map[string]*node // by path, "." for the top
 }
 
 // Error says what is wrong with a zip.
@@ -58,18 +59,19 @@ func (e *Error) Error() string { return fmt.Sprintf("APP %q: %s", e.Path, e.What
 type node struct {
 	name    string
 	entry   *zip.File // nil for a folder
+	refused error     // it is never unpacked
 	kids    map[string]*node
 	modTime time.Time
 }
 
 // Open reads the list of files of a zip. The error is an *Error, or that of the file
 // system. Close ends the use of the FS.
-func Open(name string) (*FS, error) {
+func Open(name string, limits detect.Limits) (*FS, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	z, err := read(name, f)
+	z, err := read(name, f, limits.WithDefaults())
 	if err != nil {
 		f.Close()
 		return nil, err
@@ -77,7 +79,7 @@ func Open(name string) (*FS, error) {
 	return z, nil
 }
 
-func read(name string, f *os.File) (*FS, error) {
+func read(name string, f *os.File, limits detect.Limits) (*FS, error) {
 	fail := func(format string, args ...any) (*FS, error) { return nil, &Error{name, fmt.Sprintf(format, args...)} }
 	info, err := f.Stat()
 	if err != nil {
@@ -87,10 +89,10 @@ func read(name string, f *os.File) (*FS, error) {
 	if err != nil {
 		return fail("is no zip that can be read: %v; copy it again, or unpack it and name the folder", err)
 	}
-	if len(r.File) > maxEntries {
-		return fail("holds %d files, and winpack reads %d at most: unpack it, and name the folder", len(r.File), maxEntries)
+	if int64(len(r.File)) > limits.ZipEntries {
+		return fail("holds %d files, and winpack reads %d at most: raise it with --limits zip-entries=%d, or unpack it and name the folder", len(r.File), limits.ZipEntries, len(r.File))
 	}
-	z := &FS{Root: ".", file: f, dirs: map[string]*node{".": {name: ".", kids: map[string]*node{}}}}
+	z := &FS{Root: ".", file: f, limits: limits, dirs: map[string]*node{".": {name: ".", kids: map[string]*node{}}}}
 	total := uint64(0)
 	for _, e := range r.File {
 		clean, isDir, ok := entryName(e)
@@ -112,14 +114,19 @@ func read(name string, f *os.File) (*FS, error) {
 		case e.Mode()&fs.ModeType != 0:
 			z.skip(e.Name)
 			continue
-		case e.UncompressedSize64 > minSuspect && e.UncompressedSize64/max(e.CompressedSize64, 1) > maxRatio:
-			return fail("its file %q would grow to %d times its size: it is no application", clean, e.UncompressedSize64/max(e.CompressedSize64, 1))
 		}
 		if total += e.UncompressedSize64; total > maxTotal {
 			return fail("its files are larger than %d GB: unpack it, and name the folder", maxTotal>>30)
 		}
-		if err := z.add(clean, e); err != nil {
+		n, err := z.add(clean, e)
+		if err != nil {
 			return fail("%v", err)
+		}
+		if grows := e.UncompressedSize64 / max(e.CompressedSize64, 1); e.UncompressedSize64 > minSuspect && grows > uint64(limits.ZipRatio) {
+			n.refused = fmt.Errorf("would grow to %d times its size, and %d is the most (limit zip-ratio)", grows, limits.ZipRatio)
+			if len(z.Refused) < maxSkipped {
+				z.Refused = append(z.Refused, &fs.PathError{Op: "open", Path: clean, Err: n.refused})
+			}
 		}
 	}
 	z.findRoot()
@@ -168,17 +175,18 @@ func (z *FS) folder(name string) (*node, error) {
 
 // add takes a file. Of two entries with one name the last one counts, as tools unpack
 // them.
-func (z *FS) add(name string, e *zip.File) error {
+func (z *FS) add(name string, e *zip.File) (*node, error) {
 	above, base := path.Split(name)
 	parent, err := z.folder(path.Clean(above))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if old := parent.kids[base]; old != nil && old.kids != nil {
-		return fmt.Errorf("%q is a file and a folder in it: unpack it, and name the folder", name)
+		return nil, fmt.Errorf("%q is a file and a folder in it: unpack it, and name the folder", name)
 	}
-	parent.kids[base] = &node{name: base, entry: e, modTime: modTime(e)}
-	return nil
+	n := &node{name: base, entry: e, modTime: modTime(e)}
+	parent.kids[base] = n
+	return n, nil
 }
 
 // modTime is the time of a file. One without a zone is taken for UTC, so that it is the
@@ -249,7 +257,10 @@ func (z *FS) Open(name string) (fs.File, error) {
 	if n.kids != nil {
 		return &folder{node: n}, nil
 	}
-	return &file{node: n, zip: z.file}, nil
+	if n.refused != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: n.refused}
+	}
+	return &file{node: n, zip: z.file, memory: uint64(z.limits.Memory)}, nil
 }
 
 // Stat implements fs.StatFS.
@@ -347,6 +358,7 @@ func (d *folder) ReadDir(n int) ([]fs.DirEntry, error) {
 type file struct {
 	*node
 	zip    *os.File
+	memory uint64 // bytes that may be unpacked at once
 	stream io.ReadCloser
 
 	once   sync.Once
@@ -393,8 +405,8 @@ func (f *file) unpack() {
 		f.random, f.err = io.NewSectionReader(f.zip, off, int64(e.UncompressedSize64)), err
 		return
 	}
-	if e.UncompressedSize64 > maxMemory {
-		f.err = fmt.Errorf("larger than %d MB, and packed in a zip: unpack it, and name the folder", maxMemory>>20)
+	if e.UncompressedSize64 > f.memory {
+		f.err = fmt.Errorf("larger than the %d bytes that are unpacked at once (limit memory), and packed in a zip: unpack it, and name the folder", f.memory)
 		return
 	}
 	r, err := e.Open()
@@ -403,6 +415,6 @@ func (f *file) unpack() {
 		return
 	}
 	defer r.Close()
-	data, err := io.ReadAll(io.LimitReader(r, maxMemory+1))
+	data, err := io.ReadAll(io.LimitReader(r, int64(f.memory)))
 	f.random, f.err = bytes.NewReader(data), err
 }

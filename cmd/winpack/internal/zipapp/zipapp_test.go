@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/winpack/winpack/pkg/detect"
 	"testing/fstest"
 	"time"
 )
@@ -63,7 +65,7 @@ func written(t testing.TB, data []byte) string {
 
 func opened(t testing.TB, path string) *FS {
 	t.Helper()
-	z, err := Open(path)
+	z, err := Open(path, detect.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,16 +152,14 @@ func TestZipThatIsNoApplicationIsRefused(t *testing.T) {
 	encrypted[dir+8] |= 1
 	method := bytes.Clone(whole)
 	binary.LittleEndian.PutUint16(method[dir+10:], 99)
-	bomb := packed(t, member{name: "a.bin", text: strings.Repeat("\x00", 200<<20)})
 	for name, c := range map[string]struct{ path, want string }{
 		"no zip":            {written(t, []byte("hello")), "is no zip that can be read"},
 		"cut short":         {written(t, whole[:len(whole)-10]), "is no zip that can be read"},
 		"encrypted":         {written(t, encrypted), "is encrypted"},
 		"unknown method":    {written(t, method), "packed by method 99"},
-		"a bomb":            {bomb, "times its size"},
 		"a file and folder": {packed(t, member{name: "a", text: "x"}, member{name: "a/b", text: "x"}), "is a file and a folder"},
 	} {
-		z, err := Open(c.path)
+		z, err := Open(c.path, detect.Limits{})
 		if z != nil {
 			z.Close()
 		}
@@ -168,7 +168,7 @@ func TestZipThatIsNoApplicationIsRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
-	if _, err := Open(filepath.Join(t.TempDir(), "gone.zip")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Open(filepath.Join(t.TempDir(), "gone.zip"), detect.Limits{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing one: %v", err)
 	}
 	// A wrong checksum is an error when the file is read, and not a file.
@@ -190,7 +190,7 @@ func FuzzOpen(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		z, err := Open(written(t, data))
+		z, err := Open(written(t, data), detect.Limits{})
 		if err != nil {
 			return
 		}
@@ -209,4 +209,29 @@ func FuzzOpen(f *testing.F) {
 			return nil
 		})
 	})
+}
+
+func TestFilesThatWouldGrowWithoutEndAreNeverUnpacked(t *testing.T) {
+	bomb := packed(t, member{name: "a.bin", text: strings.Repeat("\x00", 200<<20)}, member{name: "b.txt", text: "b"})
+	z := opened(t, bomb)
+	if len(z.Refused) != 1 || z.Refused[0].Path != "a.bin" {
+		t.Errorf("refused %v", z.Refused)
+	}
+	if _, err := fs.ReadFile(z, "a.bin"); err == nil || !strings.Contains(err.Error(), "times its size") {
+		t.Errorf("a bomb was unpacked: %v", err)
+	}
+	if data, err := fs.ReadFile(z, "b.txt"); err != nil || string(data) != "b" {
+		t.Errorf("%q, %v", data, err)
+	}
+	wide, err := Open(bomb, detect.Limits{ZipRatio: 5000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wide.Close()
+	if len(wide.Refused) != 0 {
+		t.Errorf("refused %v", wide.Refused)
+	}
+	if _, err := Open(bomb, detect.Limits{ZipEntries: 1}); err == nil || !strings.Contains(err.Error(), "--limits zip-entries=2") {
+		t.Errorf("more files than the limit: %v", err)
+	}
 }

@@ -227,9 +227,10 @@ func (f *File) readEntry(c *cursor, major uint32) BundleEntry {
 // OpenEntry opens a PE that a bundle holds. Places in it count from the start
 // of the entry, unpacked; for a stored entry e.Offset has to be added.
 func (f *File) OpenEntry(e BundleEntry) (*File, error) {
+	pages := &Pages{ReadBudget: f.src.from.budget(), MaxRows: int64(f.src.from.rows())}
 	stored := io.NewSectionReader(f.src.r, e.Offset, e.Length)
 	if e.Compressed == 0 {
-		return Open(stored, e.Length)
+		return pages.Open(stored, e.Length)
 	}
 	if e.Size > maxInflated {
 		return nil, fmt.Errorf("unpacking %q: %w", e.Path, broken(e.Offset, "%d bytes, more than the %d that are unpacked", e.Size, maxInflated))
@@ -241,5 +242,5 @@ func (f *File) OpenEntry(e BundleEntry) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpacking %q: %w", e.Path, err)
 	}
-	return Open(bytes.NewReader(data), e.Size)
+	return pages.Open(bytes.NewReader(data), e.Size)
 }

@@ -70,10 +70,13 @@ type metadata struct {
 // noTables is a layout that has nothing.
 var noTables [tableCount]table
 
+// MaxRows is how many rows are read of one metadata table, where Pages says nothing
+// else. The largest real ones have 40,000.
+const MaxRows = 1 << 17
+
 const (
 	maxStreams = 16
 	maxIdent   = 1024
-	maxTypes   = 1 << 17 // results of one list; the largest real lists have 40,000
 	maxNesting = 16
 	maxNames   = 64 << 20 // bytes of names made of one file's metadata
 )

@@ -333,7 +333,7 @@ func TestHugeFilesAreNotRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		everything(f)
-		if limit := int64(readBudget + 2*maxSearch); s.read > limit {
+		if limit := int64(ReadBudget + 2*maxSearch); s.read > limit {
 			t.Errorf("%s: read %d bytes of a huge file, more than %d", name, s.read, limit)
 		}
 	}

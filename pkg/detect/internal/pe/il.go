@@ -244,9 +244,12 @@ func (c *CLR) CallsTo(members ...string) ([]Call, error) {
 	if first == nil {
 		first = err
 	}
+	if rows, most := c.md.tables[tMethodDef].rows, c.md.src.from.rows(); rows > most && first == nil {
+		first = broken(c.md.tables[tMethodDef].at, "%d methods, more than the %d whose code is read (limit rows)", rows, most)
+	}
 	var out []Call
 	left := int64(maxAllCode)
-	for n := uint32(1); n <= min(c.md.tables[tMethodDef].rows, maxTypes) && left > 0; n++ {
+	for n := uint32(1); n <= min(c.md.tables[tMethodDef].rows, c.md.src.from.rows()) && left > 0; n++ {
 		err := c.calls(n, &left, func(tok uint32) bool { return want[tok] }, &out, nil)
 		if first == nil {
 			first = err
@@ -266,7 +269,7 @@ func (c *CLR) CallsFrom(method uint32) ([]Call, error) { return c.callsFrom([]ui
 func (c *CLR) CallsFromMembers(member func(name string) bool) ([]Call, error) {
 	var methods []uint32
 	var first error
-	for n := uint32(1); n <= min(c.md.tables[tMethodDef].rows, maxTypes) && len(methods) < maxReached; n++ {
+	for n := uint32(1); n <= min(c.md.tables[tMethodDef].rows, c.md.src.from.rows()) && len(methods) < maxReached; n++ {
 		name, err := c.memberName(token(tMethodDef, n))
 		if first == nil {
 			first = err

@@ -97,7 +97,7 @@ func (c *CLR) UsesMember(names ...string) bool {
 	for _, n := range names {
 		longest = max(longest, len(n))
 	}
-	rows := min(c.md.tables[tMemberRef].rows, maxTypes)
+	rows := min(c.md.tables[tMemberRef].rows, c.md.src.from.rows())
 	for n := uint32(1); n <= rows; n++ {
 		r, err := c.md.row(tMemberRef, n)
 		if err != nil {

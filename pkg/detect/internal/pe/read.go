@@ -32,18 +32,36 @@ func broken(off int64, format string, args ...any) *FormatError {
 
 const (
 	pageSize = 8 << 10
-	// readBudget bounds what is read and kept of one file. The metadata of the
-	// largest framework assemblies is about 8 MB.
-	readBudget = 32 << 20
+	// ReadBudget is how many bytes are read and kept of one file, where Pages says
+	// nothing else. The metadata of the largest framework assemblies is about 8 MB.
+	ReadBudget = 32 << 20
 )
 
 // Pages is memory that files take and give back when they are closed: to get it
 // anew for each was half of the time of reading a folder. It is safe for use from
 // several goroutines; the zero value is empty.
 type Pages struct {
+	// ReadBudget and MaxRows are in the place of the constants of these names; 0 is
+	// for those. They are not changed while files are open.
+	ReadBudget, MaxRows int64
+
 	mu     sync.Mutex
 	free   [][]byte
 	tables []*[tableCount]table // as many as files are read at a time
+}
+
+func (p *Pages) budget() int64 {
+	if p == nil || p.ReadBudget == 0 {
+		return ReadBudget
+	}
+	return p.ReadBudget
+}
+
+func (p *Pages) rows() uint32 {
+	if p == nil || p.MaxRows == 0 {
+		return MaxRows
+	}
+	return uint32(p.MaxRows)
 }
 
 func (p *Pages) takeTables() *[tableCount]table {
@@ -114,7 +132,7 @@ type source struct {
 const fewPages = 2
 
 func newSource(r io.ReaderAt, size int64, from *Pages) source {
-	return source{r: r, size: size, from: from, left: readBudget, lastN: -1}
+	return source{r: r, size: size, from: from, left: from.budget(), lastN: -1}
 }
 
 func (s *source) close() {
@@ -191,7 +209,7 @@ func (s *source) upTo(off int64, n int) ([]byte, error) {
 }
 
 func (s *source) overBudget(off int64) error {
-	return broken(off, "more than the %d MB that are read of one file would be needed", readBudget>>20)
+	return broken(off, "more than the %d bytes that are read of one file (limit binary) would be needed", s.from.budget())
 }
 
 func (s *source) page(n int64) ([]byte, error) {

@@ -40,10 +40,10 @@ type PInvoke struct {
 
 func token(tab int, n uint32) uint32 { return uint32(tab)<<24 | n&maxRows }
 
-// each calls f for the rows of a table, at most maxTypes of them.
+// each calls f for the rows of a table, at most as many as the limit says.
 func (c *CLR) each(tab int, f func(n uint32, r row) error) error {
-	rows := c.md.tables[tab].rows
-	for n := uint32(1); n <= min(rows, maxTypes); n++ {
+	rows, most := c.md.tables[tab].rows, c.md.src.from.rows()
+	for n := uint32(1); n <= min(rows, most); n++ {
 		r, err := c.md.row(tab, n)
 		if err != nil {
 			return err
@@ -52,8 +52,8 @@ func (c *CLR) each(tab int, f func(n uint32, r row) error) error {
 			return err
 		}
 	}
-	if rows > maxTypes {
-		return broken(c.md.tables[tab].at, "%d rows in metadata table 0x%x, more than the %d that are read", rows, tab, maxTypes)
+	if rows > most {
+		return broken(c.md.tables[tab].at, "%d rows in metadata table 0x%x, more than the %d that are read (limit rows)", rows, tab, most)
 	}
 	return nil
 }
