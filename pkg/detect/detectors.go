@@ -66,7 +66,11 @@ func Inspect(fsys fs.FS, opt Options) (Report, error) {
 		t.uses = map[string][]use{}
 	}
 	if s := t.findServer(); s != nil {
-		return t.server(s, opt), nil
+		r := t.server(s, opt)
+		if !t.marked(t.dirs[0]) || slices.ContainsFunc(r.Apps, func(a Report) bool { return len(a.Source) > 0 }) {
+			return r, nil
+		}
+		t.problem(s.path, "none of its sites lies in the folder, which looks like an app itself: it was left out; --map names folders of the server")
 	}
 	before := slices.Clone(t.problems)
 	r := t.inspect(nil)

@@ -182,10 +182,11 @@ func TestSitesOfAServer(t *testing.T) {
 func TestFolderThatIsNoServer(t *testing.T) {
 	app := map[string]string{"web.config": aspxSite, "a.aspx": page}
 	for name, more := range map[string]map[string]string{
-		"of Visual Studio": {".vs/config/applicationhost.config": appHost("", site("Shop", `C:\x`, http80, "</application>"), "")},
-		"of IIS Express":   {"IISExpress/config/applicationhost.config": appHost("", site("Shop", `C:\x`, http80, "</application>"), "")},
-		"without sites":    {"applicationHost.config": "<configuration><system.webServer/></configuration>"},
-		"broken":           {"applicationHost.config": "<configuration><system.appl"},
+		"of Visual Studio":  {".vs/config/applicationhost.config": appHost("", site("Shop", `C:\x`, http80, "</application>"), "")},
+		"of IIS Express":    {"IISExpress/config/applicationhost.config": appHost("", site("Shop", `C:\x`, http80, "</application>"), "")},
+		"without sites":     {"applicationHost.config": "<configuration><system.webServer/></configuration>"},
+		"of another folder": {"applicationHost.config": appHost("", site("Shop", `C:\x`, http80, "</application>"), "")},
+		"broken":            {"applicationHost.config": "<configuration><system.appl"},
 	} {
 		m := maps.Clone(app)
 		maps.Copy(m, more)
@@ -193,7 +194,7 @@ func TestFolderThatIsNoServer(t *testing.T) {
 		for k, v := range m {
 			pairs = append(pairs, k, v)
 		}
-		if r := look(t, files(pairs...)); len(r.Apps) > 0 || r.App.Kind != detect.KindASPNET || name == "broken" && len(r.Problems) == 0 {
+		if r := look(t, files(pairs...)); len(r.Apps) > 0 || r.App.Kind != detect.KindASPNET || (name == "broken" || name == "of another folder") && len(r.Problems) == 0 {
 			t.Errorf("%s: %s %q %v", name, r.App.Kind, appList(r), r.Problems)
 		}
 	}
