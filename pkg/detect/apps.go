@@ -15,7 +15,8 @@ const maxApps = 500
 type part struct {
 	name   string
 	mounts []Mount
-	chosen string // the program or project that it is; empty where its folder tells
+	except []string // folders of the mounts that are those of other apps
+	chosen string   // the program or project that it is; empty where its folder tells
 }
 
 // AppName makes a name of an app that a file, an image and a label may be called: other
@@ -81,6 +82,9 @@ func chosenParts(tied []*Fact) []part {
 		return nil
 	}
 	if tied[0].Key != "program" {
+		for i := range parts {
+			parts[i].except = foldersOfOthers(parts, i)
+		}
 		return parts
 	}
 	// Programs in folders of their own are told apart by those.
@@ -94,6 +98,19 @@ func chosenParts(tied []*Fact) []part {
 		return nil
 	}
 	return parts
+}
+
+// foldersOfOthers are the folders of projects that one of them has nothing of.
+func foldersOfOthers(parts []part, i int) []string {
+	own := path.Dir(parts[i].chosen)
+	var others []string
+	for _, p := range parts {
+		dir := path.Dir(p.chosen)
+		if _, around := within(own, dir); !around && !slices.Contains(others, dir) {
+			others = append(others, dir)
+		}
+	}
+	return others
 }
 
 // notApps are names of folders that hold what goes with an app.
@@ -234,18 +251,19 @@ func (t *Tree) several(parts []part, whole Report, name string) Report {
 	out := Report{App: App{Name: name}, Findings: []Finding{}, Facts: []Fact{}}
 	var covered []Mount
 	for _, p := range parts {
-		v := t.view(AppName(p.name), p.mounts, nil)
+		v := t.view(AppName(p.name), p.mounts, p.except)
 		v.chosen = p.chosen
 		r := v.inspect(nil)
 		if r.App.Kind == KindUnknown && p.chosen == "" {
 			continue
 		}
 		v.part.tell(&r)
-		if p.mounts[0].From != "." {
+		if p.mounts[0].From != "." { // else what could not be read is told once, of all of them
 			r.Source = p.mounts
+			r.Problems = append(r.Problems, problemsBelow(before, p.mounts)...)
+			covered = append(covered, p.mounts...)
 		}
-		r.Problems = sortedProblems(append(r.Problems, problemsBelow(before, p.mounts)...))
-		covered = append(covered, p.mounts...)
+		r.Problems = sortedProblems(r.Problems)
 		out.Apps = append(out.Apps, r)
 	}
 	switch {

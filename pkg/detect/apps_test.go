@@ -93,6 +93,11 @@ func TestFolderWithSeveralApps(t *testing.T) {
 			}
 		})
 	}
+	// What a project's folder holds is of no weight for the others.
+	r := look(t, files("a/A.csproj", sdk(".Web", ""), "a/appsettings.json", `{"ConnectionStrings":{"x":"Server=.;Password=hunter2"}}`, "b/B.csproj", sdk(".Web", "")))
+	if len(r.Apps) != 2 || !slices.Contains(rules(r.Apps[0]), "WP1301") || slices.Contains(rules(r.Apps[1]), "WP1301") {
+		t.Errorf("got %q", appList(r))
+	}
 	for name, c := range map[string]struct {
 		m    fstest.MapFS
 		kind detect.Kind

@@ -43,7 +43,7 @@ func (t *Tree) otherProjects() []*project {
 		mains := t.goMains()
 		for _, main := range mains {
 			x := &project{path: p, becomes: KindNativeConsole, arch: X64, evidence: []Evidence{{Path: main, Line: 1, Detail: "package main of a module of Go"}}}
-			if len(mains) > 1 {
+			if path.Dir(main) != "." {
 				x.path, x.name = main, path.Base(path.Dir(main))
 			}
 			found = append(found, x)
