@@ -47,7 +47,7 @@ func (t *Tree) parts(r Report) []part {
 	if t.marked(t.dirs[0]) || slices.ContainsFunc(r.Facts, topSign) {
 		return nil // it is itself an app, known or not, whatever lies below
 	}
-	return t.folderParts()
+	return t.folderParts(r.Facts)
 }
 
 // topSign says whether a fact is a sign, at the top of the folder, of what winpack does
@@ -116,6 +116,7 @@ func foldersOfOthers(parts []part, i int) []string {
 // notApps are names of folders that hold what goes with an app.
 var notApps = []string{"tools", "tool", "utils", "util", "utilities", "scripts", "doc", "docs", "documentation", "samples", "sample", "examples", "example",
 	"test", "tests", "setup", "redist", "prerequisites", "prereqs", "installer", "installers", "install", "support", "drivers", "backup", "bak", "old",
+	"lib", "libs", "library", "libraries", "web-inf", "meta-inf", "classes", "plugins", "plugin", "extensions", "jre", "jdk", "runtime", "runtimes", "ant", "nuget", ".nuget",
 	"obj", "packages", "node_modules", "vendor", ".git", ".vs", "$recycle.bin", "symbols"}
 
 // hosts are programs that run the code of others, or come with what does.
@@ -195,8 +196,8 @@ func (t *Tree) isProgram(b *image) bool {
 }
 
 // folderParts are the topmost folders that look like apps, where there is more than one
-// or where one is all that the folder holds.
-func (t *Tree) folderParts() []part {
+// or where one is all that the folder holds. facts are those of the whole.
+func (t *Tree) folderParts(facts []Fact) []part {
 	var tops []*dir
 	programs := map[string]int{}
 	for _, d := range t.dirs[1:] {
@@ -213,6 +214,14 @@ func (t *Tree) folderParts() []part {
 			if strings.EqualFold(b.dir, d.path) && !b.isDLL && t.isProgram(b) {
 				programs[b.base]++
 			}
+		}
+	}
+	if i := slices.IndexFunc(facts, func(f Fact) bool {
+		return f.Key == "sign" && (f.source == "source-sign" || strings.HasPrefix(f.Value, sourceCode))
+	}); i >= 0 {
+		code := facts[i].Evidence[0].Path
+		if !slices.ContainsFunc(tops, func(d *dir) bool { _, in := within(code, d.path); return in }) {
+			return nil // programs of a source tree are what it was built to, or its tools
 		}
 	}
 	for _, n := range programs {

@@ -20,7 +20,7 @@ func (t *Tree) leftoverSigns() []Fact {
 		if strings.HasSuffix(f.base, ".d.ts") || passedOver(f.dir.key) {
 			continue
 		}
-		facts = append(facts, signFact("source code: "+f.path(), sourceRemedy, Evidence{Path: f.path(), Line: 1, Detail: "code, and no project or program that starts it"}))
+		facts = append(facts, signFact(sourceCode+f.path(), sourceRemedy, Evidence{Path: f.path(), Line: 1, Detail: "code, and no project or program that starts it"}))
 		break
 	}
 	for f := range t.withExt(".cmd", ".bat", ".ps1", ".vbs") {
@@ -32,6 +32,9 @@ func (t *Tree) leftoverSigns() []Fact {
 	}
 	return facts
 }
+
+// sourceCode begins the sign of code without a project.
+const sourceCode = "source code: "
 
 // siteWithoutCode is a web.config, Global.asax or Razor view of ASP.NET where neither
 // a page nor an assembly is.

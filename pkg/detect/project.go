@@ -108,6 +108,9 @@ func (t *Tree) readProject(p string) *project {
 			sdk = e.attr("Sdk")
 		}
 	}
+	if host, _ := x.property("IsAspireHost"); strings.EqualFold(host, "true") || aspireHost(root) {
+		return x // it starts the others on a developer's machine
+	}
 	sdk, _, _ = strings.Cut(sdk, "/")
 	types, _ := x.property("ProjectTypeGuids")
 	for guid := range strings.SplitSeq(types, ";") {
@@ -366,13 +369,6 @@ func detectProjects(t *Tree) []Fact {
 		facts = append(facts, Fact{Key: "kind", Value: string(KindSource), source: source, about: x.path, Evidence: x.evidence, item: &stack{source: x}})
 	}
 	return facts
-}
-
-// aside says whether a project lies where a tree keeps its tools, samples and tests.
-func (x *project) aside() bool {
-	return slices.ContainsFunc(strings.Split(strings.ToLower(path.Dir(x.path)), "/"), func(n string) bool {
-		return slices.Contains(notApps, n) || n == "benchmarks" || n == "perf" || n == "eng"
-	})
 }
 
 // takeSource makes the application the one that a project becomes.

@@ -193,6 +193,23 @@ func (t *Tree) goMains() []string {
 	return slices.Sorted(maps.Values(dirs))
 }
 
+// aspireHost says whether a project starts the others of its tree while they are
+// developed (learn.microsoft.com/dotnet/aspire/fundamentals/app-host-overview).
+func aspireHost(root *element) bool {
+	names := []string{root.attr("Sdk")}
+	for _, e := range childrenOf(root, "Sdk") {
+		names = append(names, e.attr("Name"))
+	}
+	return slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(strings.ToLower(n), "aspire.apphost.sdk") })
+}
+
+// aside says whether a project lies where a tree keeps its tools, samples and tests.
+func (x *project) aside() bool {
+	return slices.ContainsFunc(strings.Split(strings.ToLower(path.Dir(x.path)), "/"), func(n string) bool {
+		return slices.Contains(notApps, n) || n == "benchmarks" || n == "perf" || n == "eng"
+	})
+}
+
 // projectDepth is the depth of the highest project or solution.
 func (t *Tree) projectDepth() int {
 	best := noDepth
