@@ -158,7 +158,7 @@ func (r *resolution) runs(what string) bool {
 		return true
 	}
 	runtimes := map[string][]string{RuntimeNode: {"node"}, RuntimeJava: {"java", "javaw"}, RuntimePython: {"python", "python3", "pythonw"}}
-	return r.needs.Runtime != nil && p.Form == FormScript && slices.Contains(runtimes[r.needs.Runtime.Name], what)
+	return r.needs.Runtime != nil && p.Form == FormScript && slices.Contains([]Kind{KindNode, KindJava, KindPython}, r.app.Kind) && slices.Contains(runtimes[r.needs.Runtime.Name], what)
 }
 
 // pageFlavors tell a site of files that is a program in the browser: Blazor

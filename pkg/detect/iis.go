@@ -258,7 +258,7 @@ func aspnetSection(p, section string, e *element) []Fact {
 	switch section {
 	case "system.web/compilation":
 		var facts []Fact
-		if v := strings.TrimPrefix(e.attr("targetFramework"), "v"); isVersion(v) && root {
+		if v := strings.TrimPrefix(e.attr("targetFramework"), "v"); isNetFX(v) && root {
 			facts = append(facts, Fact{Key: "framework", Value: NETFramework + " " + v, source: "web-config",
 				Evidence: line(p, e, "compilation targetFramework="+v), item: Framework{NETFramework, v}})
 		}
@@ -280,7 +280,7 @@ func aspnetSection(p, section string, e *element) []Fact {
 				Evidence: line(p, e, "CompilerVersion "+e.attr("value")), item: Framework{NETFramework, v}}}
 		}
 	case "system.web/httpRuntime":
-		if v := strings.TrimPrefix(e.attr("targetFramework"), "v"); isVersion(v) && root {
+		if v := strings.TrimPrefix(e.attr("targetFramework"), "v"); isNetFX(v) && root {
 			return []Fact{{Key: "framework", Value: NETFramework + " " + v, source: "web-config",
 				Evidence: line(p, e, "httpRuntime targetFramework="+v), item: Framework{NETFramework, v}}}
 		}
@@ -426,4 +426,10 @@ func (t *Tree) siteLayout() []Fact {
 		}
 	}
 	return facts
+}
+
+// isNetFX says whether there is a .NET Framework of that version. A web.config may name
+// another one, as where somebody wrote that of .NET there.
+func isNetFX(v string) bool {
+	return slices.ContainsFunc(frameworkData().NetFX, func(row netfxRow) bool { return row.Version == v })
 }

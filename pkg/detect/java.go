@@ -99,8 +99,8 @@ func detectJava(t *Tree) []Fact {
 	seen := 0
 	for f := range t.withExt(".jar", ".war") {
 		p := f.path()
-		if slices.ContainsFunc(homes, func(h javaHome) bool { return inFolder(p, h.dir) && h.dir != "." }) {
-			continue
+		if inFolder(p, "WEB-INF") || slices.ContainsFunc(homes, func(h javaHome) bool { return inFolder(p, h.dir) && h.dir != "." }) {
+			continue // of a web application that is unpacked, of a runtime
 		}
 		if seen++; seen > maxJars {
 			break
@@ -117,7 +117,7 @@ func detectJava(t *Tree) []Fact {
 			return err
 		})
 	}
-	if exploded := t.explodedWar(); exploded != nil && len(apps) == 0 {
+	if exploded := t.explodedWar(); exploded != nil && len(nearest(t, apps)) == 0 {
 		return append(facts, exploded...)
 	}
 	started, how := t.startedJava()

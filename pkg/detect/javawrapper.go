@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strconv"
@@ -84,6 +85,12 @@ func (t *Tree) wrapperConf(p string) *wrapped {
 			values[key], lines[key] = strings.TrimSpace(value), number
 		}
 	}
+	for key, value := range values {
+		values[key] = wrapperVariable().ReplaceAllStringFunc(value, func(name string) string {
+			name = strings.Trim(name, "%")
+			return cmp.Or(values["set."+name], values["set.default."+name], "%"+name+"%")
+		})
+	}
 	list := func(prefix string) []string {
 		var out []string
 		for i := 1; i <= maxWrapperParts; i++ {
@@ -114,7 +121,11 @@ func (t *Tree) wrapperConf(p string) *wrapped {
 	}
 	w.words = append(w.words, list("wrapper.app.parameter.")...)
 	w.evidence = []Evidence{{Path: p, Line: lines[key], Detail: mask(key + "=" + values[key])}}
-	for _, dir := range []string{path.Join(home, "bin"), home} {
+	dirs := []string{path.Join(home, "bin"), home}
+	if dir, ok := relativeTo(dirs[0], values["wrapper.working.dir"]); ok {
+		dirs = append([]string{dir}, dirs...)
+	}
+	for _, dir := range dirs {
 		w.dir = dir
 		if t.javaCommand(dir, w.words) != nil {
 			break
@@ -122,6 +133,8 @@ func (t *Tree) wrapperConf(p string) *wrapped {
 	}
 	return w
 }
+
+var wrapperVariable = pattern(`%\w+%`)
 
 // javaWrapper says whether a program is one that runs what a wrapper.conf of the folder
 // describes.

@@ -32,17 +32,20 @@ var precedenceTOML string
 //go:embed rules.toml
 var rulesTOML string
 
+// netfxRow is a version of .NET Framework.
+type netfxRow struct {
+	Version    string    `toml:"version"`
+	CLR        string    `toml:"clr"`
+	EOL        time.Time `toml:"eol"`
+	Source     string    `toml:"source"`
+	Confidence string    `toml:"confidence"`
+}
+
 type frameworkTable struct {
 	AsOf    time.Time         `toml:"as_of"`
 	Sources map[string]string `toml:"sources"`
-	NetFX   []struct {
-		Version    string    `toml:"version"`
-		CLR        string    `toml:"clr"`
-		EOL        time.Time `toml:"eol"`
-		Source     string    `toml:"source"`
-		Confidence string    `toml:"confidence"`
-	} `toml:"netfx"`
-	DotNet []struct {
+	NetFX   []netfxRow        `toml:"netfx"`
+	DotNet  []struct {
 		Version    string    `toml:"version"`
 		Name       string    `toml:"name"`
 		Released   time.Time `toml:"released"`

@@ -163,6 +163,10 @@ func (t *Tree) nodePackageEntry(p string) *nodeEntry {
 		}
 	}
 	main := root.get("main")
+	if server := t.find("server.js"); server != "" && main == nil && root.get("scripts", "start") == nil && root.get("engines", "node") != nil && root.get("dependencies") != nil {
+		// npm start runs it where the package names no script (docs.npmjs.com/cli/commands/npm-start).
+		return &nodeEntry{path: server, evidence: []Evidence{{Path: p, Line: 1, Detail: "a package without a start script: npm starts server.js"}, {Path: server, Line: 1, Detail: "what npm starts"}}}
+	}
 	script := ""
 	if main != nil {
 		script, _ = t.nodeWords(".", []string{main.string()})

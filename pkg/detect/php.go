@@ -2,11 +2,15 @@ package detect
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
 // phpStart is what begins code of PHP in a page.
 var phpStart = pattern(`<\?(?:php\b|=)`)
+
+// phpAside are folders whose pages belong to a library, its demonstrations or its tests.
+var phpAside = []string{"/vendor/", "/node_modules/", "/tests/", "/test/", "/demo/", "/demos/", "/example/", "/examples/", "/docs/", "/site-packages/"}
 
 // phpFlavors are applications that a file gives away.
 var phpFlavors = []struct{ file, flavor string }{
@@ -20,7 +24,7 @@ func detectPHP(t *Tree) []Fact {
 	for f := range t.withExt(".php") {
 		p := f.path()
 		low := "/" + strings.ToLower(p)
-		if strings.Contains(low, "/vendor/") || strings.Contains(low, "/node_modules/") || strings.Contains(low, "/tests/") {
+		if slices.ContainsFunc(phpAside, func(dir string) bool { return strings.Contains(low, dir) }) {
 			continue
 		}
 		text := t.head(p, headBytes)

@@ -128,6 +128,15 @@ func (t *Tree) readProject(p string) *project {
 	if x.test {
 		return x
 	}
+	// The host of .NET Aspire starts the other projects on the machine of a developer; what
+	// is deployed are those (learn.microsoft.com/dotnet/aspire/fundamentals/app-host-overview).
+	if aspire, at := x.property("IsAspireHost"); strings.EqualFold(aspire, "true") || x.refersTo("aspire.hosting.apphost") != nil || aspireSDK(root) != nil {
+		if at == nil {
+			at = root
+		}
+		x.evidence = line(p, at, "the host of .NET Aspire, which starts the others for a developer")
+		return x
+	}
 	output, at := x.property("OutputType")
 	if at == nil {
 		at = root
@@ -338,7 +347,7 @@ func detectProjects(t *Tree) []Fact {
 		}
 	}
 	if len(all) == 0 {
-		all = t.otherProjects()
+		all = append(t.otherProjects(), t.oldProjects()...)
 	}
 	deployable := slices.DeleteFunc(slices.Clone(all), func(x *project) bool { return x.becomes == "" || x.test })
 	if apps := slices.DeleteFunc(slices.Clone(deployable), (*project).aside); len(apps) > 0 {
@@ -385,12 +394,22 @@ func (r *resolution) takeSource(x *project) {
 	if x.arch == X86 {
 		r.derive("architecture", X86, "", x.evidence, nil)
 	}
-	if strings.HasSuffix(strings.ToLower(x.path), ".vcxproj") {
+	if slices.Contains([]string{".vcxproj", ".dpr", ".vbp"}, strings.ToLower(path.Ext(x.path))) {
 		r.derive("native-source", x.path, "", x.evidence, FamilyNeed{Family: FamilyServerCore, Evidence: x.evidence,
-			Why: "which DLLs a program of C++ imports shows once it is built, so Nano Server is not proven"})
+			Why: "which DLLs a native program imports shows once it is built, so Nano Server is not proven"})
 	}
 	if x.open != "" {
 		r.derive("project-open", x.path, "", x.evidence, map[string]string{"what": x.open})
 	}
 	r.derive("source-becomes", string(x.becomes), "", x.evidence, map[string]string{"project": x.path})
+}
+
+// aspireSDK is the element that names the SDK of .NET Aspire's hosts.
+func aspireSDK(root *element) *element {
+	for _, e := range append(childrenOf(root, "Sdk"), root) {
+		if strings.HasPrefix(e.attr("Name"), "Aspire.AppHost.Sdk") || strings.HasPrefix(e.attr("Sdk"), "Aspire.AppHost.Sdk") {
+			return e
+		}
+	}
+	return nil
 }
