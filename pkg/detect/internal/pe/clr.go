@@ -43,6 +43,9 @@ type CLR struct {
 	TargetFramework Text
 	// TargetPlatform is the value of TargetPlatformAttribute: "Windows7.0".
 	TargetPlatform Text
+	// Debug is where DebuggableAttribute turns optimizations off, as compilers write it
+	// in the Debug configuration; empty where it does not.
+	Debug Span
 
 	file     *File
 	md       metadata

@@ -35,7 +35,7 @@ func (c *CLR) readIdentity() error {
 			continue
 		}
 		tab, n, ok := coded(customAttributeType, r.col(1))
-		if !ok || tab != tMemberRef || c.otherType(n, "Target") {
+		if !ok || tab != tMemberRef || c.otherType(n, "Target") && c.otherType(n, "DebuggableAttr") {
 			continue
 		}
 		name, err := c.readMemberName(token(tab, n)) // asked for once: no use in keeping it
@@ -47,12 +47,27 @@ func (c *CLR) readIdentity() error {
 			c.TargetFramework, err = c.md.attribute(r.col(2))
 		case "System.Runtime.Versioning.TargetPlatformAttribute::.ctor":
 			c.TargetPlatform, err = c.md.attribute(r.col(2))
+		case "System.Diagnostics.DebuggableAttribute::.ctor":
+			c.Debug, err = c.md.debuggable(r.col(2))
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// debuggable is the place of a DebuggableAttribute that turns optimizations off: of its
+// two forms, the flags of DebuggingModes (0x100) and two booleans of .NET 1.
+func (m *metadata) debuggable(i uint32) (Span, error) {
+	b, s, err := m.heap(m.blobs, i, 16)
+	if err != nil || len(b) < 6 || b[0] != 1 || b[1] != 0 {
+		return Span{}, err
+	}
+	if len(b) == 6 && b[3] != 0 || len(b) >= 8 && b[3]&1 != 0 {
+		return s, nil
+	}
+	return Span{}, nil
 }
 
 // otherType says that a MemberRef is of a type whose name starts otherwise, which

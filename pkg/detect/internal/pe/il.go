@@ -19,7 +19,11 @@ type Call struct {
 	// Earlier is the string that the instruction before that one loads, as of a call with
 	// two arguments; empty where there is none.
 	Earlier string
-	Span    // of the call instruction
+	// Number is the constant that the instruction before the call loads; HasNumber
+	// says whether there is one.
+	Number    int32
+	HasNumber bool
+	Span      // of the call instruction
 }
 
 const (
@@ -193,6 +197,12 @@ func (c *CLR) call(method uint32, in, prev, earlier instruction) (Call, error) {
 	}
 	if call.Caller, err = c.memberName(token(tMethodDef, method)); err != nil {
 		return call, err
+	}
+	switch { // ldc.i4.m1 to ldc.i4.8, ldc.i4.s, ldc.i4 (III.3.40)
+	case prev.op >= 0x15 && prev.op <= 0x1e:
+		call.Number, call.HasNumber = int32(prev.op)-0x16, true
+	case prev.op == 0x1f, prev.op == 0x20:
+		call.Number, call.HasNumber = int32(prev.arg), true
 	}
 	if call.Literal, call.Loaded, err = c.literal(prev); err != nil {
 		return call, err
