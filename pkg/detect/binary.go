@@ -37,6 +37,9 @@ type image struct {
 	data    []Evidence // of a site's assembly: where it names App_Data
 	broken  bool       // what it imports could not be read
 	wrapper string     // installer or wrapper that the section table gives away
+	debug   pe.Span    // where it says that it was compiled without optimizations
+	own     bool       // an assembly that is the application's, by its name
+	uses    []Fact     // of its own assemblies: what their code gives away
 }
 
 // managed is what is kept of a CLI header and its metadata. A pe.CLR would keep
@@ -90,6 +93,7 @@ func (b *image) ref(name string) *pe.Assembly {
 // depend on the order in which they were read.
 func (t *Tree) readBinaries() {
 	var files []string
+	foreign := t.foreign()
 	for f := range t.withExt(".exe", ".dll", deployExt) {
 		if p := f.path(); f.ext() != deployExt || installed(p) != p {
 			files = append(files, p)
@@ -178,7 +182,7 @@ func (t *Tree) withPages(p string, pages *pe.Pages, f func(*pe.File) error) {
 	}
 }
 
-func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
+func (t *Tree) readBinary(p string, pages *pe.Pages, foreign map[string]bool) (b *image) {
 	t.withPages(p, pages, func(f *pe.File) error {
 		b = &image{
 			path: p, base: strings.ToLower(path.Base(installed(p))), dir: path.Dir(p),
@@ -212,6 +216,7 @@ func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
 		keep(err)
 		if clr != nil {
 			b.clr = &managed{clr.Span, clr.Metadata, clr.Name, clr.RuntimeVersion, clr.Version, clr.TargetFramework, clr.TargetPlatform, clr.EntryPoint}
+			b.debug = clr.Debug
 			b.refs, err = clr.AssemblyRefs()
 			keep(err)
 			b.natives, err = clr.NativeModules()
@@ -219,6 +224,10 @@ func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
 			b.com = !vendor(b.name()) && clr.UsesMember("GetTypeFromProgID", "GetTypeFromCLSID", "CreateObject")
 			if b.ref("System.Web") != nil {
 				b.data, err = dataFolder(p, clr)
+				keep(err)
+			}
+			if b.own = ownAssembly(b.name(), foreign); b.own {
+				b.uses, err = uses(t.codeOf(b).evidence, clr)
 				keep(err)
 			}
 		}

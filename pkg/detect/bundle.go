@@ -91,8 +91,20 @@ func (t *Tree) bundledEntry(b *image, p *Program, self Evidence, bind *binder) [
 			facts = append(facts, webServerFacts(refs, b.path, refers)...)
 			for _, r := range refs {
 				facts = append(facts, dependencyFacts(r.Name, "dotnet", b.path, refers(r))...)
+				facts = append(facts, referenceSignals(r.Name, b.path, refers(r))...)
 			}
-			return bad
+			used, err := uses(ev, clr)
+			facts = append(facts, speaksOf(b.path, used)...)
+			for _, lib := range t.bundled(b, e, refs) {
+				if name := strings.TrimSuffix(lib.entry.Path, ".dll"); ownAssembly(name, nil) {
+					lib.code(func(clr *pe.CLR) error {
+						used, err := uses(lib.evidence, clr)
+						facts = append(facts, speaksOf(b.path, used)...)
+						return err
+					})
+				}
+			}
+			return firstError(bad, err)
 		})
 		facts = append(facts, walker{t, "dotnet", b.path, bind}.bundled(b, e)...)
 		return facts

@@ -46,6 +46,7 @@ func detectConfig(t *Tree) []Fact {
 			}
 		})
 	}
+	facts = append(facts, plainSettingsOf(t)...)
 	if t.hasDir("App_Data") {
 		ev := Evidence{Path: "App_Data", Detail: "a folder of the application"}
 		for _, d := range t.dirs { // a place that holds a file says more
@@ -72,6 +73,7 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 		add("encrypted-section", section, section+" is encrypted with "+v)
 		return facts
 	}
+	facts = append(facts, configSignals(p, section, e)...)
 	for _, ref := range []string{"configSource", "file"} {
 		v := e.attr(ref)
 		if v == "" || (ref == "file" && section != "appSettings") {
@@ -92,6 +94,7 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 	}
 	switch {
 	case section == "connectionStrings/add":
+		facts = append(facts, settingSignals(e.attr("name"), e.attr("connectionString"), named("connection string", e.attr("name")))...)
 		facts = append(facts, connectionString(e.attr("name"), e.attr("connectionString"), named("connection string", e.attr("name")))...)
 	case e.name == "add" && e.attr("key") != "": // appSettings, and sections of the application's own
 		facts = append(facts, setting(t, e.attr("key"), e.attr("value"), named(strings.TrimSuffix(section, "/add")+" key", e.attr("key")))...)
@@ -119,6 +122,8 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 	case section == "system.serviceModel/serviceHostingEnvironment/serviceActivations/add":
 		ev := named("serviceActivations for", e.attr("service"))
 		facts = append(facts, Fact{Key: "site", Value: "wcf", Evidence: ev}, Fact{Key: "flavor", Value: "wcf", Evidence: ev})
+	case e.name == "security" && strings.Contains(section, "system.serviceModel/bindings/"):
+		facts = append(facts, wcfSecurity(p, section, e)...)
 	case section == "system.net/mailSettings/smtp" && strings.Contains(strings.ToLower(e.attr("deliveryMethod")), "pickup"):
 		add("smtp-pickup", clean(e.attr("deliveryMethod")), "smtp deliveryMethod="+e.attr("deliveryMethod"))
 	case e.name == "file" && e.attr("value") != "" && strings.HasPrefix(section, "log4net/"):
@@ -148,6 +153,9 @@ var (
 	drivePath = pattern(`(?i)(?:^|[^a-z])([a-z]:\\[^"<>|*?;,]*|[a-z]:/[^"<>|*?;,/][^"<>|*?;,]*)`)
 	uncPath   = pattern(`(?:^|[\s"'=;,])(\\\\[A-Za-z0-9._-]+\\[^"<>|*?;,]+)`)
 	inImage   = pattern(`(?i)^c:[\\/](windows|inetpub|program files|program files \(x86\)|programdata)\b`)
+	localURL  = pattern(`(?i)\b(https?|net\.tcp|amqps?|rediss?|tcp|mongodb|ldap)://(localhost|127\.0\.0\.1)\b(:\d+)?`)
+	// ownURL are keys of addresses that are the application's own, or a client's.
+	ownURL    = pattern(`(?i)(^|[:._-])(urls?$|server\.urls)|kestrel:|origin|cors|redirect|issuer|audience|authority|callback|allowed|base-?address|baseurl|selfurl|siteurl|listen`)
 	hostKey   = pattern(`(?i)(server|host|hostname|servername|smtp)$`)
 	folderKey = pattern(`(?i)(upload|log|temp|cache|export|output|attachment|storage|data|file|report|backup)s?[-_.:]?(path|dir|directory|folder|root|location)$`)
 	looksConn = pattern(`(?i)(^|;)\s*(data source|server|addr|address|host|network address|accountendpoint|endpoint|defaultendpointsprotocol|attachdbfilename)\s*=`)
@@ -156,13 +164,13 @@ var (
 // setting judges one key and value of any configuration file. Values are never
 // put into facts, but for parts that are known to be no secret.
 func setting(t *Tree, key, value string, ev []Evidence) []Fact {
-	var facts []Fact
+	facts := settingSignals(key, value, ev)
 	last := key[strings.LastIndex(key, ":")+1:]
 	switch {
 	case isConnection(key, value):
-		return connectionString(last, value, ev)
+		return append(facts, connectionString(last, value, ev)...)
 	case isSecret(key, value):
-		return []Fact{{Key: "secret", Value: maskName(key), Evidence: ev}}
+		return append(facts, Fact{Key: "secret", Value: maskName(key), Evidence: ev})
 	}
 	if oracleKey().MatchString(key) && oracle().MatchString(value) {
 		facts = append(facts, Fact{Key: "secret", Value: maskName(key) + " (in its logon)", Evidence: ev})
@@ -172,6 +180,9 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 	}
 	if hostKey().MatchString(last) && isLocal(strings.ToLower(value)) {
 		facts = append(facts, Fact{Key: "local-server", Value: maskName(key) + ": " + maskValue(value), Evidence: ev})
+	}
+	if u := localURL().FindString(value); u != "" && !ownURL().MatchString(key) && !hostKey().MatchString(last) {
+		facts = append(facts, Fact{Key: "local-server", Value: maskName(key) + ": " + maskValue(u), Evidence: ev})
 	}
 	for _, m := range drivePath().FindAllStringSubmatch(value, 3) {
 		if !inImage().MatchString(m[1]) {
@@ -313,4 +324,22 @@ func wcfEndpoint(binding string, ev []Evidence) []Fact {
 		return nil
 	}
 	return []Fact{{Key: "iis-feature", Value: id, Evidence: ev, item: Need{ID: id, Why: "an endpoint with " + binding + " needs its activation feature in IIS", Evidence: ev}}}
+}
+
+// wcfSecurity says whether a binding of WCF signs callers in with their Windows account:
+// the part of its security that its mode uses does (the documentation of <security> of
+// each binding). Tools write the other part too, with its default.
+func wcfSecurity(p, section string, e *element) []Fact {
+	mode := strings.ToLower(e.attr("mode"))
+	var facts []Fact
+	check := func(part string, used bool) {
+		c := e.child(part)
+		v := c.attr("clientCredentialType")
+		if c != nil && used && (strings.EqualFold(v, "Windows") || strings.EqualFold(v, "Ntlm") && part == "transport") {
+			facts = append(facts, signalFact(signalData().byID["wcf-windows"], "clientCredentialType "+v, "", line(p, c, section+"/"+part+" clientCredentialType="+v)[0]))
+		}
+	}
+	check("transport", mode == "transport" || mode == "transportcredentialonly")
+	check("message", mode == "message" || mode == "transportwithmessagecredential" || mode == "both")
+	return facts
 }

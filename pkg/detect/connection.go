@@ -62,8 +62,20 @@ func connectionString(name, value string, ev []Evidence) []Fact {
 		f.source = "data-directory"
 		facts = append(facts, f)
 	}
-	if v := parts["provider"]; v != "" {
+	signal := func(id, what string) {
+		facts = append(facts, signalFact(signalData().byID[id], what, "", ev[0]))
+	}
+	switch v := parts["provider"]; {
+	case strings.HasPrefix(strings.ToLower(parts["extended properties"]), "excel"):
+		signal("excel-oledb", about)
+	case v != "":
 		add("oledb-provider", maskValue(v))
+	}
+	if v := strings.Trim(parts["driver"], "{}"); v != "" && parts["provider"] == "" && !strings.EqualFold(v, "SQL Server") && strings.HasPrefix(parts["driver"], "{") {
+		signal("odbc-driver", maskValue(v))
+	}
+	if v := parts["dsn"]; v != "" && !placeholder().MatchString(v) {
+		signal("odbc-dsn", maskValue(v))
 	}
 	if file := firstOf(parts, "data source", "dbq"); strings.Contains(file, `:\`) && !inImage().MatchString(file) {
 		add("absolute-path", pathValue(file))

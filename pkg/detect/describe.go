@@ -64,11 +64,14 @@ func (r *resolution) describe() {
 		}
 	}
 	r.describeRuntime()
+	r.describeSignals()
 	program := r.app.Program
 	if program != nil && r.app.Framework.Name == NETCoreApp && r.app.Architecture == X86 && !program.SelfContained {
 		r.derive("x86-runtime", X86, "", r.evidenceOf("architecture", X86), nil)
+	} else if r.app.Architecture == X86 {
+		r.derive("x86-only", X86, "", r.evidenceOf("architecture", X86), nil)
 	}
-	if program != nil && r.app.Framework.Name == NETFramework && compareVersions(r.app.Framework.Version, "4.0") < 0 && r.app.Framework.Version != "" {
+	if program != nil && r.app.Framework.Name == NETFramework && compareVersions(r.app.Framework.Version, "4.0") < 0 && compareVersions(r.app.Framework.Version, "2.0") >= 0 {
 		r.derive("clr2", r.app.Framework.Version, "", ev, nil)
 	}
 	if strings.HasSuffix(string(r.app.RunsAs()), "-desktop") {

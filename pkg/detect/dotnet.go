@@ -167,7 +167,11 @@ func runtimeFacts(root *node, config, about string, bundle *pe.Span) []Fact {
 				fact.Key, fact.item = "shared-framework", SharedFramework{Name: clean(name), Version: clean(v), RollForward: clean(roll), Evidence: e}
 			}
 			facts = append(facts, fact)
-			facts = append(facts, dependencyFacts(name, "dotnet", about, e[0])...)
+			for _, f := range dependencyFacts(name, "dotnet", about, e[0]) {
+				if f.Key != "assembly-partial" { // that no image has it is told by its own rule
+					facts = append(facts, f)
+				}
+			}
 			if strings.HasPrefix(name, "Microsoft.AspNetCore.") {
 				facts = append(facts, Fact{Key: "kind", Value: string(KindASPNETCore), source: "aspnetcore", about: about, Evidence: e})
 			}

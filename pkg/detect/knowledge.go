@@ -297,9 +297,6 @@ var (
 	runtimeData = sync.OnceValue(func() *runtimeTable {
 		return must(parse[runtimeTable]("runtimes.toml", runtimesTOML))
 	})
-	signalData = sync.OnceValue(func() *signalTable {
-		return must(parse[signalTable]("signals.toml", signalsTOML))
-	})
 	precedenceData = sync.OnceValue(func() *precedenceTable {
 		return must(parse[precedenceTable]("precedence.toml", precedenceTOML))
 	})

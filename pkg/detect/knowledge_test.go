@@ -2,6 +2,7 @@ package detect
 
 import (
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -152,14 +153,94 @@ func TestTablesAreWellFormed(t *testing.T) {
 			t.Errorf("functions of %q: no such DLL, or none", r.DLL)
 		}
 	}
-	for _, s := range signalData().Signal {
-		if !slices.ContainsFunc(Rules(), func(r Rule) bool { return r.Fact == "signal" && slices.Contains(r.Values, s.ID) }) || len(s.Files)+len(s.Refs) == 0 || s.Source == "" || s.Confidence == "" {
-			t.Errorf("signal %+v has no rule, or lacks a part", s)
-		}
-	}
+	checkSignals(t, row)
 	for _, k := range precedenceData().Key {
 		if k.Why == "" || len(k.Order) == 0 {
 			t.Errorf("precedence %+v", k)
+		}
+	}
+}
+
+// checkSignals holds the rows of signals.toml against the rules.
+func checkSignals(t *testing.T, row func(table, id, source, conf string, sources map[string]string)) {
+	t.Helper()
+	d := signalData()
+	seen := map[string]bool{}
+	for i := range d.Signal {
+		s := &d.Signal[i]
+		row("signal", s.ID, s.Source, s.Confidence, nil)
+		for source := range strings.SplitSeq(s.Source, ";") {
+			if source = strings.TrimSpace(source); source != "from memory" && d.Sources[source] == "" {
+				t.Errorf("signal %s: source %q is not listed", s.ID, source)
+			}
+		}
+		if seen[s.ID] {
+			t.Errorf("signal %s is there twice", s.ID)
+		}
+		seen[s.ID] = true
+		var of []Rule
+		for _, r := range Rules() {
+			if r.Fact == "signal" && slices.Contains(r.Values, s.ID) {
+				of = append(of, r)
+			}
+		}
+		if want := 1; len(of) != want && !s.Quiet && s.Fact == "" || len(of) > 0 && (s.Quiet || s.Fact != "") {
+			t.Errorf("signal %s has %d rules", s.ID, len(of))
+		}
+		for _, r := range of {
+			if s.Confidence == "low" && r.Level.Rank() < LevelWarning.Rank() || r.Level == LevelBlocker && s.Confidence == "low" {
+				t.Errorf("%s is of level %s, and its row %s has a low confidence", r.ID, r.Level, s.ID)
+			}
+		}
+		matchers := slices.Concat(s.Files, s.Paths, s.Refs, s.Types, s.Natives, s.ProgIDs, s.Strings, s.Scripts, s.Config, s.Keys, s.Values)
+		if len(matchers) == 0 && !s.Code {
+			t.Errorf("signal %s: nothing gives it away", s.ID)
+		}
+		for _, low := range slices.Concat(s.Files, s.Content, s.Paths, s.Strings, s.Scripts, s.Keys, s.Values) {
+			if low != strings.ToLower(low) {
+				t.Errorf("signal %s: %q is not in lower case", s.ID, low)
+			}
+		}
+		for _, n := range s.Natives {
+			if dll, _, _ := strings.Cut(n, "!"); dll != strings.ToLower(dll) || strings.TrimSuffix(dll, path.Ext(dll)) == dll {
+				t.Errorf("signal %s: %q is no DLL in lower case with its ending", s.ID, n)
+			}
+		}
+		for _, u := range s.Unless {
+			if d.byID[u] == nil && !rulesFacts()[u] {
+				t.Errorf("signal %s: unless %q, which is neither a signal nor a fact", s.ID, u)
+			}
+		}
+	}
+	for _, r := range Rules() {
+		if r.Fact != "signal" {
+			continue
+		}
+		for _, v := range r.Values {
+			if d.byID[v] == nil {
+				t.Errorf("%s is about the signal %q, which is not there", r.ID, v)
+			}
+		}
+	}
+	for _, p := range d.Package {
+		row("package", p.Name, p.Source, p.Confidence, nil)
+		if p.Before == "" || p.Fixed == "" || p.Fault == "" {
+			t.Errorf("package %+v", p)
+		}
+	}
+	row("others", "", d.Others.Source, d.Others.Confidence, nil)
+}
+
+func TestMalformedSignalsAreRefused(t *testing.T) {
+	for _, bad := range []string{
+		`types = ["NoNamespace"]`, `config = ["@attribute=x"]`, `config = ["a@!b=c"]`, `confg = ["a"]`,
+	} {
+		table, err := parse[signalTable]("signals.toml", "[[signal]]\nid = \"x\"\n"+bad)
+		if err == nil {
+			_, err = newSignalIndex(table)
+		}
+		if err == nil {
+			t.Errorf("%s is taken", bad)
 		}
 	}
 }
@@ -193,7 +274,7 @@ func rulesFacts() map[string]bool {
 	for _, k := range []string{"app", "redist", "feature", "step", "host", "error"} {
 		keys["import-"+k] = true
 	}
-	for _, k := range []string{"assembly-missing", "assembly-partial"} {
+	for _, k := range []string{"assembly-missing", "assembly-partial", "signal"} {
 		keys[k] = true
 	}
 	return keys
@@ -256,7 +337,7 @@ func BenchmarkTables(b *testing.B) {
 		must(parse[ruleTable]("rules.toml", rulesTOML))
 		must(parse[precedenceTable]("precedence.toml", precedenceTOML))
 		must(parse[runtimeTable]("runtimes.toml", runtimesTOML))
-		must(parse[signalTable]("signals.toml", signalsTOML))
+		must(newSignalIndex(must(parse[signalTable]("signals.toml", signalsTOML))))
 	}
 }
 

@@ -47,6 +47,7 @@ func resolve(name, chosen string, facts []Fact) *resolution {
 	r.dropOthers(program)
 	r.chooseFramework()
 	r.chooseArchitecture()
+	r.settleSignals()
 	r.describe()
 	r.collectNeeds()
 	return r
@@ -278,7 +279,7 @@ func (r *resolution) dropOthers(program *Program) {
 		if f.about == "" || f.OverruledBy != "" || program != nil && f.about == program.Path || f.Key == "program" {
 			continue
 		}
-		if rt := r.needs.Runtime; rt != nil && rt.Path == f.about && f.Key != "kind" {
+		if rt := r.needs.Runtime; rt != nil && rt.Path == f.about && f.Key != "kind" && f.Key != "signal" {
 			continue // it is what runs
 		}
 		if program == nil {
@@ -288,12 +289,17 @@ func (r *resolution) dropOthers(program *Program) {
 		}
 	}
 	iis := r.iisHosted()
+	stack := slices.Contains([]Kind{KindNode, KindPython, KindJava, KindTomcat, KindJBoss, KindHTTPD, KindNginx, KindRedis}, r.app.Kind)
 	for i := range r.facts {
 		f := &r.facts[i]
 		if f.OverruledBy != "" {
 			continue
 		}
 		switch f.Key {
+		case "signal":
+			if stack && f.about != "" {
+				f.OverruledBy = string(r.app.Kind) + ": it speaks of the program that runs the application"
+			}
 		case "runtime", "php-cgi", "stack-flavor":
 			if f.about == "" && f.source != string(r.app.Kind) {
 				f.OverruledBy = string(r.app.Kind) + ": it speaks of another kind of application"

@@ -30,7 +30,17 @@ type Rule struct {
 }
 
 // Rules lists all rules of detection by ID.
-func Rules() []Rule { return slices.Clone(ruleData().Rule) }
+func Rules() []Rule {
+	rules := slices.Clone(ruleData().Rule)
+	d := signalData()
+	for i := range rules {
+		r := &rules[i]
+		if s := d.byID[append(r.Values, "")[0]]; r.Fact == "signal" && r.Source == "" && s != nil {
+			r.Source = d.sourceOf(s)
+		}
+	}
+	return rules
+}
 
 // Rank orders levels: 0 for a blocker, then error, warning, note. An unknown
 // level is -1.
@@ -52,6 +62,10 @@ func judge(app App, facts []Fact) []Finding {
 		if len(rule.Kinds) > 0 && !matchesAny(rule.Kinds, string(app.Kind)) {
 			continue
 		}
+		if rule.Fact == "signal" {
+			findings = append(findings, judgeSignal(rule, app, facts)...)
+			continue
+		}
 		for _, f := range facts {
 			if f.Key != rule.Fact || f.OverruledBy != "" || len(rule.Values) > 0 && !matchesAny(rule.Values, f.Value) || matchesAny(rule.Except, f.Value) {
 				continue
@@ -62,8 +76,12 @@ func judge(app App, facts []Fact) []Finding {
 					words = append(words, "{"+k+"}", more[k])
 				}
 			}
-			if s, ok := f.item.(signalNeed); ok {
-				words = append(words, "{what}", s.words["what"])
+			if w, ok := f.item.(Write); ok {
+				where := "the folder " + w.Path
+				if w.Path == "." {
+					where = "its own folder"
+				}
+				words = append(words, "{where}", where)
 			}
 			if need, ok := f.item.(Need); ok {
 				words = append(words, "{why}", need.Why, "{cure}", moduleCure(need.ID))
@@ -97,6 +115,28 @@ func uniqueFindings(findings []Finding) []Finding {
 		return cmp.Or(cmp.Compare(a.Level.Rank(), b.Level.Rank()), strings.Compare(a.Rule, b.Rule), comparePlaces(a.Evidence, b.Evidence))
 	})
 	return out
+}
+
+// judgeSignal gives one finding for a signal, however often and in whatever way it was
+// seen: {what} names the first few things.
+func judgeSignal(rule Rule, app App, facts []Fact) []Finding {
+	var seen []string
+	var ev []Evidence
+	for i := range facts {
+		f := &facts[i]
+		if f.Key != "signal" || f.OverruledBy != "" || !matchesAny(rule.Values, f.Value) {
+			continue
+		}
+		if what := f.what(); !slices.ContainsFunc(seen, func(s string) bool { return strings.EqualFold(s, what) }) {
+			seen = append(seen, what)
+		}
+		ev = mergeEvidence(ev, f.Evidence)
+	}
+	if len(seen) == 0 {
+		return nil
+	}
+	r := strings.NewReplacer("{what}", few(seen), "{kind}", string(app.Kind))
+	return []Finding{{Rule: rule.ID, Level: rule.Level, Message: r.Replace(rule.Message), Remedy: r.Replace(rule.Remedy), Evidence: ev}}
 }
 
 // moduleCure says how a module that is no part of Windows comes into an image.

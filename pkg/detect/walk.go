@@ -54,12 +54,18 @@ func (w walker) assemblies(start *image) []Fact {
 			vendors = append(vendors, b)
 			continue
 		}
+		facts = append(facts, speaksOf(w.about, b.uses)...)
+		if b.own && b.debug.Length > 0 {
+			facts = append(facts, Fact{Key: "debug-build", Value: b.path, about: w.about, Evidence: []Evidence{at(b.path, b.debug, "DebuggableAttribute turns optimizations off")}})
+		}
 		for i := range b.refs {
 			r := &b.refs[i]
 			ev := at(b.path, r.Span, "refers to "+r.Name+" "+r.Version)
-			signals := referenceSignals(b, *r, w.about)
-			facts = append(facts, signals...)
-			told := len(signals) > 0 // what is missing with it
+			told := false // what is missing with it
+			if signals := referenceSignals(r.Name, w.about, ev); b.own {
+				facts = append(facts, signals...)
+				told = len(signals) > 0
+			}
 			if len(frameworkData().dependencies(r.Name)) > 0 {
 				more := dependencyFacts(r.Name, w.family, w.about, ev)
 				told = told || slices.ContainsFunc(more, func(f Fact) bool { return f.Key == "assembly-missing" || f.Key == "assembly-partial" })
@@ -295,6 +301,9 @@ func (t *Tree) imports(start *image, about string) []Fact {
 	for queue := []*image{start}; len(queue) > 0; queue = queue[1:] {
 		b := queue[0]
 		facts = append(facts, b.loads(about)...)
+		if b == start || !signalData().other.has(strings.TrimSuffix(b.base, path.Ext(b.base))) {
+			facts = append(facts, importSignals(b, about)...)
+		}
 		for _, im := range b.imports {
 			dll := strings.ToLower(im.DLL)
 			ev := at(b.path, im.Span, "imports "+im.DLL)
