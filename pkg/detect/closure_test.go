@@ -154,11 +154,11 @@ func TestRulesOfTheClosureFireForTheirCauseAlone(t *testing.T) {
 		{"WP1413", detect.LevelError, pack(t, "Shop.exe", declares("oci.dll!OCIEnvCreate")), "oci.dll at the first call into it", "Oracle", map[string]fstest.MapFS{
 			"in the folder": pack(t, "Shop.exe", declares("oci.dll!OCIEnvCreate"), "instantclient/oci.dll", library),
 		}},
-		{"WP1414", detect.LevelError, pack(t, "Shop.exe", calls("ldstr Excel.Application", "call [mscorlib]System.Type::GetTypeFromProgID(string) void")), "Excel.Application, which comes with Microsoft Office", "Open XML", map[string]fstest.MapFS{
+		{"WP1414", detect.LevelError, pack(t, "Shop.exe", calls("ldstr MSXML2.DOMDocument.4.0", "call [mscorlib]System.Type::GetTypeFromProgID(string) void")), "MSXML2.DOMDocument.4.0, which comes with MSXML 4 or 5", "MSXML 6", map[string]fstest.MapFS{
 			"a part of Windows":    pack(t, "Shop.exe", calls("ldstr Scripting.Dictionary", "call [mscorlib]System.Type::GetTypeFromProgID(string) void")),
-			"a text and no ProgID": pack(t, "Shop.exe", calls("ldstr Excel.Application", "call [mscorlib]System.Console::WriteLine(string) void")),
+			"a text and no ProgID": pack(t, "Shop.exe", calls("ldstr MSXML2.DOMDocument.4.0", "call [mscorlib]System.Console::WriteLine(string) void")),
 		}},
-		{"WP1414", detect.LevelError, pack(t, "Shop.exe", calls("ldstr CDONTS.NewMail", "ldstr ", "call [Microsoft.VisualBasic]Microsoft.VisualBasic.Interaction::CreateObject(string,string) void")), "CDONTS.NewMail", "SMTP", nil},
+		{"WP1414", detect.LevelError, pack(t, "Shop.exe", calls("ldstr SAP.Functions", "ldstr ", "call [Microsoft.VisualBasic]Microsoft.VisualBasic.Interaction::CreateObject(string,string) void")), "SAP.Functions", "SAP .NET connector", nil},
 		{"WP1415", detect.LevelNote, pack(t, "Shop.exe", calls("ldstr {01234567-89ab-cdef-0123-456789abcdef}", "newobj [mscorlib]System.Guid::.ctor(string)", "call [mscorlib]System.Type::GetTypeFromCLSID(string) void")), "01234567-89AB-CDEF-0123-456789ABCDEF", "regsvr32", map[string]fstest.MapFS{
 			"a number that is no class": pack(t, "Shop.exe", calls("ldstr {01234567-89ab-cdef-0123-456789abcdef}", "newobj [mscorlib]System.Guid::.ctor(string)", "pop")),
 			"registration-free": pack(t, "Shop.exe", calls("ldstr Acme.Printer", "call [mscorlib]System.Type::GetTypeFromProgID(string) void"), "acme.manifest",

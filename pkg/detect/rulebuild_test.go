@@ -3,7 +3,7 @@ package detect_test
 import (
 	"bytes"
 	"debug/pe"
-	"encoding/binary"
+	le "encoding/binary"
 	"fmt"
 	"io/fs"
 	"os"
@@ -70,7 +70,7 @@ func refer(t *testing.T, names []string) fstest.MapFS {
 func siteCode(code, library, of string) app {
 	return shared(func(t *testing.T) fstest.MapFS {
 		m := csharp(t, [3]string{library + ".dll", of, "-target:library"}, [3]string{"Shop.dll", "public class Start : System.Web.UI.Page { } " + code, "-target:library -r:System.Web.dll -r:" + library + ".dll"})
-		return fstest.MapFS{"bin/Shop.dll": m["Shop.dll"], "Default.aspx": {Data: []byte(page)}}
+		return fstest.MapFS{"bin/Shop.dll": m["Shop.dll"], "bin/" + library + ".dll": m[library+".dll"], "Default.aspx": {Data: []byte(page)}}
 	})
 }
 
@@ -148,15 +148,15 @@ func delayed(t *testing.T, data []byte, dll string) {
 	for _, s := range file.Sections {
 		for i := uint32(0); i+32 <= s.Size && int(s.Offset+i+32) <= len(data); i += 4 {
 			d := data[s.Offset+i:]
-			name := binary.LittleEndian.Uint32(d[4:])
-			if binary.LittleEndian.Uint32(d) != 1 || name == 0 {
+			name := le.LittleEndian.Uint32(d[4:])
+			if le.LittleEndian.Uint32(d) != 1 || name == 0 {
 				continue
 			}
 			for _, of := range file.Sections {
 				if at := name - of.VirtualAddress + of.Offset; name >= of.VirtualAddress && name < of.VirtualAddress+of.VirtualSize && int(at)+len(dll) < len(data) && string(data[at:int(at)+len(dll)]) == dll {
-					header := binary.LittleEndian.Uint32(data[0x3c:]) + 24 + 112 + 8*pe.IMAGE_DIRECTORY_ENTRY_DELAY_IMPORT
-					binary.LittleEndian.PutUint32(data[header:], s.VirtualAddress+i)
-					binary.LittleEndian.PutUint32(data[header+4:], 64)
+					header := le.LittleEndian.Uint32(data[0x3c:]) + 24 + 112 + 8*pe.IMAGE_DIRECTORY_ENTRY_DELAY_IMPORT
+					le.LittleEndian.PutUint32(data[header:], s.VirtualAddress+i)
+					le.LittleEndian.PutUint32(data[header+4:], 64)
 					return
 				}
 			}

@@ -48,14 +48,14 @@ func casesOfKinds() map[string]ruleCase {
 		"WP1211": {webConfig(`<system.web><compilation debug="true"/></system.web>`), webConfig(`<system.web><compilation debug="false"/></system.web>`)},
 		"WP1212": {webConfig(`<system.web><sessionState mode="StateServer"/></system.web>`), webConfig(`<system.web><sessionState mode="SQLServer"/></system.web>`)},
 		"WP1213": {webConfig(`<system.web><identity impersonate="true"/></system.web>`), webConfig(`<system.web><identity impersonate="false"/></system.web>`)},
-		"WP1214": {fixture("aspnet-core"), core()},
+		"WP1214": {fixture("aspnet-core"), coreApp()},
 		"WP1215": {siteCode("class H : Microsoft.AspNet.SignalR.Hub { }", "Microsoft.AspNet.SignalR.Core", "namespace Microsoft.AspNet.SignalR { public class Hub { } public class Tool { } }"), siteCode("class H : Microsoft.AspNet.SignalR.Tool { }", "Microsoft.AspNet.SignalR.Core", "namespace Microsoft.AspNet.SignalR { public class Hub { } public class Tool { } }")},
 		"WP1216": {fixture("classic-asp"), fixture("nearmiss-classic-asp")},
 		"WP1217": {webConfig(`<system.web><httpModules><add name="m" type="A.M"/></httpModules></system.web>`), webConfig(`<system.web><httpModules><add name="m" type="A.M"/></httpModules></system.web><system.webServer><validation validateIntegratedModeConfiguration="false"/></system.webServer>`)},
 		"WP1218": {webServer(`<urlCompression doDynamicCompression="true"/>`), webServer(`<urlCompression doDynamicCompression="false"/>`)},
 		"WP1219": {site("web.config", "<configuration><system.web>"), site("web.config", "<configuration/>")},
-		"WP1220": {core("web.config", coreConfig(`<security><authentication><windowsAuthentication enabled="true"/></authentication></security>`)), core("web.config", coreConfig(`<security><authentication><windowsAuthentication enabled="false"/></authentication></security>`))},
-		"WP1221": {core("web.config", coreConfig(`<security><requestFiltering><requestLimits maxAllowedContentLength="1"/></requestFiltering></security>`)), core("web.config", coreConfig(``))},
+		"WP1220": {coreApp("web.config", coreConfig(`<security><authentication><windowsAuthentication enabled="true"/></authentication></security>`)), coreApp("web.config", coreConfig(`<security><authentication><windowsAuthentication enabled="false"/></authentication></security>`))},
+		"WP1221": {coreApp("web.config", coreConfig(`<security><requestFiltering><requestLimits maxAllowedContentLength="1"/></requestFiltering></security>`)), coreApp("web.config", coreConfig(``))},
 
 		"WP1301": {appSetting("ApiKey", "k7Gq2vXw9"), appSetting("ApiKeyHeader", "X-Key")},
 		"WP1302": {connection(`Server=.\SQLEXPRESS;Database=a`), connection(`Server=db7\SQLEXPRESS;Database=a`)},
@@ -69,7 +69,7 @@ func casesOfKinds() map[string]ruleCase {
 		"WP1310": {webConfig(`<connectionStrings configSource="cs.config"/>`), site("web.config", `<configuration><connectionStrings configSource="cs.config"/></configuration>`, "cs.config", "<connectionStrings/>")},
 		"WP1311": {connection(`Provider=Microsoft.ACE.OLEDB.12.0;Data Source=x.accdb`), connection(`Provider=SQLOLEDB;Data Source=db`)},
 		"WP1312": {connection(`Provider=Microsoft.Jet.OLEDB.4.0;Data Source=x.mdb`), connection(`Provider=SQLOLEDB;Data Source=db`)},
-		"WP1313": {core("appsettings.json", `{"Urls": "http://localhost:5000"}`), core("appsettings.json", `{"Urls": "http://*:5000"}`)},
+		"WP1313": {coreApp("appsettings.json", `{"Urls": "http://localhost:5000"}`), coreApp("appsettings.json", `{"Urls": "http://*:5000"}`)},
 	}
 }
 
@@ -82,7 +82,7 @@ func casesOfNativeCode(t *testing.T) map[string]ruleCase {
 	usual := importing("kernel32.dll!Sleep")
 	class := func(text string) string { return string(fixtures.Class("m/M", 8)) + text }
 	return map[string]ruleCase{
-		"WP1401": {importing("oci.dll!OCIInitialize"), usual},
+		"WP1401": {importing("mapi32.dll!MAPISendMail"), usual},
 		"WP1402": {importing("vcruntime140.dll!memmove"), usual},
 		"WP1403": {importing("webengine4.dll!Start"), usual},
 		"WP1404": {importing("vcruntime140d.dll!memmove"), usual},
@@ -109,7 +109,7 @@ func casesOfNativeCode(t *testing.T) map[string]ruleCase {
 // ruleCases are the cases of all rules.
 func ruleCases(t *testing.T) map[string]ruleCase {
 	all := map[string]ruleCase{}
-	for _, part := range []map[string]ruleCase{casesOfKinds(), casesOfNativeCode(t), casesOfFiles(), casesOfCode(t), casesOfConfiguration()} {
+	for _, part := range []map[string]ruleCase{casesOfKinds(), casesOfNativeCode(t), casesOfClosure(t), casesOfFiles(), casesOfCode(t), casesOfConfiguration()} {
 		for id, c := range part {
 			if _, twice := all[id]; twice {
 				t.Errorf("%s is there twice", id)

@@ -2,7 +2,7 @@ package detect_test
 
 import (
 	"bytes"
-	"encoding/binary"
+	le "encoding/binary"
 	"io/fs"
 	"os"
 	"slices"
@@ -56,8 +56,8 @@ func built(extra []string, pairs ...string) app {
 	return func(t *testing.T) fs.FS { return with(t, files(extra...), pairs...) }
 }
 
-// core is a web program of .NET with more files.
-func core(pairs ...string) app {
+// coreApp is a web program of .NET with more files.
+func coreApp(pairs ...string) app {
 	return built(pairs, "Orders.exe", "aspnet-core/Orders.exe", "Orders.dll", "aspnet-core/Orders.dll", "Orders.runtimeconfig.json", "aspnet-core/Orders.runtimeconfig.json")
 }
 
@@ -66,7 +66,7 @@ func machine(a app, file string, code uint16) app {
 	return func(t *testing.T) fs.FS {
 		m := a(t).(fstest.MapFS)
 		data := bytes.Clone(m[file].Data)
-		binary.LittleEndian.PutUint16(data[binary.LittleEndian.Uint32(data[0x3c:])+4:], code)
+		le.LittleEndian.PutUint16(data[le.LittleEndian.Uint32(data[0x3c:])+4:], code)
 		m[file] = &fstest.MapFile{Data: data}
 		return m
 	}

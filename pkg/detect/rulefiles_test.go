@@ -28,7 +28,7 @@ func casesOfFiles() map[string]ruleCase {
 		"WP1637": {beside("reports/a.rpt", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), beside("reports/a.rpt", "a report")},
 		"WP1639": {beside("reports/a.rdlc", "<Report/>"), beside("reports/a.rdl", "<Report/>")},
 		"WP1641": {beside("tools/wkhtmltopdf.exe", "MZ"), beside("tools/wkhtmltopdf.md", "x")},
-		"WP1642": {core("runtimes/win-x64/native/libSkiaSharp.dll", "MZ"), besideProgram("libSkiaSharp.dll", "MZ")},
+		"WP1642": {coreApp("runtimes/win-x64/native/libSkiaSharp.dll", "MZ"), besideProgram("libSkiaSharp.dll", "MZ")},
 		"WP1646": {beside("lic/app.lic", "INCREMENT x vendor 1.0 HOSTID=00aabb\n"), beside("lic/app.lic", "MIT licence\n")},
 		"WP1648": {beside("drv/port.inf", "[Version]\r\nDriverVer=01/01/2010,1.0\r\n"), beside("drv/autorun.inf", "[autorun]\r\nopen=setup.exe\r\n")},
 		"WP1657": {script("install.bat", `%windir%\system32\regsvr32.exe /s Legacy.dll`), script("install.bat", `rem regsvr32 /s Legacy.dll`)},

@@ -139,7 +139,14 @@ func (r *resolution) settleSignals() {
 			}
 		}
 	})
-	if len(won) == 0 {
+	r.each("directx", func(f *Fact) {
+		if f.OverruledBy == "" {
+			for _, e := range f.Evidence {
+				places[place{e.Path, e.Offset, e.Length}] = "directx"
+			}
+		}
+	})
+	if len(won) == 0 && len(places) == 0 {
 		return
 	}
 	if r.app.Kind == KindUnknown { // nothing else starts: the scripts are the application
