@@ -86,7 +86,7 @@ func TestNoTwoFindingsAreOfOneCause(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for name, fsys := range apps {
-		for _, d := range doubles(look(t, fsys).Findings) {
+		for _, d := range doubles(whole(look(t, fsys)).Findings) {
 			if pair, _, _ := strings.Cut(d, " at "); !seen[pair] {
 				seen[pair] = true
 				t.Errorf("%s: %s", name, d)

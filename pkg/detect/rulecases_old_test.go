@@ -53,7 +53,7 @@ func casesOfKinds() map[string]ruleCase {
 		"WP1216": {fixture("classic-asp"), fixture("nearmiss-classic-asp")},
 		"WP1217": {webConfig(`<system.web><httpModules><add name="m" type="A.M"/></httpModules></system.web>`), webConfig(`<system.web><httpModules><add name="m" type="A.M"/></httpModules></system.web><system.webServer><validation validateIntegratedModeConfiguration="false"/></system.webServer>`)},
 		"WP1218": {webServer(`<urlCompression doDynamicCompression="true"/>`), webServer(`<urlCompression doDynamicCompression="false"/>`)},
-		"WP1219": {site("web.config", "<configuration><system.web>"), site("web.config", "<configuration/>")},
+		"WP1219": {aspSite("web.config", "<configuration><system.web>"), aspSite("web.config", "<configuration/>")},
 		"WP1220": {coreApp("web.config", coreConfig(`<security><authentication><windowsAuthentication enabled="true"/></authentication></security>`)), coreApp("web.config", coreConfig(`<security><authentication><windowsAuthentication enabled="false"/></authentication></security>`))},
 		"WP1221": {coreApp("web.config", coreConfig(`<security><requestFiltering><requestLimits maxAllowedContentLength="1"/></requestFiltering></security>`)), coreApp("web.config", coreConfig(``))},
 
@@ -65,8 +65,8 @@ func casesOfKinds() map[string]ruleCase {
 		"WP1306": {appSetting("Drop", `D:\data\x`), appSetting("Drop", `C:\Windows\Temp`)},
 		"WP1307": {appSetting("Drop", `\\nas\share\x`), appSetting("Drop", `//cdn.example.com/x`)},
 		"WP1308": {webConfig(`<system.net><mailSettings><smtp deliveryMethod="PickupDirectoryFromIis"/></mailSettings></system.net>`), webConfig(`<system.net><mailSettings><smtp deliveryMethod="Network"/></mailSettings></system.net>`)},
-		"WP1309": {webConfig(`<connectionStrings configSource="..\..\secrets.config"/>`), site("web.config", `<configuration><connectionStrings configSource="cs.config"/></configuration>`, "cs.config", "<connectionStrings/>")},
-		"WP1310": {webConfig(`<connectionStrings configSource="cs.config"/>`), site("web.config", `<configuration><connectionStrings configSource="cs.config"/></configuration>`, "cs.config", "<connectionStrings/>")},
+		"WP1309": {webConfig(`<connectionStrings configSource="..\..\secrets.config"/>`), aspSite("web.config", `<configuration><connectionStrings configSource="cs.config"/></configuration>`, "cs.config", "<connectionStrings/>")},
+		"WP1310": {webConfig(`<connectionStrings configSource="cs.config"/>`), aspSite("web.config", `<configuration><connectionStrings configSource="cs.config"/></configuration>`, "cs.config", "<connectionStrings/>")},
 		"WP1311": {connection(`Provider=Microsoft.ACE.OLEDB.12.0;Data Source=x.accdb`), connection(`Provider=SQLOLEDB;Data Source=db`)},
 		"WP1312": {connection(`Provider=Microsoft.Jet.OLEDB.4.0;Data Source=x.mdb`), connection(`Provider=SQLOLEDB;Data Source=db`)},
 		"WP1313": {coreApp("appsettings.json", `{"Urls": "http://localhost:5000"}`), coreApp("appsettings.json", `{"Urls": "http://*:5000"}`)},
@@ -109,7 +109,7 @@ func casesOfNativeCode(t *testing.T) map[string]ruleCase {
 // ruleCases are the cases of all rules.
 func ruleCases(t *testing.T) map[string]ruleCase {
 	all := map[string]ruleCase{}
-	for _, part := range []map[string]ruleCase{casesOfKinds(), casesOfNativeCode(t), casesOfClosure(t), casesOfFiles(), casesOfCode(t), casesOfConfiguration()} {
+	for _, part := range []map[string]ruleCase{casesOfKinds(), casesOfNativeCode(t), casesOfClosure(t), casesOfServers(), casesOfFiles(), casesOfCode(t), casesOfConfiguration()} {
 		for id, c := range part {
 			if _, twice := all[id]; twice {
 				t.Errorf("%s is there twice", id)

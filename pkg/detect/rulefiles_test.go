@@ -33,21 +33,21 @@ func casesOfFiles() map[string]ruleCase {
 		"WP1648": {beside("drv/port.inf", "[Version]\r\nDriverVer=01/01/2010,1.0\r\n"), beside("drv/autorun.inf", "[autorun]\r\nopen=setup.exe\r\n")},
 		"WP1657": {script("install.bat", `%windir%\system32\regsvr32.exe /s Legacy.dll`), script("install.bat", `rem regsvr32 /s Legacy.dll`)},
 		"WP1678": {besideProgram("key.snk", "x"), besideProgram("key.snk.txt", "x")},
-		"WP1679": {site("Site.publishsettings", "x"), site("Site.pubxml", "x")},
+		"WP1679": {aspSite("Site.publishsettings", "x"), aspSite("Site.pubxml", "x")},
 		"WP1680": {besideProgram(".git/config", "[core]"), besideProgram(".gitignore", "obj")},
 		"WP1682": {besideProgram("App.csproj.user", "<Project/>"), besideProgram("App.user.txt", "x")},
-		"WP1690": {site("bin/tnsnames.ora", "x"), site("bin/tnsnames.txt", "x")},
-		"WP1695": {site("data/shop.db3", "x"), site("data/shop.db", "x")},
-		"WP1698": {site("data/shop.udl", "[oledb]\r\nProvider=SQLOLEDB.1;Data Source=db1\r\n"), site("data/shop.udl.txt", "x")},
+		"WP1690": {aspSite("bin/tnsnames.ora", "x"), aspSite("bin/tnsnames.txt", "x")},
+		"WP1695": {aspSite("data/shop.db3", "x"), aspSite("data/shop.db", "x")},
+		"WP1698": {aspSite("data/shop.udl", "[oledb]\r\nProvider=SQLOLEDB.1;Data Source=db1\r\n"), aspSite("data/shop.udl.txt", "x")},
 		"WP1702": {script("setup.ps1", "Install-WindowsFeature AD-Domain-Services -IncludeManagementTools"), script("setup.ps1", "Install-WindowsFeature Web-Server")},
-		"WP1706": {site("uploads/a.txt", "x"), site("content/uploads/a.txt", "x")},
-		"WP1714": {site("setup/keys.reg", "Windows Registry Editor Version 5.00"), site("setup/keys.reg.txt", "x")},
-		"WP1727": {site("jobs/nightly.vbs", "WScript.Echo 1"), site("jobs/nightly.vb", "x")},
-		"WP1729": {site("setup/setup.exe", "MZ"), site("setup/setup.ini", "x")},
+		"WP1706": {aspSite("uploads/a.txt", "x"), aspSite("content/uploads/a.txt", "x")},
+		"WP1714": {aspSite("setup/keys.reg", "Windows Registry Editor Version 5.00"), aspSite("setup/keys.reg.txt", "x")},
+		"WP1727": {aspSite("jobs/nightly.vbs", "WScript.Echo 1"), aspSite("jobs/nightly.vb", "x")},
+		"WP1729": {aspSite("setup/setup.exe", "MZ"), aspSite("setup/setup.ini", "x")},
 		"WP1756": {beside("lib/log4j-core-2.14.1.jar", "PK"), beside("lib/log4j-core-2.17.1.jar", "PK")},
 		"WP1757": {beside("ClientBin/Shop.xap", "PK"), beside("ClientBin/Shop.xaml", "x")},
-		"WP1761": {site("agent/NewRelic.Agent.Core.dll", "MZ"), site("agent/NewRelic.txt", "x")},
-		"WP1770": {site("bin/policy.1.0.Shop.dll", "MZ"), site("bin/policy.dll", "MZ")},
+		"WP1761": {aspSite("agent/NewRelic.Agent.Core.dll", "MZ"), aspSite("agent/NewRelic.txt", "x")},
+		"WP1770": {aspSite("bin/policy.1.0.Shop.dll", "MZ"), aspSite("bin/policy.dll", "MZ")},
 	}
 }
 
@@ -55,26 +55,20 @@ func casesOfFiles() map[string]ruleCase {
 func casesOfConfiguration() map[string]ruleCase {
 	model := func(s string) app { return webConfig("<system.serviceModel>" + s + "</system.serviceModel>") }
 	binding := func(s string) app { return model("<bindings>" + s + "</bindings>") }
-	host := func(s string) app {
-		return site("conf/applicationHost.config", "<configuration><system.applicationHost>"+s+"</system.applicationHost></configuration>")
-	}
 	return map[string]ruleCase{
 		"WP1651": {binding(`<netMsmqBinding><binding name="a"><security><transport msmqAuthenticationMode="WindowsDomain"/></security></binding></netMsmqBinding>`), binding(`<netMsmqBinding><binding name="a"><security><transport msmqAuthenticationMode="None"/></security></binding></netMsmqBinding>`)},
 		"WP1655": {connection("Server=db;Database=a;Enlist=true"), connection("Server=db;Database=a;Enlist=false")},
 		"WP1664": {binding(`<basicHttpBinding><binding name="a"><security mode="TransportCredentialOnly"><transport clientCredentialType="Windows"/></security></binding></basicHttpBinding>`), binding(`<basicHttpBinding><binding name="a"><security mode="None"><transport clientCredentialType="Windows"/><message clientCredentialType="Windows"/></security></binding></basicHttpBinding>`)},
 		"WP1668": {webConfig(`<system.web><roleManager enabled="true" defaultProvider="AspNetWindowsTokenRoleProvider"/></system.web>`), webConfig(`<system.web><roleManager enabled="true" defaultProvider="AspNetSqlRoleProvider"/></system.web>`)},
 		"WP1671": {model(`<behaviors><serviceBehaviors><behavior><serviceCredentials><serviceCertificate findValue="0a" storeLocation="LocalMachine" x509FindType="FindByThumbprint"/></serviceCredentials></behavior></serviceBehaviors></behaviors>`), model(`<behaviors><serviceBehaviors><behavior><serviceCredentials><userNameAuthentication/></serviceCredentials></behavior></serviceBehaviors></behaviors>`)},
-		"WP1672": {host(`<sites><site name="a"><bindings><binding protocol="https" bindingInformation="*:443:"/></bindings></site></sites>`), host(`<sites><site name="a"><bindings><binding protocol="http" bindingInformation="*:80:"/></bindings></site></sites>`)},
 		"WP1673": {webServer(`<security><access sslFlags="Ssl, SslNegotiateCert"/></security>`), webServer(`<security><access sslFlags="Ssl"/></security>`)},
 		"WP1683": {connection(`Provider=Microsoft.ACE.OLEDB.12.0;Data Source=x.xlsx;Extended Properties='Excel 12.0 Xml;HDR=YES'`), connection(`Provider=Microsoft.ACE.OLEDB.12.0;Data Source=x.accdb`)},
 		"WP1705": {appSetting("UploadPath", "files/in/"), appSetting("UploadUrl", "files/in/")},
 		"WP1735": {model(`<services><service name="S"><endpoint address="" binding="netTcpBinding" contract="I"/></service></services>`), model(`<client><endpoint address="net.tcp://host/x" binding="netTcpBinding" contract="I"/></client>`)},
 		"WP1736": {binding(`<netTcpBinding><binding name="a" portSharingEnabled="true"/></netTcpBinding>`), binding(`<netTcpBinding><binding name="a" portSharingEnabled="false"/></netTcpBinding>`)},
 		"WP1740": {webConfig(`<system.net><mailSettings><smtp><network host="localhost"/></smtp></mailSettings></system.net>`), webConfig(`<system.net><mailSettings><smtp><network host="mail.example.com"/></smtp></mailSettings></system.net>`)},
-		"WP1742": {host(`<sites><site name="a"><bindings><binding protocol="ftp" bindingInformation="*:21:"/></bindings></site></sites>`), host(`<sites><site name="a"><bindings><binding protocol="http" bindingInformation="*:21:"/></bindings></site></sites>`)},
 		"WP1745": {webServer(`<security><ipSecurity allowUnlisted="false"><add ipAddress="10.0.0.1" allowed="true"/></ipSecurity></security>`), webServer(`<security><requestFiltering allowHighBitCharacters="true"/></security>`)},
 		"WP1751": {webServer(`<isapiFilters><filter name="x" path="C:\x\rewrite.dll"/></isapiFilters>`), webServer(`<handlers><add name="a" path="*.x" verb="*" type="A.B"/></handlers>`)},
 		"WP1752": {webServer(`<security><authentication><digestAuthentication enabled="true"/></authentication></security>`), webServer(`<security><authentication><digestAuthentication enabled="false"/></authentication></security>`)},
-		"WP1766": {host(`<applicationPools><add name="a"><processModel identityType="SpecificUser" userName="CORP\web"/></add></applicationPools>`), host(`<applicationPools><add name="a"><processModel identityType="NetworkService"/></add></applicationPools>`)},
 	}
 }

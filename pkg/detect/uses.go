@@ -13,7 +13,7 @@ import (
 const (
 	maxUserStrings = 1 << 20 // bytes of the heap of strings
 	maxString      = 2 << 10 // bytes of one: what is longer is a page or a picture
-	maxCodeSigns        = 256     // facts of one assembly
+	maxCodeSigns   = 256     // facts of one assembly
 )
 
 // uses are what the code of an assembly gives away: the types and members that it
@@ -202,11 +202,30 @@ func limited(facts []Fact) []Fact {
 	})
 }
 
+// movedFacts are facts about a file under another path.
+func movedFacts(facts []Fact, p string) []Fact {
+	out := slices.Clone(facts)
+	for i := range out {
+		f := &out[i]
+		f.Evidence = moved(f.Evidence, p)
+		switch item := f.item.(type) {
+		case signalNeed:
+			item.need.Evidence = f.Evidence
+			f.item = item
+		case Write:
+			item.Evidence = f.Evidence
+			f.item = item
+		}
+	}
+	return out
+}
+
 // speaksOf are facts that name no program, as facts about one.
 func speaksOf(about string, facts []Fact) []Fact {
 	out := slices.Clone(facts)
 	for i := range out {
 		out[i].about = about
+		out[i].Evidence = slices.Clone(out[i].Evidence) // the file's own stay as they are
 	}
 	return out
 }

@@ -95,6 +95,7 @@ func (t *Tree) view(name string, mounts []Mount, except []string) *Tree {
 				c := *b
 				c.path, c.dir = at, path.Dir(at)
 				c.data = moved(b.data, at)
+				c.uses = movedFacts(b.uses, at)
 				v.binaries = append(v.binaries, &c)
 			}
 		}
