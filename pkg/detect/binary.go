@@ -93,7 +93,7 @@ func (b *image) ref(name string) *pe.Assembly {
 // depend on the order in which they were read.
 func (t *Tree) readBinaries() {
 	var files []string
-	foreign := t.foreign()
+	t.packaged = t.foreign()
 	for f := range t.withExt(".exe", ".dll", deployExt) {
 		if p := f.path(); f.ext() != deployExt || installed(p) != p {
 			files = append(files, p)
@@ -182,7 +182,7 @@ func (t *Tree) withPages(p string, pages *pe.Pages, f func(*pe.File) error) {
 	}
 }
 
-func (t *Tree) readBinary(p string, pages *pe.Pages, foreign map[string]bool) (b *image) {
+func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
 	t.withPages(p, pages, func(f *pe.File) error {
 		b = &image{
 			path: p, base: strings.ToLower(path.Base(installed(p))), dir: path.Dir(p),
@@ -226,7 +226,7 @@ func (t *Tree) readBinary(p string, pages *pe.Pages, foreign map[string]bool) (b
 				b.data, err = dataFolder(p, clr)
 				keep(err)
 			}
-			if b.own = ownAssembly(b.name(), foreign); b.own {
+			if b.own = ownAssembly(b.name(), t.packaged); b.own {
 				b.uses, err = uses(t.codeOf(b).evidence, clr)
 				keep(err)
 			}

@@ -31,13 +31,16 @@ func plainSettingsOf(t *Tree) []Fact {
 	return facts
 }
 
+// maxLine bounds a line with a setting.
+const maxLine = 8 << 10
+
 func settingLines(t *Tree, p string, link bool, text string) []Fact {
 	var facts []Fact
 	number := 0
 	for line := range strings.Lines(text) {
 		number++
 		line = strings.TrimSpace(line)
-		if line == "" || strings.ContainsRune("#;[!", rune(line[0])) || len(line) > maxText>>10 {
+		if line == "" || strings.ContainsRune("#;[!", rune(line[0])) || len(line) > maxLine {
 			continue
 		}
 		ev := []Evidence{{Path: p, Line: number}}

@@ -312,7 +312,7 @@ func (t *Tree) nodeAddons(about string) []Fact {
 			facts = append(facts, Fact{Key: "addon-foreign", Value: p, about: about, Evidence: []Evidence{{Path: p, Length: 4, Detail: "native code for another system than Windows"}}})
 			continue
 		}
-		if b := t.readBinary(p, &pages, nil); b != nil {
+		if b := t.readBinary(p, &pages); b != nil {
 			facts = append(facts, t.imports(b, about)...)
 			ev := []Evidence{at(p, b.arch.Span, "native code of a package")}
 			facts = append(facts, Fact{Key: "native-addon", Value: p, about: about, Evidence: ev,

@@ -43,6 +43,7 @@ type Tree struct {
 	binders   map[string]*binder
 	uses      map[string][]use // by the program that they are of; nil where no closure is asked for
 	usesKept  int
+	packaged  map[string]bool   // assemblies of packages, by name in lower case
 	comNames  map[string]string // ProgIDs and CLSIDs that manifests name, and by which
 	wrapped   *[]wrapped
 	part      *view  // where it is a part of another one; nil for a folder of its own
@@ -291,12 +292,12 @@ func (t *Tree) head(p string, n int64) []byte {
 // start returns the first n bytes of a file as they are, fewer where it is shorter or
 // cannot be read.
 func (t *Tree) start(p string, n int) []byte {
-	f, _, err := t.openFile(p)
+	f, size, err := t.openFile(p)
 	if err != nil {
 		return nil
 	}
 	defer f.Close()
-	data := make([]byte, n)
+	data := make([]byte, min(int64(n), size))
 	got, _ := io.ReadFull(f, data)
 	return data[:got]
 }
