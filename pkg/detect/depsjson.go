@@ -35,11 +35,11 @@ func (t *Tree) assetsOf(root *node, p string) map[string]depsAsset {
 	if target == nil || target.kind != '{' {
 		return nil
 	}
-	libraries := root.get("libraries")
+	libraries := root.get("libraries").byKey()
 	out := map[string]depsAsset{}
 	for i, lib := range target.values {
 		name := target.keys[i]
-		stored := libraries.get(name).get("runtimeStoreManifestName") != nil
+		stored := libraries[strings.ToLower(name)].get("runtimeStoreManifestName") != nil
 		for _, kind := range []string{"runtime", "native", "runtimeTargets"} {
 			assets := lib.get(kind)
 			if assets == nil || assets.kind != '{' {

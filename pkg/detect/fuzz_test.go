@@ -11,13 +11,7 @@ func FuzzInspect(f *testing.F) {
 	f.Add("appsettings.json", []byte(`{"a":1,}`), "Default.aspx", []byte(`<%@ Page %>`))
 	f.Add("a.runtimeconfig.json", []byte(`{"runtimeOptions":{"framework":{"name":"x","version":"8.0"}}}`), "a.dll", []byte("MZ"))
 	f.Fuzz(func(t *testing.T, name1 string, data1 []byte, name2 string, data2 []byte) {
-		r, err := Inspect(fstest.MapFS{name1: {Data: data1}, name2: {Data: data2}}, Options{Name: "x"})
-		if err != nil {
-			return
-		}
-		if _, err := json.Marshal(r); err != nil {
-			t.Fatal(err)
-		}
+		probe(t, fstest.MapFS{name1: {Data: data1}, name2: {Data: data2}}, Options{Name: "x"})
 	})
 }
 
@@ -26,9 +20,7 @@ func FuzzWebConfig(f *testing.F) {
 	f.Add([]byte(`<configuration><location path="x"><system.webServer><rewrite/></system.webServer></location></configuration>`))
 	f.Add([]byte("\xff\xfe<\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if _, err := Inspect(fstest.MapFS{"web.config": {Data: data}, "a.exe.config": {Data: data}}, Options{}); err != nil {
-			t.Fatal(err)
-		}
+		probe(t, fstest.MapFS{"web.config": {Data: data}, "a.exe.config": {Data: data}}, Options{})
 	})
 }
 
@@ -60,9 +52,7 @@ func FuzzJava(f *testing.F) {
 	f.Add([]byte("PK\x03\x04"), `start "x" java -cp "lib\*;app.jar" a.B --password=x`)
 	f.Fuzz(func(t *testing.T, data []byte, script string) {
 		fsys := fstest.MapFS{"app.jar": {Data: data}, "x.war": {Data: data}, "lib/catalina.jar": {Data: data}, "WEB-INF/classes/A.class": {Data: data}, "run.bat": {Data: []byte(script)}}
-		if _, err := Inspect(fsys, Options{}); err != nil {
-			t.Fatal(err)
-		}
+		probe(t, fsys, Options{})
 	})
 }
 
@@ -79,15 +69,7 @@ func FuzzScripts(f *testing.F) {
 		name := names[int(which)%len(names)]
 		fsys := fstest.MapFS{"svc.exe": {Data: []byte("MZ")}, "bin/httpd.exe": {Data: []byte("MZ")}, "server.js": {Data: []byte(`require("http")`)}}
 		fsys[name] = &fstest.MapFile{Data: data}
-		r, err := Inspect(fsys, Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, fact := range r.Facts {
-			if len(fact.Evidence) == 0 {
-				t.Errorf("%s=%s has no evidence", fact.Key, fact.Value)
-			}
-		}
+		probe(t, fsys, Options{})
 	})
 }
 
@@ -100,10 +82,7 @@ func FuzzApplicationHost(f *testing.F) {
 			"Windows/System32/inetsrv/config/applicationHost.config": {Data: data},
 			"sites/a/web.config": {Data: []byte("<configuration/>")}, "sites/a/x.aspx": {Data: []byte("<%@ Page %>")}, "D/sites/b/index.html": {Data: []byte("<html>")},
 		}
-		r, err := Inspect(fsys, Options{Maps: []Map{{`E:\x`, "sites"}}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := probe(t, fsys, Options{Maps: []Map{{`E:\x`, "sites"}}})
 		for _, a := range append(r.Apps, r) {
 			for _, x := range a.Facts {
 				for _, e := range x.Evidence {

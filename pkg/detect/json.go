@@ -34,6 +34,18 @@ func (n *node) get(keys ...string) *node {
 	return n
 }
 
+// byKey are the values of an object by their keys in lower case: get looks at all keys.
+func (n *node) byKey() map[string]*node {
+	all := map[string]*node{}
+	if n == nil || n.kind != '{' {
+		return all
+	}
+	for i, k := range n.keys {
+		all[strings.ToLower(k)] = n.values[i]
+	}
+	return all
+}
+
 func (n *node) string() string {
 	if n == nil {
 		return ""
