@@ -28,8 +28,7 @@ func detectDotNet(t *Tree) []Fact {
 			continue
 		}
 		if why := t.wrapperOf(b); why != "" { // WinSW 3
-			facts = append(facts, Fact{Key: "program", Value: b.path, source: "helper", about: b.path,
-				Evidence: []Evidence{at(b.path, b.sub, why)}, item: &Program{Path: b.path, Form: FormSingleFile}})
+			facts = append(facts, helperFact(b, FormSingleFile, at(b.path, b.sub, why)))
 			continue
 		}
 		if b.host.Bundle != nil {

@@ -43,7 +43,7 @@ func (t *Tree) netfxProgram(b *image) []Fact {
 	p := &Program{Path: b.path, Form: FormNetFX}
 	if why := t.wrapperOf(b); why != "" {
 		self.Detail = why
-		return []Fact{{Key: "program", Value: b.path, source: "helper", about: b.path, Evidence: []Evidence{self}, item: p}}
+		return []Fact{helperFact(b, FormNetFX, self)}
 	}
 	facts := []Fact{{Key: "program", Value: b.path, source: source, about: b.path, Evidence: []Evidence{self}, item: p}}
 	if source != "deeper" {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/winpack/winpack/internal/zipread"
+	"github.com/winpack/winpack/pkg/detect/internal/pe"
 )
 
 // Bounds of what is read of one Java archive.
@@ -25,6 +26,7 @@ const (
 type jar struct {
 	path  string
 	files []*zip.File
+	list  pe.Span // the list of its files, as it was read
 	names map[string]*zip.File
 }
 
@@ -48,7 +50,7 @@ func (t *Tree) withJar(p, unknown string, f func(*jar) error) {
 		}
 		r, size = strings.NewReader(string(data)), int64(len(data))
 	}
-	z, err := zipread.Open(r, size, maxDirectory)
+	z, from, err := zipread.OpenAt(r, size, maxDirectory)
 	if err != nil {
 		t.problem(p, "is no archive that can be read: "+clean(err.Error())+"; "+unknown)
 		return
@@ -57,7 +59,7 @@ func (t *Tree) withJar(p, unknown string, f func(*jar) error) {
 		t.problem(p, fmt.Sprintf("holds %d files, and %d are looked at (limit zip-entries): what the others are is unknown", len(z.File), n))
 		z.File = z.File[:n]
 	}
-	j := &jar{path: p, files: z.File, names: make(map[string]*zip.File, len(z.File))}
+	j := &jar{path: p, files: z.File, list: pe.Span{Offset: from, Length: size - from}, names: make(map[string]*zip.File, len(z.File))}
 	for _, f := range z.File {
 		if _, twice := j.names[f.Name]; !twice {
 			j.names[f.Name] = f
@@ -91,6 +93,16 @@ func readMember(f *zip.File, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s in it: %w", f.Name, err)
 	}
 	return data, nil
+}
+
+// readStart is what a file of an archive starts with, at most limit bytes.
+func readStart(f *zip.File, limit int64) ([]byte, error) {
+	r, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, limit))
 }
 
 // evidence is the place of a file of the archive.
@@ -153,6 +165,7 @@ type classLevel struct {
 	where   string
 	desktop string // a class that draws or shows windows
 	uses    string // what it names for that: "java/awt/"
+	err     error  // of the first class that could not be read
 }
 
 // desktopPackages are those of Java's module java.desktop, whose native parts draw
@@ -189,11 +202,11 @@ func (j *jar) level(prefixes ...string) classLevel {
 				continue
 			}
 			seen++
-			if r, err := f.Open(); err == nil {
-				class, _ := io.ReadAll(io.LimitReader(r, maxClass))
-				r.Close()
-				l.take(f.Name, class)
+			class, err := readStart(f, maxClass)
+			if err != nil && l.err == nil {
+				l.err = fmt.Errorf("%s in it: %w", f.Name, err)
 			}
+			l.take(f.Name, class)
 			break
 		}
 	}

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -80,11 +81,14 @@ func javaRuntime(homes []javaHome, need classLevel, ev ...Evidence) *Runtime {
 
 // javaApp is a Java program of the folder.
 type javaApp struct {
-	path, detail string
-	level        classLevel
-	evidence     []Evidence
-	library      bool // lies in a folder of libraries
-	flavor       string
+	path     string
+	level    classLevel
+	evidence []Evidence
+	library  bool // lies in a folder of libraries
+	flavor   string
+	looked   bool   // the archive was read
+	ports    []Fact // that it names, of no program yet
+	draws    []Fact
 }
 
 // detectJava finds programs in Java archives, and web archives that need a server.
@@ -131,16 +135,22 @@ func detectJava(t *Tree) []Fact {
 		}
 	}
 	for _, a := range chosen {
+		if !a.looked { // it says itself nothing of a start
+			t.withJar(a.path, javaUnknown, func(j *jar) error {
+				attrs, err := j.manifest()
+				return errors.Join(err, a.look(j, attrs))
+			})
+		}
 		p := &Program{Path: a.path, Form: FormScript, Arguments: []string{"-jar", windowsRelative(a.path)}}
 		if started != nil && started.Path == a.path {
 			p.Arguments = started.Arguments
 		}
 		facts = append(facts, stackFacts(KindJava, "stack", p, javaRuntime(homes, a.level, a.evidence...), a.evidence)...)
-		facts = append(facts, t.javaPorts(a, p.Path)...)
+		facts = append(facts, of(p.Path, a.ports)...)
 		if a.flavor != "" {
 			facts = append(facts, stackFlavor(a.flavor, p.Path, a.evidence[len(a.evidence)-1]))
 		}
-		facts = append(facts, t.javaDesktop(a, p.Path)...)
+		facts = append(facts, of(p.Path, t.javaDesktop(a))...)
 	}
 	return facts
 }
@@ -176,12 +186,13 @@ func (t *Tree) readArchive(j *jar, f file) (*javaApp, []Fact, error) {
 		if !j.has("WEB-INF/") {
 			return nil, nil, nil
 		}
-		return nil, servletFacts(j), nil
+		facts, err := servletFacts(j)
+		return nil, facts, err
 	}
 	if main == "" {
 		return nil, nil, nil
 	}
-	app := &javaApp{path: j.path, detail: main, evidence: []Evidence{j.evidence("META-INF/MANIFEST.MF", "META-INF/MANIFEST.MF: Main-Class "+main)}}
+	app := &javaApp{path: j.path, evidence: []Evidence{j.evidence("META-INF/MANIFEST.MF", "META-INF/MANIFEST.MF: Main-Class "+main)}}
 	for _, part := range strings.Split(strings.ToLower(f.dir.path), "/") {
 		app.library = app.library || slices.Contains(libraryDirs, part)
 	}
@@ -207,11 +218,14 @@ func (t *Tree) readArchive(j *jar, f file) (*javaApp, []Fact, error) {
 	if app.level.where != "" {
 		app.evidence = append(app.evidence, j.evidence(app.level.where, fmt.Sprintf("%s: compiled for Java %d", app.level.where, app.level.java)))
 	}
-	return app, nil, nil
+	if err := app.look(j, attrs); err != nil {
+		return app, nil, err
+	}
+	return app, nil, app.level.err
 }
 
 // servletFacts are those of a web application: it needs a servlet container.
-func servletFacts(j *jar) []Fact {
+func servletFacts(j *jar) ([]Fact, error) {
 	name := "WEB-INF/web.xml"
 	detail := "WEB-INF/web.xml: a web application for a servlet container"
 	if j.names[name] == nil {
@@ -228,7 +242,7 @@ func servletFacts(j *jar) []Fact {
 		ev = append(ev, j.evidence(level.where, fmt.Sprintf("%s: compiled for Java %d", level.where, level.java)))
 	}
 	p := &Program{Path: j.path, Form: FormScript}
-	return stackFacts(KindTomcat, "stack", p, javaRuntime(nil, level, ev...), ev)
+	return stackFacts(KindTomcat, "stack", p, javaRuntime(nil, level, ev...), ev), level.err
 }
 
 // explodedWar is a web application that was unpacked: WEB-INF at the root.
@@ -262,27 +276,34 @@ func (t *Tree) explodedWar() []Fact {
 	return stackFacts(KindTomcat, "stack", &Program{Path: ev[0].Path, Form: FormScript}, javaRuntime(t.javaHomes(), level, ev...), ev)
 }
 
-// javaPorts are those that the configuration of Spring Boot names, in the archive.
-func (t *Tree) javaPorts(a javaApp, about string) []Fact {
-	var facts []Fact
-	t.withJar(a.path, javaUnknown, func(j *jar) error {
-		for _, name := range []string{"BOOT-INF/classes/application.properties", "BOOT-INF/classes/application.yml", "BOOT-INF/classes/application.yaml", "application.properties"} {
-			data, err := j.read(name)
-			if err != nil {
-				return err
-			}
-			if m := serverPort().FindSubmatch(data); m != nil {
-				facts = append(facts, Fact{Key: "port", Value: string(m[1]), source: "server", about: about,
-					Evidence: []Evidence{j.evidence(name, name+": server.port "+string(m[1]))}})
-				return nil
-			}
+// look reads of the archive what only its program has: the ports that the configuration
+// of Spring Boot names, and libraries that draw.
+func (a *javaApp) look(j *jar, attrs map[string]string) error {
+	a.looked = true
+	a.draws = a.drawing(j)
+	for _, name := range []string{"BOOT-INF/classes/application.properties", "BOOT-INF/classes/application.yml", "BOOT-INF/classes/application.yaml", "application.properties"} {
+		data, err := j.read(name)
+		if err != nil {
+			return err
 		}
-		if attrs, err := j.manifest(); err == nil && strings.HasPrefix(attrs["main-class"], "org.springframework.boot.loader.") && j.has("BOOT-INF/lib/spring-web") {
-			facts = append(facts, Fact{Key: "port", Value: "8080", source: "default", about: about,
-				Evidence: []Evidence{j.evidence("META-INF/MANIFEST.MF", "Spring Boot with a web server listens on 8080 by default")}})
+		if m := serverPort().FindSubmatch(data); m != nil {
+			a.ports = []Fact{{Key: "port", Value: string(m[1]), source: "server",
+				Evidence: []Evidence{j.evidence(name, name+": server.port "+string(m[1]))}}}
+			return nil
 		}
-		return nil
-	})
+	}
+	if strings.HasPrefix(attrs["main-class"], "org.springframework.boot.loader.") && j.has("BOOT-INF/lib/spring-web") {
+		a.ports = []Fact{{Key: "port", Value: "8080", source: "default",
+			Evidence: []Evidence{j.evidence("META-INF/MANIFEST.MF", "Spring Boot with a web server listens on 8080 by default")}}}
+	}
+	return nil
+}
+
+// of is facts about a program.
+func of(program string, facts []Fact) []Fact {
+	for i := range facts {
+		facts[i].about = program
+	}
 	return facts
 }
 
@@ -291,31 +312,39 @@ var serverPort = pattern(`(?m)^\s*(?:server\.port\s*[=:]|server:\s*(?:\r?\n\s+[a
 // drawingLibraries are archives that draw with java.awt, by how their names begin.
 var drawingLibraries = []string{"jasperreports-", "jfreechart-", "jfreesvg-", "batik-", "pdfbox-", "openhtmltopdf-", "flying-saucer-", "xchart-", "thumbnailator-", "imgscalr-", "barcode4j", "barbecue-", "javafx-"}
 
-// javaDesktop says whether a program draws, in its own classes or by a library that is
-// known to.
-func (t *Tree) javaDesktop(a javaApp, about string) []Fact {
-	need := func(value string, ev Evidence) []Fact {
-		return []Fact{{Key: "java-desktop", Value: value, about: about, Evidence: []Evidence{ev},
-			item: FamilyNeed{Family: FamilyServerCore, Why: "what draws with Java's AWT needs GDI, which Nano Server lacks", Evidence: []Evidence{ev}}}}
+// desktopFact is that of a program which draws.
+func desktopFact(value string, ev Evidence) []Fact {
+	return []Fact{{Key: "java-desktop", Value: value, Evidence: []Evidence{ev},
+		item: FamilyNeed{Family: FamilyServerCore, Why: "what draws with Java's AWT needs GDI, which Nano Server lacks", Evidence: []Evidence{ev}}}}
+}
+
+func drawingLibrary(name string) bool {
+	return slices.ContainsFunc(drawingLibraries, func(p string) bool { return strings.HasPrefix(name, p) })
+}
+
+// drawing says whether a program draws, in its own classes or by a library in its
+// archive that is known to.
+func (a *javaApp) drawing(j *jar) []Fact {
+	if a.level.desktop != "" {
+		return desktopFact(strings.TrimSuffix(a.level.uses, "/"), j.evidence(a.level.desktop, a.level.desktop+" names "+a.level.uses))
 	}
-	var facts []Fact
-	t.withJar(a.path, javaUnknown, func(j *jar) error {
-		if a.level.desktop != "" {
-			facts = need(strings.TrimSuffix(a.level.uses, "/"), j.evidence(a.level.desktop, a.level.desktop+" names "+a.level.uses))
-			return nil
+	for _, f := range j.files {
+		if base := path.Base(f.Name); path.Ext(base) == ".jar" && drawingLibrary(base) {
+			return desktopFact(base, j.evidence(f.Name, f.Name+" is a library that draws"))
 		}
-		for _, f := range j.files {
-			if base := path.Base(f.Name); path.Ext(base) == ".jar" && slices.ContainsFunc(drawingLibraries, func(p string) bool { return strings.HasPrefix(base, p) }) {
-				facts = need(base, j.evidence(f.Name, f.Name+" is a library that draws"))
-				return nil
-			}
-		}
-		return nil
-	})
+	}
+	return nil
+}
+
+// javaDesktop says whether a program draws, or a library beside it does.
+func (t *Tree) javaDesktop(a javaApp) []Fact {
+	if len(a.draws) > 0 {
+		return a.draws
+	}
 	for f := range t.withExt(".jar") {
-		if len(facts) == 0 && slices.ContainsFunc(drawingLibraries, func(p string) bool { return strings.HasPrefix(f.base, p) }) {
-			facts = need(f.base, Evidence{Path: f.path(), Line: 1, Detail: "a library that draws"})
+		if drawingLibrary(f.base) {
+			return desktopFact(f.base, Evidence{Path: f.path(), Line: 1, Detail: "a library that draws"})
 		}
 	}
-	return facts
+	return nil
 }

@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"path"
 	"strings"
 )
 
@@ -43,8 +42,7 @@ func (t *Tree) startedJava() (*Program, []Evidence) {
 func (t *Tree) javaCommand(dir string, words []string) *Program {
 	start := -1
 	for i, w := range words {
-		base := strings.ToLower(path.Base(strings.ReplaceAll(strings.Trim(w, `"`), `\`, "/")))
-		if base == "java" || base == "java.exe" || base == "javaw" || base == "javaw.exe" {
+		if base := programName(w); base == "java" || base == "javaw" {
 			start = i
 			break
 		}

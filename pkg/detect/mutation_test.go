@@ -75,6 +75,15 @@ func family(r detect.Report) string {
 	return detect.FamilyNanoServer
 }
 
+// runtimeOf is the runtime that runs the app, with its version.
+func runtimeOf(r detect.Report) string {
+	rt := r.Needs.Runtime
+	if rt == nil || rt.Version == "" {
+		return ""
+	}
+	return rt.Name + " " + rt.Version
+}
+
 func answers(r detect.Report) []answer {
 	kind, becomes := string(r.App.Kind), string(r.App.Becomes)
 	if r.App.Kind == detect.KindUnknown {
@@ -85,7 +94,7 @@ func answers(r detect.Report) []answer {
 	}
 	return []answer{
 		{"kind", kind}, {"becomes", becomes},
-		{"framework", r.App.Framework.Name}, {"version", r.App.Framework.Version},
+		{"framework", r.App.Framework.Name}, {"version", r.App.Framework.Version}, {"runtime", runtimeOf(r)},
 		{"architecture", r.App.Architecture}, {"family", family(r)},
 	}
 }
@@ -98,6 +107,7 @@ var fieldFacts = map[string][]string{
 	"version":      {"framework"},
 	"architecture": {"architecture"},
 	"family":       {"framework", "kind", "loads"},
+	"runtime":      {"kind", "runtime", "server-version"},
 }
 
 // cited is the evidence that a report gives for a field.

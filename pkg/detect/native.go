@@ -40,7 +40,7 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 	}
 	if why := t.helper(b); why != "" {
 		self.Detail = why
-		return []Fact{{Key: "program", Value: b.path, source: "helper", about: b.path, Evidence: []Evidence{self}, item: &Program{Path: b.path, Form: FormNative}}}
+		return []Fact{helperFact(b, FormNative, self)}
 	}
 	does := b.nativeTraits()
 	t.visualBasic(b, &does)
@@ -173,7 +173,11 @@ func (t *Tree) findIn(p string, parts []pe.Span, texts ...string) []int64 {
 	for _, text := range texts {
 		longest = max(longest, len(text))
 	}
-	buf := make([]byte, 256<<10)
+	most := int64(0) // of which the buffer need not be larger
+	for _, part := range parts {
+		most = max(most, min(part.Length, size))
+	}
+	buf := make([]byte, max(min(most, 256<<10), int64(2*longest)))
 	step := int64(len(buf) - longest)
 	left := int64(maxNames)
 	for _, part := range parts {
@@ -219,6 +223,11 @@ func (t *Tree) isGo(b *image) (why string, mark pe.Span) {
 		return nil
 	})
 	return why, mark
+}
+
+// helperFact is that of a program which helps others and is no application.
+func helperFact(b *image, form Form, self Evidence) Fact {
+	return Fact{Key: "program", Value: b.path, source: "helper", about: b.path, Evidence: []Evidence{self}, item: &Program{Path: b.path, Form: form}}
 }
 
 // helper names the reason why a native program is not the application: it is

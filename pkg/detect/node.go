@@ -121,8 +121,7 @@ func (t *Tree) nodeInIIS() *nodeEntry {
 				found = &nodeEntry{path: p, evidence: line(configs[0], e, "handler iisnode for "+e.attr("path"))}
 			}
 		case section == "system.webServer/httpPlatform" || section == "system.webServer/aspNetCore":
-			exe := strings.ToLower(path.Base(strings.ReplaceAll(e.attr("processPath"), `\`, "/")))
-			if exe == "node" || exe == "node.exe" {
+			if programName(e.attr("processPath")) == "node" {
 				if p, args := t.nodeWords(".", commandLine(e.attr("arguments"))); p != "" {
 					found = &nodeEntry{path: p, args: args, evidence: line(configs[0], e, "processPath="+e.attr("processPath"))}
 				}

@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"path"
 	"slices"
 	"strings"
 )
@@ -59,7 +58,7 @@ func detectPHP(t *Tree) []Fact {
 		sections(t.readXML(c, webConfigUnknown), func(section string, e *element) {
 			exe, _, _ := strings.Cut(e.attr("scriptProcessor"), "|")
 			if section == "system.webServer/handlers/add" && strings.EqualFold(e.attr("modules"), "FastCgiModule") &&
-				strings.HasPrefix(strings.ToLower(path.Base(strings.ReplaceAll(exe, `\`, "/"))), "php") {
+				strings.HasPrefix(programName(exe), "php") {
 				facts = append(facts, Fact{Key: "php-cgi", Value: clean(exe), source: string(KindPHP), Evidence: line(c, e, "FastCGI with "+exe)})
 			}
 		})

@@ -152,8 +152,8 @@ func (t *Tree) pythonInIIS() *pythonEntry {
 		return nil
 	}
 	isPython := func(s string) bool {
-		base := strings.ToLower(path.Base(strings.ReplaceAll(strings.Trim(s, `"`), `\`, "/")))
-		return base == "python" || base == "python.exe" || base == "pythonw.exe"
+		base := programName(s)
+		return base == "python" || base == "pythonw"
 	}
 	var found *pythonEntry
 	handler := ""

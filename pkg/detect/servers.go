@@ -93,14 +93,15 @@ func tomcat(t *Tree) []Fact {
 	if p.Path == conf {
 		facts = append(facts, Fact{Key: "server-missing", Value: "Tomcat", about: p.Path, Evidence: ev})
 	}
-	if level, where := t.webappLevel(home); level.java > need.java {
+	level, where, lists := t.webappLevel(home)
+	if level.java > need.java {
 		need = level
 		ev = append(ev, where)
 	}
 	if version != "" {
 		facts = append(facts, Fact{Key: "server-version", Value: "Tomcat " + version, about: p.Path, Evidence: ev[1:2]})
 	}
-	facts = append(facts, stackFacts(KindTomcat, "server", p, javaRuntime(t.javaHomes(), need, ev...), ev)...)
+	facts = append(facts, stackFacts(KindTomcat, "server", p, javaRuntime(t.javaHomes(), need, slices.Concat(ev, lists)...), ev)...)
 	facts = append(facts, serverWrites(p, "Tomcat", ev[:1], "logs", "temp", "work", "webapps", "conf/Catalina")...)
 	for _, service := range root.children {
 		for _, c := range service.children {
@@ -117,8 +118,12 @@ func tomcat(t *Tree) []Fact {
 
 var serverNumber = pattern(`(?m)^server\.number\s*=\s*(\d{1,3}(?:\.\d{1,3}){1,3})`)
 
-// webappLevel is the newest class of the applications of a Tomcat.
-func (t *Tree) webappLevel(home string) (level classLevel, where Evidence) {
+// maxLists bounds the archives whose lists of files are evidence for what is in none.
+const maxLists = 2
+
+// webappLevel is the newest class of the applications of a Tomcat. lists are where
+// classes were looked for.
+func (t *Tree) webappLevel(home string) (level classLevel, where Evidence, lists []Evidence) {
 	apps := path.Join(home, "webapps")
 	seen := 0
 	for f := range t.withExt(".war", ".class") {
@@ -138,14 +143,18 @@ func (t *Tree) webappLevel(home string) (level classLevel, where Evidence) {
 			continue
 		}
 		t.withJar(p, "which Java it needs is unknown", func(j *jar) error {
-			if l := j.level("WEB-INF/classes/"); l.java > level.java {
+			l := j.level("WEB-INF/classes/")
+			if len(lists) < maxLists {
+				lists = append(lists, at(p, j.list, "list of files, by which its classes were found"))
+			}
+			if l.java > level.java {
 				level = l
 				where = j.evidence(l.where, fmt.Sprintf("%s: compiled for Java %d", l.where, l.java))
 			}
-			return nil
+			return l.err
 		})
 	}
-	return level, where
+	return level, where, lists
 }
 
 // jbossHome is the folder of a JBoss, WildFly or EAP: with its module loader or,
@@ -191,7 +200,7 @@ func jboss(t *Tree) []Fact {
 		if need = j.level(""); need.where != "" {
 			ev = append(ev, j.evidence(need.where, fmt.Sprintf("%s: compiled for Java %d", need.where, need.java)))
 		}
-		return nil
+		return need.err
 	})
 	facts = append(facts, stackFacts(KindJBoss, "server", p, javaRuntime(t.javaHomes(), need, ev...), ev)...)
 	if t.hasDir(path.Join(home, "standalone")) {

@@ -103,7 +103,7 @@ func (t *Tree) nssm() []wrapped {
 			if len(words) < 4 || !strings.EqualFold(words[1], "install") {
 				continue
 			}
-			if base := strings.ToLower(path.Base(strings.ReplaceAll(words[0], `\`, "/"))); base != "nssm" && base != "nssm.exe" {
+			if programName(words[0]) != "nssm" {
 				continue
 			}
 			found = append(found, wrapped{by: "nssm", dir: f.dir.path, name: words[2], words: words[3:],
