@@ -65,9 +65,7 @@ func procrun(words []string) *wrapped {
 		return nil
 	}
 	w := &wrapped{by: "procrun", name: strings.TrimPrefix(words[1], "//IS//"), words: []string{"java", "-cp", cp, class}}
-	for _, p := range strings.FieldsFunc(option("StartParams"), func(r rune) bool { return r == ';' || r == '#' }) {
-		w.words = append(w.words, p)
-	}
+	w.words = append(w.words, strings.FieldsFunc(option("StartParams"), func(r rune) bool { return r == ';' || r == '#' })...)
 	return w
 }
 

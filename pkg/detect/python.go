@@ -222,6 +222,9 @@ func (t *Tree) pythonEntry() *pythonEntry {
 		if e := t.django(p); e != nil {
 			return e
 		}
+		if e := t.flaskScript(p); e != nil {
+			return e
+		}
 	}
 	if e := t.procfile(); e != nil {
 		return e

@@ -145,6 +145,22 @@ func (t *Tree) django(p string) *pythonEntry {
 	return e
 }
 
+// flaskScript is a manage.py of Flask-Script, whose command runserver serves the
+// application (flask-script.readthedocs.io, "Default commands").
+func (t *Tree) flaskScript(p string) *pythonEntry {
+	text := t.head(p, pageBytes)
+	for _, m := range pythonImport().FindAllSubmatchIndex(text, 200) {
+		if string(text[m[2]:m[3]]) == "flask_script" {
+			return &pythonEntry{path: p, args: []string{windowsRelative(p), "runserver", "-h", "0.0.0.0", "-p", flaskPort},
+				evidence: []Evidence{{Path: p, Line: lineAt(text, int64(m[2])), Detail: "imports flask_script"}}}
+		}
+	}
+	return nil
+}
+
+// flaskPort is the one on which Flask's own server listens by default.
+const flaskPort = "5000"
+
 // pythonInIIS is what a web.config starts by HttpPlatformHandler or FastCGI.
 func (t *Tree) pythonInIIS() *pythonEntry {
 	configs := t.webConfigs()
@@ -209,6 +225,9 @@ var (
 // serverPortOf is the port of a command that serves a module: --port 8000, --listen=*:8000,
 // --bind 0.0.0.0:8000. Empty where it is none of those.
 func serverPortOf(args []string) string {
+	if i := slices.Index(args, "runserver"); i >= 0 && len(args) > i+4 && args[i+3] == "-p" {
+		return portOf(args[i+4])
+	}
 	if len(args) < 2 || args[0] != "-m" || !slices.Contains([]string{"uvicorn", "waitress", "hypercorn"}, args[1]) {
 		return ""
 	}
