@@ -241,6 +241,10 @@ func (t *Tree) helper(b *image) string {
 		return wrapper
 	case t.bootstrapper(b):
 		return "setup.exe of a ClickOnce deployment"
+	case strings.HasPrefix(b.base, "setup") && (beside("data1.cab") || beside("setup.inx") || beside("setup.ins")):
+		return b.base + " beside the cabinet of InstallShield"
+	case strings.HasPrefix(b.base, "setup") && t.installerBeside(b.dir):
+		return b.base + " beside an .msi, which it installs"
 	case b.base == "createdump.exe" && (beside("coreclr.dll") || beside("System.Private.CoreLib.dll")):
 		return "createdump.exe beside coreclr.dll: part of the .NET runtime"
 	case strings.HasPrefix(b.base, "unins0") && (beside(strings.TrimSuffix(path.Base(b.path), path.Ext(b.path)) + ".dat")):
@@ -249,4 +253,14 @@ func (t *Tree) helper(b *image) string {
 		return "part of the Windows App SDK"
 	}
 	return ""
+}
+
+// installerBeside says whether a folder holds a package of Windows Installer.
+func (t *Tree) installerBeside(dir string) bool {
+	for f := range t.withExt(".msi") {
+		if f.dir.path == dir {
+			return true
+		}
+	}
+	return false
 }

@@ -59,7 +59,11 @@ func detectNode(t *Tree) []Fact {
 	if pkg == "" {
 		pkg = t.find("package.json")
 	}
-	facts = append(facts, t.nodeFlavor(pkg, p.Path)...)
+	flavor := t.nodeFlavor(pkg, p.Path)
+	if len(flavor) > 0 && flavor[0].Value == "next" { // nextjs.org/docs/app/api-reference/cli/next
+		facts = append(facts, Fact{Key: "port", Value: "3000", source: "default", about: p.Path, Evidence: flavor[0].Evidence})
+	}
+	facts = append(facts, flavor...)
 	if pkg != "" {
 		root := t.readJSON(pkg, nodeUnknown)
 		if deps := root.get("dependencies"); deps != nil && len(deps.keys) > 0 && !t.hasDir(path.Join(path.Dir(pkg), "node_modules")) && !t.hasDir("node_modules") {

@@ -394,7 +394,7 @@ func (r *resolution) takeSource(x *project) {
 	if x.arch == X86 {
 		r.derive("architecture", X86, "", x.evidence, nil)
 	}
-	if slices.Contains([]string{".vcxproj", ".dpr", ".vbp"}, strings.ToLower(path.Ext(x.path))) {
+	if strings.HasPrefix(string(x.becomes), "native-") && slices.Contains([]string{".vcxproj", ".dpr", ".vbp", ".toml"}, strings.ToLower(path.Ext(x.path))) {
 		r.derive("native-source", x.path, "", x.evidence, FamilyNeed{Family: FamilyServerCore, Evidence: x.evidence,
 			Why: "which DLLs a native program imports shows once it is built, so Nano Server is not proven"})
 	}

@@ -39,6 +39,18 @@ func (t *Tree) nativeProject(x *project) {
 func (t *Tree) otherProjects() []*project {
 	found := t.mavenProjects()
 	found = append(found, t.gradleProjects()...)
+	if p := t.find("Cargo.toml"); p != "" {
+		if main := t.find("src/main.rs"); main != "" {
+			found = append(found, &project{path: p, becomes: KindNativeConsole, arch: X64,
+				evidence: []Evidence{{Path: main, Line: 1, Detail: "the program of a package of Rust"}}})
+		}
+	}
+	if x := t.pythonPackage(); x != nil {
+		found = append(found, x)
+	}
+	if x := t.frontEnd(); x != nil {
+		found = append(found, x)
+	}
 	if p := t.find("go.mod"); p != "" {
 		mains := t.goMains()
 		for _, main := range mains {
@@ -226,3 +238,43 @@ var (
 	quotedWord    = pattern(`["']([^"'\n]+)["']`)
 	goPackage     = pattern(`(?m)^package\s+main\b`)
 )
+
+// pythonPackage is a package of Python with a command of its own, where no script in it
+// says what starts: it has to be installed first.
+func (t *Tree) pythonPackage() *project {
+	p := t.find("pyproject.toml")
+	if p == "" {
+		return nil
+	}
+	text := t.head(p, 64<<10)
+	m := pythonCommands().FindIndex(text)
+	if m == nil || t.pythonEntry() != nil {
+		return nil
+	}
+	return &project{path: p, becomes: KindPython, evidence: []Evidence{{Path: p, Line: lineAt(text, int64(m[0])), Detail: "a package of Python with a command of its own"}}}
+}
+
+// frontEnd is a package of JavaScript that a tool builds to files for a browser, where
+// nothing in it is a server.
+func (t *Tree) frontEnd() *project {
+	p := t.find("package.json")
+	if p == "" {
+		return nil
+	}
+	build := t.readJSON(p, nodeUnknown).get("scripts", "build")
+	if build == nil || t.nodeEntry() != nil {
+		return nil
+	}
+	words := commandLine(build.string())
+	for i, w := range words {
+		if slices.Contains(siteBuilders, w) && slices.Contains(words[i:], "build") {
+			return &project{path: p, becomes: KindStatic, evidence: []Evidence{{Path: p, Line: build.line, Detail: mask("build: " + build.string())}}}
+		}
+	}
+	return nil
+}
+
+// siteBuilders are tools that build files for a browser by their command build.
+var siteBuilders = []string{"vite", "react-scripts", "ng", "vue-cli-service", "parcel", "gatsby", "astro"}
+
+var pythonCommands = pattern(`(?m)^\s*\[(?:project|tool\.poetry)\.scripts\]`)

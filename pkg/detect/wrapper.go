@@ -20,6 +20,10 @@ type wrapped struct {
 // the registry, or in a script that installs them.
 var wrapperNames = []string{"nssm.exe", "srvany.exe", "srvany-ng.exe", "instsrv.exe", "prunsrv.exe", "prunmgr.exe"}
 
+// frameworkTools are programs of .NET Framework and its SDK that people copy beside their
+// own, to install a service or an assembly.
+var frameworkTools = []string{"installutil.exe", "regasm.exe", "regsvcs.exe", "gacutil.exe", "aspnet_regiis.exe", "aspnet_compiler.exe", "sgen.exe", "svcutil.exe"}
+
 // winsw is the configuration of a WinSW beside its program: NAME.exe and NAME.xml; nil
 // where there is none (github.com/winsw/winsw, doc/xml-config-file.md).
 func (t *Tree) winsw(b *image) *element {
@@ -44,6 +48,9 @@ var serviceElement = pattern(`<(service|configuration)[\s>]`)
 func (t *Tree) wrapperOf(b *image) string {
 	if t.winsw(b) != nil {
 		return "WinSW: it runs as a service what its .xml names"
+	}
+	if slices.Contains(frameworkTools, b.base) || strings.HasSuffix(b.base, ".vshost.exe") {
+		return b.base + ": a tool of .NET Framework or Visual Studio"
 	}
 	if t.javaWrapper(b) {
 		return b.base + ": it runs what a wrapper.conf describes"
