@@ -78,6 +78,9 @@ func (b *batch) fingerprint(r inventory.Row) fingerprint {
 		Limits detect.Limits `json:",omitzero"`
 	}{b.base.OS, b.base.Base, b.base.Maps, b.base.Limits})
 	fmt.Fprintf(h, "winpack/fingerprint/v2\n%s %v\n%s %v\n", common, commonErr, row, err)
+	if known := b.base.Learned.Identity(); known != "" { // which decides bases and findings
+		fmt.Fprintf(h, "learned %s\n", known)
+	}
 	config := b.base.Config
 	if r.Config != "" {
 		config = b.inv.Resolve(r.Config)

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -25,11 +28,33 @@ func commonFlags() []cli.Flag {
 		stringFlag("base", "`REF` use this base image instead of the chosen one"),
 		sliceFlag("mirror", "`HOST=MIRROR` pull HOST/... from MIRROR/... (repeatable)"),
 		sliceFlag("insecure-registry", "`HOST` allow plain http to this registry; HOST includes the port (repeatable)"),
+		cacheFlag(),
 		stringFlag("fail-on", "`LEVEL` exit 4 when a finding of that level or above remains:\nerror, warning or never (default: never)"),
 		boolFlag("quiet", "q", "print less"),
 		boolFlag("verbose", "v", "print more: every fact, and where it was seen"),
 		stringFlag("progress", "`MODE` on stderr: auto, none, plain, quiet, rawjson or tty (default: auto)"),
 	}
+}
+
+func cacheFlag() cli.Flag {
+	return stringFlag("cache", "`DIR` where images learn keeps what base images hold (default: winpack in the\nuser's cache folder)")
+}
+
+// cacheDir is the folder of --cache, or the default one; empty where the user has no
+// cache folder.
+func cacheDir(c *cli.Context) (string, error) {
+	if c.IsSet("cache") {
+		dir := c.String("cache")
+		if dir == "" {
+			return "", usagef("--cache is empty: name a folder, or leave it out")
+		}
+		return dir, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", nil
+	}
+	return filepath.Join(dir, "winpack"), nil
 }
 
 func stringFlag(name, usage string) cli.Flag { return &cli.StringFlag{Name: name, Usage: usage} }
@@ -233,7 +258,22 @@ func jobOf(c *cli.Context) (pipeline.Job, error) {
 			return job, usagef("--config is empty: name a file, or leave it out")
 		}
 	}
-	return job, nil
+	job.Learned, err = openLearned(c)
+	return job, err
+}
+
+// openLearned lists what the cache holds. The default folder may be one that this user
+// may not read, and then nothing was learned for him.
+func openLearned(c *cli.Context) (*pipeline.Learned, error) {
+	cache, err := cacheDir(c)
+	if err != nil {
+		return nil, err
+	}
+	known, err := pipeline.OpenLearned(cache)
+	if !c.IsSet("cache") && errors.Is(err, fs.ErrPermission) {
+		return nil, nil
+	}
+	return known, err
 }
 
 func failOnLevels() []string { return []string{"never", "error", "warning"} }

@@ -18,7 +18,7 @@ func imagesCommand(e env) *cli.Command {
 	return &cli.Command{
 		Name:      "images",
 		Usage:     "list the base images that winpack knows, with their support",
-		UsageText: "winpack images [WORD...] [flags]",
+		UsageText: "winpack images [WORD...] [flags]\nwinpack images learn REF [flags]",
 		Description: `Prints the catalog that base images are chosen from: tags, Windows builds, download sizes, until when each is
 supported, and what takes the place of one that is not. No registry is asked: the first line says of which
 day the data is. WORD is a part of a reference, release, build, framework or use, and each has to fit; a full
@@ -30,13 +30,23 @@ reference of an old Dockerfile is answered with what became of it.
   winpack images --all -v                               also what ended, and where the data is from
   winpack images --family nanoserver -q                 the references alone, for scripts
 
-[catalog] of the winpack.toml that --config names adds rows. --format json prints winpack/images/v1.`,
+[catalog] of the winpack.toml that --config names adds rows. --format json prints winpack/images/v1.
+
+winpack images learn REF reads the layers of a base image once, without storing them, and keeps under --cache what
+the image holds: names, versions and functions of its files, and the access lists of its folders. REF may be oci:DIR.
+detect, dockerfile, build and batch then decide by that, in place of winpack's lists, for the release and family
+that it is of, and the direct builder writes folders with the access lists that they really have.
+
+  winpack images learn mcr.microsoft.com/windows/servercore:ltsc2022`,
 		Flags: []cli.Flag{
 			stringFlag("os", "`LIST` list only the images for these Windows releases, like ltsc2022,ltsc2025"),
 			stringFlag("family", "`FAMILY` nanoserver, servercore or server: list only these images"),
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also list what nobody builds any more, with what takes its place"},
 			stringFlag("config", "`FILE` winpack.toml with a [catalog] of further rows"),
 			stringFlag("format", "`FORMAT` text or json (default: text)"),
+			cacheFlag(),
+			sliceFlag("mirror", "`HOST=MIRROR` of learn: pull HOST/... from MIRROR/... (repeatable)"),
+			sliceFlag("insecure-registry", "`HOST` of learn: allow plain http to this registry; HOST includes the port (repeatable)"),
 			boolFlag("quiet", "q", "print the references alone"),
 			boolFlag("verbose", "v", "print more: users, entrypoints, sources and how sure they are"),
 		},
@@ -52,11 +62,26 @@ reference of an old Dockerfile is answered with what became of it.
 			if err != nil {
 				return err
 			}
+			if c.Args().First() == "learn" {
+				return learn(c, e, catalog, format)
+			}
+			for _, flag := range []string{"mirror", "insecure-registry"} {
+				if isGiven(c, flag) {
+					return usagef("--%s is of winpack images learn: the list asks no registry", flag)
+				}
+			}
 			filter, err := imageFilter(c, catalog)
 			if err != nil {
 				return err
 			}
 			list := images.New(catalog, filter)
+			known, err := openLearned(c)
+			if err != nil {
+				return err
+			}
+			if known != nil {
+				list.Learn(known.Headers, filter)
+			}
 			switch {
 			case format == "json":
 				return writeJSON(e.stdout, list)

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/winpack/winpack/pkg/build/internal/winlayer"
+	"github.com/winpack/winpack/pkg/detect/learned"
 	"github.com/winpack/winpack/pkg/dockerfile"
 )
 
@@ -28,6 +29,9 @@ type Direct struct {
 	Session *Session
 	// Engine takes the image of an Output of type docker without Dest.
 	Engine Docker
+	// Learned gives what was learned of a base image by its digest, nil where nothing
+	// was. The access lists of the base's folders come from there then.
+	Learned func(digest string) (*learned.Contents, error)
 }
 
 // Check implements Builder.
@@ -51,6 +55,7 @@ type job struct {
 	session *Session     // nil where the build shares nothing
 	shared  atomic.Int64 // bytes read by wires of the session
 	engine  Docker
+	learned func(digest string) (*learned.Contents, error) // nil where nothing is
 	wire    *wire
 	req     Request
 	refs    []name.Reference
@@ -79,7 +84,7 @@ func (d Direct) Build(ctx context.Context, req Request) (Image, error) {
 	if d.Session != nil {
 		transport = d.Session.transport
 	}
-	j := &job{reg: d.Registry, session: d.Session, req: req, engine: d.Engine, wire: newWire(transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}
+	j := &job{reg: d.Registry, session: d.Session, req: req, engine: d.Engine, learned: d.Learned, wire: newWire(transport), moved: map[string]*baseMoves{}, phases: map[string]time.Duration{}}
 	j.wire.say = func(host, message string) { j.say("wait", host, "%s: %s", host, message) }
 	defer j.wire.close()
 	if err := j.check(); err != nil {
@@ -168,7 +173,12 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	for _, s := range j.sources {
 		j.say("resolve", s.Reference, "%s is Windows %s, %s", s.Reference, s.OSVersion, s.Digest)
 	}
+	rows, err := j.folderRows()
+	if err != nil {
+		return Image{}, err
+	}
 	j.layer, err = appLayer(ctx, j.req.Plan, j.req.App, layerOptions{
+		Rows:     rows,
 		Epoch:    j.req.Epoch,
 		Trees:    j.req.Trees,
 		Progress: j.counted("layer", "app"),

@@ -20,6 +20,8 @@ const modify = 0x1301bf
 
 // layerOptions are what appLayer needs beside the plan.
 type layerOptions struct {
+	// Rows are the folders of the base images; nil for those of acl.toml.
+	Rows  []aclRow
 	Epoch *time.Time
 	// Trees are the folders that steps name by Step.Tree.
 	Trees map[string]fs.FS
@@ -36,14 +38,16 @@ type layerOptions struct {
 // that differ only in case are an error. The app folder's own times, modes and
 // owners, and those of folders in it, are not read.
 func appLayer(ctx context.Context, plan dockerfile.Plan, app fs.FS, opts layerOptions) (*winlayer.Layer, error) {
-	rows, err := folderACLs()
-	if err != nil {
-		return nil, err
+	rows, err := opts.Rows, error(nil)
+	if rows == nil {
+		if rows, err = folderACLs(); err != nil {
+			return nil, err
+		}
 	}
 	if app, err = dockerfile.IgnoreFS(app, plan.Ignore); err != nil {
 		return nil, err
 	}
-	t := &tree{app: app, trees: opts.Trees, rows: rows, root: &place{}}
+	t := &tree{app: app, trees: opts.Trees, rows: rows, below: rowsBelow(rows), root: &place{}}
 	if err := t.fill(plan.Steps); err != nil {
 		return nil, err
 	}
@@ -154,7 +158,8 @@ type tree struct {
 	app    fs.FS
 	trees  map[string]fs.FS
 	rows   []aclRow
-	root   *place // C:\
+	below  map[string][]*aclRow // by the folder that they lie in
+	root   *place               // C:\
 	grants []sddl.SID
 	strict bool  // two spellings of one name are an error
 	clash  error // the first place that was spelled in two ways

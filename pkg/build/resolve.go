@@ -307,6 +307,22 @@ func sameBuild(full, want string) bool {
 	return want == "" || full == want || strings.HasPrefix(full, want+".")
 }
 
+// CompareOSVersions orders full versions of Windows by their numbers. One that is none
+// comes before all others.
+func CompareOSVersions(a, b string) int {
+	v, err := parseVersion(a)
+	w, werr := parseVersion(b)
+	switch {
+	case err != nil && werr != nil:
+		return 0
+	case err != nil:
+		return -1
+	case werr != nil:
+		return 1
+	}
+	return slices.Compare(v[:], w[:])
+}
+
 func buildOf(full string) string { return full[:strings.LastIndexByte(full, '.')] }
 
 func parseVersion(s string) (v [4]int, err error) {

@@ -117,15 +117,20 @@ func (u *union) folder(dir folder) error {
 }
 
 // ownRows are the folders of base images that lie directly in a folder.
-func (t *tree) ownRows(dir string) []*aclRow {
-	var own []*aclRow
-	for i := range t.rows {
-		above := path.Dir(t.rows[i].path)
-		if above == dir || above == "." && dir == "" {
-			own = append(own, &t.rows[i])
+func (t *tree) ownRows(dir string) []*aclRow { return t.below[winlayer.Fold(dir)] }
+
+// rowsBelow are the rows by the folder that each lies in, "" for C:\ itself.
+func rowsBelow(rows []aclRow) map[string][]*aclRow {
+	below := map[string][]*aclRow{}
+	for i := range rows {
+		above := path.Dir(rows[i].path)
+		if above == "." {
+			above = ""
 		}
+		above = winlayer.Fold(above)
+		below[above] = append(below[above], &rows[i])
 	}
-	return own
+	return below
 }
 
 // inherited is the descriptor of what lies below the folder of a row.

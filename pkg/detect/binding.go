@@ -253,6 +253,10 @@ func frameworkVersion(v string) bool {
 func (b *binder) absent(r *pe.Assembly, version string) bound {
 	d := assemblyData()
 	words := map[string]string{"name": clean(r.Name), "version": clean(version), "token": r.PublicKeyToken(), "product": "", "remedy": gacCure}
+	reference, at, learned := b.t.inGlobalCache(r)
+	if at != "" {
+		return bound{provider: FromBase, from: reference, why: at + " in the learned contents of the image"}
+	}
 	switch p := d.product(r.Name); {
 	case p != nil:
 		words["product"] = "; it comes with " + p.Product
@@ -261,6 +265,8 @@ func (b *binder) absent(r *pe.Assembly, version string) bound {
 	case r.Signed && !d.tokens[r.Token]:
 		return bound{provider: FromNowhere, miss: "gac-assembly", words: words,
 			why: "no assembly of .NET Framework has the key " + r.PublicKeyToken() + ": it can only have been in the server's global assembly cache"}
+	case r.Signed && learned:
+		return bound{provider: FromNowhere, miss: "gac-assembly", words: words, why: "not in the global assembly cache of " + reference + ", whose contents were learned"}
 	case r.Signed:
 		return bound{provider: FromUnknown, miss: "assembly-unlisted", words: words, why: "not on the list of .NET Framework's assemblies, whose key it has"}
 	}

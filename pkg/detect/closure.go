@@ -98,6 +98,7 @@ type use struct {
 	why      string
 	// functions are those that are taken from a DLL of Windows.
 	functions []string
+	x86       bool // a process of 32 bits asks
 }
 
 // maxUses bounds what is kept of one application.
@@ -126,10 +127,6 @@ func (t *Tree) closure(app App, needs Needs) *Closure {
 	if rt := needs.Runtime; rt != nil && rt.Path != "" && !slices.Contains(about, rt.Path) {
 		about = append(about, rt.Path)
 	}
-	family := FamilyNanoServer
-	if len(needs.Families) > 0 {
-		family = needs.Families[0].Family // the largest comes first
-	}
 	type key struct {
 		name     string
 		kind     ModuleKind
@@ -141,7 +138,7 @@ func (t *Tree) closure(app App, needs Needs) *Closure {
 	for _, a := range about {
 		for _, u := range t.uses[a] {
 			if u.provider == "" {
-				u.provider, u.from, u.why = t.windows(u.name, u.functions, family)
+				u.provider, u.from, u.why = t.windows(u, needs.family)
 			}
 			k := key{strings.ToLower(u.name), u.kind, u.provider, u.from}
 			i, ok := index[k]
@@ -170,6 +167,7 @@ func (t *Tree) closure(app App, needs Needs) *Closure {
 			m.Askers, m.More = m.Askers[:maxAskers], n-maxAskers
 		}
 	}
+	c.Bases = append(c.Bases, t.bases.asked()...)
 	slices.SortFunc(c.Modules, func(x, y Module) int {
 		return cmp.Or(strings.Compare(strings.ToLower(x.Name), strings.ToLower(y.Name)), strings.Compare(string(x.Kind), string(y.Kind)),
 			strings.Compare(string(x.Provider), string(y.Provider)), strings.Compare(x.From, y.From), strings.Compare(x.Name, y.Name))
@@ -177,9 +175,27 @@ func (t *Tree) closure(app App, needs Needs) *Closure {
 	return c
 }
 
+// family is the smallest that does for a release; for "" the smallest for all of them.
+func (n *Needs) family(release string) string {
+	for _, f := range n.Families { // the largest comes first
+		if f.Release == "" || release == "" || f.Release == release {
+			return f.Family
+		}
+	}
+	return FamilyNanoServer
+}
+
 // windows says where a DLL that is not in the application comes from, where the base
-// image is of that family.
-func (t *Tree) windows(dll string, functions []string, family string) (p Provider, from, why string) {
+// image is of the family that family gives for a release.
+func (t *Tree) windows(u use, family func(release string) string) (p Provider, from, why string) {
+	if len(t.bases.list) > 0 && len(t.bases.os) > 0 {
+		return t.fromLearned(u, family)
+	}
+	return fromList(u.name, family(""))
+}
+
+// fromList is windows by the lists of winpack.
+func fromList(dll, family string) (p Provider, from, why string) {
 	d := dllData()
 	what := familyName(family)
 	switch row, set := d.lookup(dll); {

@@ -69,6 +69,8 @@ type Report struct {
 	Problems []Problem `json:"problems"` // by path
 	// Closure is what the application loads, where Options.Closure asks for it.
 	Closure *Closure `json:"closure,omitempty"`
+	// Learned are the images whose contents decided something, in place of the lists.
+	Learned []LearnedBase `json:"learned,omitempty"`
 	// Source is where the files of the app lie where that is not the folder as a whole:
 	// one folder below it or, for a site of IIS, one for each application and virtual
 	// directory. What the report says of a place names it as the whole folder has it;

@@ -17,6 +17,12 @@ type Options struct {
 	Limits Limits
 	// Maps say where folders of the server lie, that applicationHost.config names.
 	Maps []Map
+	// Bases are images whose contents were learned. They decide in place of the lists
+	// where they are of the family and release in question.
+	Bases []Base
+	// OS are the Windows releases that images are wanted for, and Releases all that a
+	// need may name. They are asked for with Bases only.
+	OS, Releases []string
 }
 
 // Detector is one way of looking at the folder. It reads the tree and nothing
@@ -62,6 +68,7 @@ func Inspect(fsys fs.FS, opt Options) (Report, error) {
 		go iisData() // while binaries are read
 	}
 	t.readBinaries()
+	t.bases = newBaseSet(opt)
 	if opt.Closure {
 		t.uses = map[string][]use{}
 	}
@@ -97,12 +104,13 @@ func (t *Tree) inspect(known []Fact) Report {
 	report := Report{
 		App: r.app, Needs: r.needs, Facts: r.facts,
 		Findings: judge(r.app, r.facts),
-		Problems: sortedProblems(t.problems),
 		tied:     r.tied,
 	}
 	if t.uses != nil {
 		report.Closure = t.closure(r.app, r.needs)
 	}
+	report.Learned = t.bases.asked()
+	report.Problems = sortedProblems(t.problems)
 	sortFacts(report.Facts)
 	report.Facts = uniqueFacts(report.Facts)
 	return report

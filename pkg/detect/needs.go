@@ -84,7 +84,14 @@ func loadsFact(about string, ev ...Evidence) Fact {
 
 // library judges one DLL that Windows or the application has to bring.
 func (t *Tree) library(dll string, functions []pe.Function, about string, ev Evidence, how How) []Fact {
-	dll = clean(dll)
+	if len(t.bases.list) > 0 {
+		return t.learned(clean(dll), functions, about, ev, how)
+	}
+	return t.listed(clean(dll), functions, about, ev, how)
+}
+
+// listed judges a DLL by the lists of winpack.
+func (t *Tree) listed(dll string, functions []pe.Function, about string, ev Evidence, how How) []Fact {
 	need := func(family, why string) Fact {
 		return Fact{Key: "import", Value: dll, about: about, Evidence: []Evidence{ev}, item: FamilyNeed{Family: family, Why: why, Evidence: []Evidence{ev}}}
 	}
@@ -159,7 +166,7 @@ func (h How) when() string {
 // redistWords name the package of a runtime DLL, for the file that asks for it.
 func (t *Tree) redistWords(row *dllRow, asker string, how How) map[string]string {
 	words := map[string]string{"remedy": row.Remedy, "when": how.when(), "product": "redistributable", "arch": "x64"}
-	if b := t.byName[strings.ToLower(asker)]; b != nil && (b.x86 && b.native() || b.arch.Name == X86) {
+	if t.asks32(asker) {
 		words["arch"] = X86
 	}
 	for _, r := range dllData().Redist {

@@ -116,6 +116,7 @@ func joinReports(all []Report) Report {
 			out.Needs.join(r.Needs)
 		}
 		out.Closure = joinClosures(out.Closure, r.Closure)
+		out.Learned = joinLearned(out.Learned, r.Learned)
 		out.App.Flavors = append(out.App.Flavors, r.App.Flavors...)
 		out.Findings = append(out.Findings, r.Findings...)
 		out.Facts = append(out.Facts, r.Facts...)
@@ -134,7 +135,7 @@ func joinClosures(a, b *Closure) *Closure {
 	if a == nil || b == nil {
 		return cmp.Or(a, b)
 	}
-	out := Closure{Modules: slices.Clone(a.Modules), Bases: a.Bases, Cut: a.Cut || b.Cut}
+	out := Closure{Modules: slices.Clone(a.Modules), Bases: append([]LearnedBase{}, joinLearned(a.Bases, b.Bases)...), Cut: a.Cut || b.Cut}
 	for _, m := range b.Modules {
 		i := slices.IndexFunc(out.Modules, func(x Module) bool {
 			return strings.EqualFold(x.Name, m.Name) && x.Kind == m.Kind && x.Provider == m.Provider && x.From == m.From

@@ -41,6 +41,7 @@ type Tree struct {
 	byName    map[string]*image
 	highest   int // see programDepth
 	binders   map[string]*binder
+	bases     *baseSet
 	uses      map[string][]use // by the program that they are of; nil where no closure is asked for
 	usesKept  int
 	packaged  map[string]bool   // assemblies of packages, by name in lower case
@@ -58,7 +59,7 @@ func newLimitedTree(fsys fs.FS, name string, limits Limits) (*Tree, error) {
 	t := &Tree{
 		Name: name, fsys: fsys, limits: limits.WithDefaults(), meter: new(atomic.Int64),
 		byKey: map[string][]*dir{}, open: map[string]string{},
-		xml: map[string]*element{}, malformed: map[string]int{}, json: map[string]*node{},
+		xml: map[string]*element{}, malformed: map[string]int{}, json: map[string]*node{}, bases: &baseSet{},
 	}
 	t.pages.ReadBudget, t.pages.MaxRows = t.limits.Binary, t.limits.Rows
 	top := scan(fsys, t.limits)

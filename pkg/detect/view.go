@@ -101,6 +101,7 @@ func (t *Tree) view(name string, mounts []Mount, except []string) *Tree {
 		}
 	}
 	v.pages.ReadBudget, v.pages.MaxRows = t.limits.Binary, t.limits.Rows
+	v.bases = t.bases.unused()
 	if t.uses != nil {
 		v.uses = map[string][]use{}
 	}

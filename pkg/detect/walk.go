@@ -356,7 +356,14 @@ func (t *Tree) elsewhere(u *use, functions []pe.Function) {
 			return
 		}
 	}
+	u.x86 = t.asks32(u.asker.Path)
 	for _, f := range functions {
 		u.functions = append(u.functions, f.Name)
 	}
+}
+
+// asks32 says whether a file runs in a process of 32 bits.
+func (t *Tree) asks32(file string) bool {
+	b := t.byName[strings.ToLower(file)]
+	return b != nil && (b.native() && b.x86 || b.arch.Name == X86)
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/winpack/winpack/pkg/detect"
+
 	"github.com/winpack/winpack/internal/tomlkey"
 )
 
@@ -364,6 +366,26 @@ func (c Catalog) RetiredReference(ref string) (RetiredRow, bool) {
 		}
 	}
 	return RetiredRow{}, false
+}
+
+// Family is the family of the image that a reference names: that of its row, else what
+// its name says, for Server Core is what most images are made of.
+func (c Catalog) Family(ref string) string {
+	if img, _, ok := c.byReference(ref); ok {
+		return img.Family
+	}
+	for _, img := range c.Images {
+		if repository, _, ok := strings.Cut(ref, "@"); ok && repository == img.Repository {
+			return img.Family
+		}
+	}
+	switch name, _, _ := strings.Cut(ref, ":"); {
+	case strings.Contains(ref, "nanoserver"):
+		return detect.FamilyNanoServer
+	case strings.HasSuffix(name, "windows/server") || strings.HasSuffix(name, "/windows"):
+		return detect.FamilyServer
+	}
+	return detect.FamilyServerCore
 }
 
 // byReference finds the image row and release that a reference names.

@@ -52,7 +52,7 @@ func (p *planner) explain(c choice, all []choice) {
 // lacksLibraries says whether the app needs a DLL that is neither in its folder nor
 // known to be in any image.
 func (p *planner) lacksLibraries() bool {
-	missing := []string{"import-app", "import-driver", "import-redist", "import-redist-unsure", "import-feature", "import-step", "import-host", "import-error", "import-unknown"}
+	missing := []string{"import-app", "import-driver", "import-redist", "import-redist-unsure", "import-feature", "import-step", "import-host", "import-error", "import-unknown", "import-nowhere", "import-function-nowhere"}
 	return slices.ContainsFunc(p.rep.Facts, func(f detect.Fact) bool { return f.OverruledBy == "" && slices.Contains(missing, f.Key) })
 }
 

@@ -33,6 +33,8 @@ type Document struct {
 	// LeftOut counts what fits too and is no longer built.
 	LeftOut LeftOut           `json:"leftOut"`
 	Sources map[string]string `json:"sources"` // the short names that are used in the sources
+	// Learned are the images whose contents are known.
+	Learned []Known `json:"learned,omitempty"`
 }
 
 // Release is a Windows release. Dates are ISO, and empty where unknown.

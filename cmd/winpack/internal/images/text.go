@@ -59,6 +59,7 @@ func (d Document) Text(w io.Writer, verbose bool) error {
 		p.line("")
 		p.wrap("", "Left out: "+strings.Join(left, ", ")+". --all lists them, with what takes their place.")
 	}
+	p.learned(d.Learned)
 	if verbose && len(d.Sources) > 0 {
 		p.line("")
 		p.line("Sources")

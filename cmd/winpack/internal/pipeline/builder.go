@@ -46,7 +46,7 @@ type chosen struct {
 }
 
 func (job Job) direct() build.Builder {
-	return build.Direct{Registry: job.registry(), Session: job.Session, Engine: job.docker()}
+	return build.Direct{Registry: job.registry(), Session: job.Session, Engine: job.docker(), Learned: job.Learned.Of}
 }
 
 func (job Job) buildKit() build.BuildKit {

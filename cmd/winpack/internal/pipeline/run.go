@@ -40,6 +40,8 @@ type Job struct {
 	Found func(report.Report)
 
 	Closure bool // Report.Closure is wanted
+	// Learned is what is known of base images by their contents; nil for nothing.
+	Learned *Learned
 
 	Write *Write // write the Dockerfile
 	Build *Build // build the image, after it is written
@@ -103,7 +105,11 @@ func (res *Result) run(ctx context.Context, job Job) error {
 	if err != nil {
 		return &UsageError{err}
 	}
-	found, err := detect.Inspect(ctxFS{ctx, left}, detect.Options{Name: appName(absolute), Limits: job.Limits, Maps: job.Maps, Closure: job.Closure})
+	options, err := job.detectOptions(appName(absolute))
+	if err != nil {
+		return err
+	}
+	found, err := detect.Inspect(ctxFS{ctx, left}, options)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

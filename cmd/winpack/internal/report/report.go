@@ -76,6 +76,8 @@ type Base struct {
 	Images    []Image               `json:"images"`
 	Why       []string              `json:"why"`
 	Rejected  []dockerfile.Rejected `json:"rejected"`
+	// Learned are the images whose contents decided, in place of winpack's lists.
+	Learned []detect.LearnedBase `json:"learned,omitempty"`
 }
 
 // Image is the base image for one Windows release.
@@ -145,6 +147,7 @@ func New(d detect.Report, plan dockerfile.Plan, why string) Report {
 		r.Base.Why = append(r.Base.Why, why)
 	}
 	r.Base.Rejected = list(plan.Rejected)
+	r.Base.Learned = d.Learned
 	for i, base := range plan.Bases {
 		if i == 0 {
 			r.Base.Reference, r.Base.OS = base.Reference, base.OS

@@ -159,6 +159,11 @@ func (p *printer) summary(r Report) {
 		rejected = append(rejected, x.Reference+": "+x.Why)
 	}
 	p.rows("not", rejected)
+	var learned []string
+	for _, b := range r.Base.Learned {
+		learned = append(learned, fmt.Sprintf("%s@%s (%s, %s): its contents decided", b.Reference, b.Digest, b.OS, b.Family))
+	}
+	p.rows("learned", learned)
 	if len(r.App.Entrypoint) > 0 {
 		p.row("starts", strings.Join(quoteWords(r.App.Entrypoint), " "))
 	}
