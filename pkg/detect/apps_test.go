@@ -112,7 +112,7 @@ func TestFolderWithSeveralApps(t *testing.T) {
 			"core/pom.xml", "<project><artifactId>core</artifactId></project>", "web/pom.xml", "<project><packaging>war</packaging></project>"), detect.KindSource},
 		"a project with tools and samples": {files("Shop.sln", "x", "src/Shop/Shop.csproj", sdk(".Web", ""), "tools/Seed/Seed.csproj", sdk("", ""), "samples/Client/Client.csproj", sdk("", "")), detect.KindSource},
 		"libraries of a source tree":       {files("src/A.java", "class A {}", "build.xml", "<project/>", "deps/a/a.jar", runnable(t, "a.A", "8"), "deps/b/b.jar", runnable(t, "b.B", "8")), detect.KindUnknown},
-		"libraries beside each other":      {files("lib/a.jar", runnable(t, "a.A", "8"), "WEB-INF/lib/b.jar", runnable(t, "b.B", "8")), detect.KindUnknown},
+		"libraries beside each other":      {files("lib/a.jar", runnable(t, "a.A", "8"), "more/lib/b.jar", runnable(t, "b.B", "8")), detect.KindUnknown},
 		"a host for development":           {files("Shop.sln", "x", "a/Shop.csproj", sdk(".Web", ""), "b/Shop.AppHost.csproj", `<Project Sdk="Microsoft.NET.Sdk"><Sdk Name="Aspire.AppHost.Sdk" Version="9.0.0" /><PropertyGroup><OutputType>Exe</OutputType><TargetFramework>net10.0</TargetFramework></PropertyGroup></Project>`), detect.KindSource},
 		"another stack with programs":      {files("app.rb", "puts 1", "a/web.config", "<configuration/>", "a/a.aspx", page), detect.KindUnknown},
 	} {
