@@ -28,11 +28,21 @@ func files(pairs ...string) fstest.MapFS {
 
 func look(t testing.TB, fsys fs.FS) detect.Report {
 	t.Helper()
-	r, err := detect.Inspect(fsys, detect.Options{Name: "app"})
+	options := detect.Options{Name: "app"}
+	if on, ok := fsys.(onLearned); ok {
+		options.Bases, options.OS, options.Releases = on.bases, []string{"ltsc2022"}, []string{"ltsc2022"}
+	}
+	r, err := detect.Inspect(fsys, options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// onLearned is a folder that is looked at by the learned contents of images.
+type onLearned struct {
+	fs.FS
+	bases []detect.Base
 }
 
 func wantProblem(t *testing.T, r detect.Report, path, part string) {

@@ -203,8 +203,17 @@ func (t *Tree) verdict(dll string, functions []string, about string, ev Evidence
 	need := func(family, why string) *FamilyNeed {
 		return &FamilyNeed{Family: family, Why: why, Evidence: []Evidence{ev}}
 	}
-	nano := t.present(dll, functions, how, x86, release, FamilyNanoServer)
+	var nano presence
+	bind := t.binders[about]
+	onCore := bind != nil && bind.family == "netfx" // which Nano Server is not asked for
+	if !onCore {
+		nano = t.present(dll, functions, how, x86, release, FamilyNanoServer)
+	}
 	switch {
+	case onCore:
+		if byList == nil {
+			byList = need(FamilyServerCore, "Nano Server has no .NET Framework")
+		}
 	case nano.has, !nano.learned && byList == nil:
 		return nil, nil
 	case nano.learned:

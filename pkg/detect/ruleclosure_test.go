@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/winpack/winpack/fixtures/winbin"
+	"github.com/winpack/winpack/pkg/detect"
 )
 
 // packed is a folder of written binaries and other files, as pack makes it.
@@ -32,7 +33,18 @@ func casesOfClosure(*testing.T) map[string]ruleCase {
 	library := winbin.Native{DLL: true, Exports: []string{"f"}}
 	needy := winbin.Native{DLL: true, Exports: []string{"f"}, Imports: []string{"msvcp120.dll!g"}}
 	const byProgID = "call [mscorlib]System.Type::GetTypeFromProgID(string) void"
+	learned := func(parts ...any) app {
+		return func(t *testing.T) fs.FS {
+			files := map[string]binary{"System32/kernel32.dll": exporting("ExitProcess", "Sleep")}
+			return onLearned{pack(t, parts...), []detect.Base{learnedImage(t, detect.FamilyNanoServer, "ltsc2022", files), learnedImage(t, detect.FamilyServerCore, "ltsc2022", files)}}
+		}
+	}
+	at64 := func(what ...string) winbin.Native { return winbin.Native{Imports: what} }
 	return map[string]ruleCase{
+		"WP1417": {learned("Shop.exe", at64("acme.dll!f")), learned("Shop.exe", at64("acme.dll!f"), "acme.dll", library)},
+		"WP1418": {learned("Shop.exe", declares("acme.dll!f")), learned("Shop.exe", declares("acme.dll!f"), "acme.dll", library)},
+		"WP1419": {learned("Shop.exe", at64("kernel32.dll!Newest")), learned("Shop.exe", at64("kernel32.dll!Sleep"))},
+		"WP1420": {learned("Shop.exe", declares("kernel32.dll!Newest")), learned("Shop.exe", declares("kernel32.dll!Sleep"))},
 		"WP1120": {packed("Shop.exe", netfx("Acme.Printing 2.1.0.0"+acmeKey)), packed("Shop.exe", netfx("Acme.Printing 2.1.0.0"+acmeKey), "Acme.Printing.dll", dll("Acme.Printing", "2.1.0.0"))},
 		"WP1121": {packed("Shop.exe", netfx("Microsoft.Whatever 1.0.0.0 31bf3856ad364e35")), packed("Shop.exe", netfx("System.Web.Extensions 4.0.0.0 31bf3856ad364e35"))},
 		"WP1122": {packed("Shop.exe", netfx("Plain 1.0.0.0 null")), packed("Shop.exe", netfx("Plain 1.0.0.0 null"), "plain.dll", dll("Plain", "3.0.0.0"))},
