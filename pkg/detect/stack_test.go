@@ -396,3 +396,11 @@ func TestRulesOfRuntimesFireWhereTheyShould(t *testing.T) {
 		}
 	}
 }
+
+// Redis and httpd can run as a service, and stay in the foreground where none is asked for.
+func TestServersNeedNoServiceManager(t *testing.T) {
+	m := with(t, files("redis.windows.conf", "port 6379\n"), "redis-server.exe", "native-service/clock.exe")
+	if r := look(t, m); r.App.Kind != detect.KindRedis || slices.Contains(rules(r), "WP1108") {
+		t.Errorf("got %s %v", r.App.Kind, rules(r))
+	}
+}
