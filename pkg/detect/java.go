@@ -121,7 +121,7 @@ func detectJava(t *Tree) []Fact {
 			return err
 		})
 	}
-	if exploded := t.explodedWar(); exploded != nil && len(nearest(t, apps)) == 0 {
+	if exploded := t.explodedWar(); exploded != nil && (len(apps) == 0 || len(nearest(t, apps)) == 0 && t.find("WEB-INF/web.xml") != "") {
 		return append(facts, exploded...)
 	}
 	started, how := t.startedJava()

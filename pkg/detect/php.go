@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"path"
 	"slices"
 	"strings"
 )
@@ -32,8 +33,8 @@ func detectPHP(t *Tree) []Fact {
 			break
 		}
 	}
-	if len(ev) == 0 {
-		return nil
+	if len(ev) == 0 || t.depth(path.Dir(ev[0].Path)) > t.aspDepth() {
+		return nil // none, or an editor that a site of classic ASP holds in all its languages
 	}
 	rt := t.runtimeIn(RuntimePHP, "php-cgi.exe")
 	if rt == nil {
@@ -83,4 +84,15 @@ func detectASP(t *Tree) []Fact {
 		return stackFacts(KindClassicASP, "stack", nil, nil, ev)
 	}
 	return nil
+}
+
+// aspDepth is how deep the first page with code of classic ASP lies, noDepth where
+// there is none.
+func (t *Tree) aspDepth() int {
+	for f := range t.withExt(".asp", ".asa") {
+		if aspCode().Match(t.head(f.path(), headBytes)) {
+			return t.depth(f.dir.path)
+		}
+	}
+	return noDepth
 }

@@ -265,6 +265,9 @@ func (t *Tree) frontEnd() *project {
 	if build == nil || t.nodeEntry() != nil {
 		return nil
 	}
+	for range t.withExt(".php", ".asp", ".aspx", ".jsp", ".py") { // whose pages it is the front end of
+		return nil
+	}
 	words := commandLine(build.string())
 	for i, w := range words {
 		if slices.Contains(siteBuilders, w) && slices.Contains(words[i:], "build") {
