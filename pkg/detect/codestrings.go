@@ -57,6 +57,8 @@ func hintFacts(text string, script bool, hint []string, ev func(string) Evidence
 				case "secret":
 					secret("a password in a connection string")
 				case "connection-string": // told where it is configured
+				case "absolute-path":
+					facts = append(facts, signalFact(signalData().byID["code-path"], f.Value, "", f.Evidence[0]))
 				default:
 					facts = append(facts, f)
 				}
@@ -88,7 +90,7 @@ func hintFacts(text string, script bool, hint []string, ev func(string) Evidence
 			if inImage().MatchString(m[1]) {
 				continue
 			}
-			facts = append(facts, Fact{Key: "absolute-path", Value: pathValue(shortPath(m[1])), Evidence: []Evidence{ev("names " + maskValue(shortPath(m[1])))}})
+			facts = append(facts, signalFact(signalData().byID["code-path"], pathValue(shortPath(m[1])), "", ev("names "+maskValue(shortPath(m[1])))))
 		}
 	}
 	if has(`\\`) {
@@ -97,7 +99,7 @@ func hintFacts(text string, script bool, hint []string, ev func(string) Evidence
 			share = scriptShare()
 		}
 		if m := share.FindStringSubmatch(text); m != nil {
-			facts = append(facts, Fact{Key: "unc-path", Value: pathValue(shortPath(m[1])), Evidence: []Evidence{ev("names " + maskValue(shortPath(m[1])))}})
+			facts = append(facts, signalFact(signalData().byID["code-share"], pathValue(shortPath(m[1])), "", ev("names "+maskValue(shortPath(m[1])))))
 		}
 	}
 	return facts

@@ -72,8 +72,8 @@ func (m *configMatch) matches(section string, e *element) (shown string, ok bool
 // configSignals are those that an element of a configuration file gives.
 func configSignals(p, section string, e *element) []Fact {
 	matches := signalData().config[e.name]
-	if len(matches) == 0 {
-		return nil
+	if low := strings.ToLower(p); len(matches) == 0 || strings.Contains(low, ".vs/") || path.Base(low) == "applicationhost.config" {
+		return nil // none of the application
 	}
 	var facts []Fact
 	for i := range matches {

@@ -71,8 +71,8 @@ func connectionString(name, value string, ev []Evidence) []Fact {
 	case v != "":
 		add("oledb-provider", maskValue(v))
 	}
-	if v := strings.Trim(parts["driver"], "{}"); v != "" && parts["provider"] == "" && !strings.EqualFold(v, "SQL Server") && strings.HasPrefix(parts["driver"], "{") {
-		signal("odbc-driver", maskValue(v))
+	if m := odbcDriver().FindStringSubmatch(parts["driver"]); m != nil && parts["provider"] == "" && !strings.EqualFold(m[1], "SQL Server") {
+		signal("odbc-driver", maskValue(m[1]))
 	}
 	if v := parts["dsn"]; v != "" && !placeholder().MatchString(v) {
 		signal("odbc-dsn", maskValue(v))
@@ -82,6 +82,10 @@ func connectionString(name, value string, ev []Evidence) []Fact {
 	}
 	return facts
 }
+
+// odbcDriver is the name of a driver. Those of Access, Excel and text files, which are a
+// part of Windows, have a semicolon in theirs.
+var odbcDriver = pattern(`^\{([^{},;]+)\}$`)
 
 // serverUser takes the user off a server, in which no "@" has another meaning:
 // "scott/tiger@" before a net service name, "user:password@" before a host. That of

@@ -80,6 +80,8 @@ var ownCode = []snippet{
 	{"WP1762", made(`TimeZoneInfo.Local`), made(`TimeZoneInfo.Utc`)},
 	{"WP1764", made(`System.Text.Encoding.Default`), made(`System.Text.Encoding.UTF8`)},
 	{"WP1765", made(`Environment.GetFolderPath(Environment.SpecialFolder.ApplicationData)`), made(`Environment.CurrentDirectory`)},
+	{"WP1771", text(`D:\orders\in`), text(`C:\Windows\Temp\in`)},
+	{"WP1772", text(`\\nas01\orders`), text(`\\.\pipe\orders`)},
 	{"WP1768", `public class C : System.EnterpriseServices.ServicedComponent { }`, text("ServicedComponent")},
 }
 

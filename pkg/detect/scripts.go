@@ -23,7 +23,7 @@ func (t *Tree) scriptSignals() []Fact {
 	var facts []Fact
 	left := int64(maxAllScripts)
 	for f := range t.withExt(exts...) {
-		if passedOver(f.dir.key) || strings.HasSuffix(f.base, ".min.js") {
+		if low := "/" + f.dir.key + "/"; passedOver(f.dir.key) || strings.Contains(low, "/tests/") || strings.Contains(low, "/python/lib/") || strings.HasSuffix(f.base, ".min.js") {
 			continue
 		}
 		if left <= 0 {

@@ -104,7 +104,16 @@ func (d Document) Text(w io.Writer) error {
 		part("What it means", r.Message)
 		part("Why the rule exists", r.Why)
 		part("What to do", r.Remedy)
-		part("Source", r.Source)
+		if r.Source != "" { // addresses, one a line: cut, they could not be followed
+			b.WriteString("\nSource\n")
+			for one := range strings.SplitSeq(r.Source, "; ") {
+				if strings.HasPrefix(one, "https://") {
+					b.WriteString("  " + one + "\n")
+				} else {
+					b.WriteString(report.Wrap("  ", one))
+				}
+			}
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -60,7 +60,7 @@ func TestRulesReadWellForPeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(text.String() + list.String()) {
-		if utf8.RuneCountInString(line) > 101 {
+		if utf8.RuneCountInString(line) > 101 && !strings.HasPrefix(line, "  https://") {
 			t.Errorf("a long line: %s", line)
 		}
 	}
