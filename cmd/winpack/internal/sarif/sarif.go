@@ -146,7 +146,18 @@ func descriptor(rule detect.Rule) *sarif.ReportingDescriptor {
 		// What is to be done differs from finding to finding, and stands in each.
 		help = "The message of each result says what to do."
 	}
-	return d.WithHelp(text(help))
+	return d.WithHelp(text(help + " `winpack explain " + rule.ID + "` says more.")).WithHelpURI(helpURI(rule))
+}
+
+// helpURI is the first address at which the reason of a rule can be read, or else the
+// table of rules.
+func helpURI(rule detect.Rule) string {
+	for one := range strings.SplitSeq(rule.Source, "; ") {
+		if address, _, _ := strings.Cut(one, " "); strings.HasPrefix(address, "https://") {
+			return address
+		}
+	}
+	return homeURI + "/blob/main/pkg/detect/rules.toml"
 }
 
 func text(s string) *sarif.MultiformatMessageString {

@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -202,6 +203,7 @@ func TestLevelsAndPlacesAreMapped(t *testing.T) {
 						ID                   string
 						ShortDescription     struct{ Text string }
 						Help                 struct{ Text string }
+						HelpURI              string
 						DefaultConfiguration struct{ Level string }
 					}
 				}
@@ -243,6 +245,11 @@ func TestLevelsAndPlacesAreMapped(t *testing.T) {
 	rules := run.Tool.Driver.Rules
 	if len(rules) != 4 || rules[0].ID != "WP1001" || rules[0].ShortDescription.Text != "program with a desktop" || !strings.HasPrefix(rules[0].Help.Text, "Publish a console") || rules[0].DefaultConfiguration.Level != "error" {
 		t.Errorf("rules are %+v", rules)
+	}
+	for _, r := range rules {
+		if u, err := url.Parse(r.HelpURI); err != nil || u.Scheme != "https" || u.Host == "" {
+			t.Errorf("the help of %s is at %q", r.ID, r.HelpURI)
+		}
 	}
 	if unknown := rules[3]; unknown.ID != "WP9999" || unknown.Help.Text == "" || unknown.ShortDescription.Text != "not known to this version" {
 		t.Errorf("a rule of another version is %+v", unknown)
