@@ -20,7 +20,7 @@ import (
 	"github.com/winpack/winpack/pkg/detect"
 )
 
-// The mutation check: of every binary of the fixtures every region of bytes is changed,
+// The mutation check: of every binary and text of the fixtures every region of bytes is changed,
 // and files are cut short. What detection says then is the right answer, or unknown, or
 // a problem says what is unknown now. Another answer is one that the bytes themselves
 // give: it has to cite them.
@@ -102,11 +102,11 @@ func answers(r detect.Report) []answer {
 // fieldFacts are the keys of the facts that an answer rests on.
 var fieldFacts = map[string][]string{
 	"kind":         {"kind", "site", "program", "several-programs"},
-	"becomes":      {"kind", "becomes"},
+	"becomes":      {"kind", "source-becomes"},
 	"framework":    {"framework"},
 	"version":      {"framework"},
 	"architecture": {"architecture"},
-	"family":       {"framework", "kind", "loads"},
+	"family":       {"framework", "kind", "loads", "source-becomes"},
 	"runtime":      {"kind", "runtime", "server-version"},
 }
 
@@ -127,8 +127,8 @@ func cited(r detect.Report, field string) []detect.Evidence {
 }
 
 // wrong says what is wrong with the report got of an app in which [from, to) of a file
-// was changed; "" for nothing. A file that was cut ends at to in both.
-func wrong(want, got detect.Report, file string, from, to int64) string {
+// was changed, which lies in a line; "" for nothing. A file that was cut ends at to in both.
+func wrong(want, got detect.Report, file string, from, to int64, line int) string {
 	for _, p := range got.Problems {
 		if p.Path == file && !slices.Contains(want.Problems, p) {
 			return ""
@@ -140,6 +140,9 @@ func wrong(want, got detect.Report, file string, from, to int64) string {
 			continue
 		}
 		inside := func(e detect.Evidence) bool {
+			if e.Line > 0 {
+				return e.Path == file && e.Line == line
+			}
 			return e.Path == file && e.Offset <= from && to <= e.Offset+e.Length
 		}
 		if !slices.ContainsFunc(cited(got, a.field), inside) {
@@ -185,7 +188,11 @@ func (m *mutated) check(look inspector, muts []mutation) []string {
 		if err != nil {
 			why = "error: " + err.Error()
 		} else {
-			why = wrong(m.want, got, m.file, from, to)
+			line := 0
+			if lined(m.file) {
+				line = 1 + bytes.Count(m.data[:mut.offset], []byte{'\n'})
+			}
+			why = wrong(m.want, got, m.file, from, to, line)
 		}
 		if why != "" {
 			out = append(out, fmt.Sprintf("%s of %d bytes at 0x%x of %s (%d bytes): %s", mut.how, mut.length, mut.offset, m.file, len(m.data), why))
@@ -200,6 +207,15 @@ func (m *mutated) check(look inspector, muts []mutation) []string {
 func mutable(name string) bool {
 	switch strings.ToLower(path.Ext(name)) {
 	case ".exe", ".dll", ".jar", ".war", ".ear", ".class":
+		return true
+	}
+	return lined(name)
+}
+
+// lined says whether places in a file are told by their lines.
+func lined(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".config", ".json", ".xml", ".csproj", ".txt", ".aspx", ".asp", ".js", ".py", ".html", ".bat", ".cmd", ".conf", ".php", ".cfg", ".toml":
 		return true
 	}
 	return false
@@ -270,7 +286,7 @@ func TestChangedBytesGiveNoOtherAnswerWithoutEvidence(t *testing.T) {
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(todo)); i = next.Add(1) - 1 {
-				muts := mutations(todo[i].data, todo[i].coarse, all)
+				muts := mutations(todo[i].data, todo[i].coarse || lined(todo[i].file), all)
 				count.Add(int64(len(muts)))
 				bad := todo[i].check(inspectFS, muts)
 				mu.Lock()
@@ -301,6 +317,7 @@ func TestTheMutationCheckFindsWhatLies(t *testing.T) {
 		return detect.Report{App: detect.App{Kind: k, Architecture: "x64"}, Facts: []detect.Fact{{Key: "kind", Value: string(k), Evidence: ev}}}
 	}
 	with := func(r detect.Report, p ...detect.Problem) detect.Report { r.Problems = p; return r }
+	atLine := func(p string, line int) detect.Evidence { return detect.Evidence{Path: p, Line: line} }
 	at := func(p string, from, n int64) detect.Evidence {
 		return detect.Evidence{Path: p, Offset: from, Length: n}
 	}
@@ -319,6 +336,8 @@ func TestTheMutationCheckFindsWhatLies(t *testing.T) {
 		"another, unsaid":           {right, kind(detect.KindNativeConsole), "kind is"},
 		"another, cited":            {right, kind(detect.KindNativeConsole, at("a.exe", 10, 4)), ""},
 		"another, wider":            {right, kind(detect.KindNativeConsole, at("a.exe", 0, 100)), ""},
+		"another, in its line":      {right, kind(detect.KindNativeConsole, atLine("a.exe", 3)), ""},
+		"another, in another line":  {right, kind(detect.KindNativeConsole, atLine("a.exe", 2)), "kind is"},
 		"another, beside":           {right, kind(detect.KindNativeConsole, at("a.exe", 14, 4)), "kind is"},
 		"another, in part":          {right, kind(detect.KindNativeConsole, at("a.exe", 12, 4)), "kind is"},
 		"another, in another file":  {right, kind(detect.KindNativeConsole, at("b.exe", 0, 100)), "kind is"},
@@ -328,7 +347,7 @@ func TestTheMutationCheckFindsWhatLies(t *testing.T) {
 		"a problem of another file": {right, with(kind(detect.KindNativeConsole), detect.Problem{Path: "b.exe", Message: "cut"}), "kind is"},
 		"a problem as before":       {with(right, known), with(kind(detect.KindNativeConsole), known), "kind is"},
 	} {
-		if why := wrong(c.want, c.got, "a.exe", 10, 14); !strings.HasPrefix(why, c.bad) || (c.bad == "") != (why == "") {
+		if why := wrong(c.want, c.got, "a.exe", 10, 14, 3); !strings.HasPrefix(why, c.bad) || (c.bad == "") != (why == "") {
 			t.Errorf("%s: %q, want %q", name, why, c.bad)
 		}
 	}

@@ -147,6 +147,9 @@ func (t *Tree) readProject(p string) *project {
 	} else {
 		t.modernProject(x, sdk, output)
 	}
+	if x.becomes == KindNetFXConsole || x.becomes == KindDotNetConsole {
+		x.evidence = append(x.evidence, Evidence{Path: p, Length: root.size, Detail: "the project names neither a service nor windows"})
+	}
 	if platform, _ := x.property("PlatformTarget"); strings.EqualFold(platform, "x86") {
 		x.arch = X86
 	} else if strings.EqualFold(platform, "x64") {

@@ -26,6 +26,7 @@ type element struct {
 	attrs    []xml.Attr
 	children []*element
 	text     string
+	size     int64 // of the file in bytes, where this is its root
 }
 
 // attr returns the value of an attribute, whatever the case of its name, as
@@ -158,7 +159,9 @@ func (t *Tree) readXML(p, unknown string) *element {
 	}
 	if data, ok := t.read(p, unknown); ok {
 		var err error
-		if e, err = parseXML(data, t.limits); err != nil {
+		if e, err = parseXML(data, t.limits); err == nil {
+			e.size = int64(len(data))
+		} else {
 			t.problem(p, err.Error()+"; "+unknown)
 			if broken, ok := errors.AsType[*xmlError](err); ok && broken.what == notWellFormed {
 				t.mu.Lock()
