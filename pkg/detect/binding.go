@@ -51,12 +51,11 @@ type policy struct {
 }
 
 type redirect struct {
-	name, token  string // in lower case
-	first, last  string // versions
-	to           string
-	path         string
-	line         int
-	publisherOff bool
+	name, token string // in lower case
+	first, last string // versions
+	to          string
+	path        string
+	line        int
 }
 
 type codeBase struct {
