@@ -37,7 +37,7 @@ the image holds: names, versions and functions of its files, and the access list
 detect, dockerfile, build and batch then decide by that, in place of winpack's lists, for the release and family
 that it is of, and the direct builder writes folders with the access lists that they really have.
 
-  winpack images learn mcr.microsoft.com/windows/servercore:ltsc2022`,
+  winpack images --family servercore -q | head -1 | xargs winpack images learn`,
 		Flags: []cli.Flag{
 			stringFlag("os", "`LIST` list only the images for these Windows releases, like ltsc2022,ltsc2025"),
 			stringFlag("family", "`FAMILY` nanoserver, servercore or server: list only these images"),

@@ -16,7 +16,7 @@ import (
 func learn(c *cli.Context, e env, catalog dockerfile.Catalog, format string) error {
 	args := c.Args().Slice()[1:]
 	if len(args) != 1 || args[0] == "" {
-		return usagef("winpack images learn takes one REF, like mcr.microsoft.com/windows/servercore:ltsc2022")
+		return usagef("winpack images learn takes one REF, as winpack images lists them, or oci:DIR")
 	}
 	ref := args[0]
 	if err := checkBase(ref); err != nil {
