@@ -23,7 +23,10 @@ func shared(make func(t *testing.T) fstest.MapFS) app {
 	return func(t *testing.T) fs.FS {
 		once.Do(func() { made = make(t) })
 		if made == nil {
-			t.Skip("SKIPPED: it could not be made")
+			if os.Getenv("WINPACK_REQUIRE_TOOLS") == "1" {
+				t.Fatal("the application could not be made: the first test that asked for it says why")
+			}
+			t.Skip("SKIPPED: the application could not be made: the first test that asked for it says why")
 		}
 		return made
 	}

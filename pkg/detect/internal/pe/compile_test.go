@@ -9,16 +9,22 @@ import (
 	"testing"
 )
 
-// compile runs a compiler over one source file and returns its output's bytes.
-func compile(tb testing.TB, source, ext string, env []string, command string, args ...string) []byte {
+// needTool skips a test whose tool is missing, or fails it where all are required.
+func needTool(tb testing.TB, command, apt string) {
 	tb.Helper()
-	apt := map[string]string{"mcs": "mono-mcs", "x86_64-w64-mingw32-gcc": "gcc-mingw-w64-x86-64", "i686-w64-mingw32-gcc": "gcc-mingw-w64-i686", "go": "golang-go"}[command]
 	if _, err := exec.LookPath(command); err != nil {
 		if os.Getenv("WINPACK_REQUIRE_TOOLS") == "1" {
 			tb.Fatalf("%s is missing: apt-get install %s", command, apt)
 		}
 		tb.Skipf("SKIPPED: %s is missing: apt-get install %s", command, apt)
 	}
+}
+
+// compile runs a compiler over one source file and returns its output's bytes.
+func compile(tb testing.TB, source, ext string, env []string, command string, args ...string) []byte {
+	tb.Helper()
+	apt := map[string]string{"mcs": "mono-mcs", "x86_64-w64-mingw32-gcc": "gcc-mingw-w64-x86-64", "i686-w64-mingw32-gcc": "gcc-mingw-w64-i686", "go": "golang-go"}[command]
+	needTool(tb, command, apt)
 	dir := tb.TempDir()
 	in, out := filepath.Join(dir, "in"+ext), filepath.Join(dir, "out.exe")
 	if err := os.WriteFile(in, []byte(source), 0o644); err != nil {

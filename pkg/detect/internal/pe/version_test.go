@@ -51,12 +51,7 @@ func withResource(t testing.TB) []byte {
 	if err := os.WriteFile(source, []byte(resourceSource), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := exec.LookPath(windres); err != nil {
-		if os.Getenv("WINPACK_REQUIRE_TOOLS") == "1" {
-			t.Fatalf("%s is missing: apt-get install binutils-mingw-w64-x86-64", windres)
-		}
-		t.Skipf("SKIPPED: %s is missing: apt-get install binutils-mingw-w64-x86-64", windres)
-	}
+	needTool(t, windres, "binutils-mingw-w64-x86-64")
 	if msg, err := exec.Command(windres, source, object).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, msg)
 	}

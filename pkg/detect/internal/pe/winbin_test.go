@@ -160,9 +160,7 @@ func TestWrittenAssembliesSayWhatMcsCompiles(t *testing.T) {
 }
 
 func TestMonoRunsWrittenAssemblies(t *testing.T) {
-	if _, err := exec.LookPath("mono"); err != nil {
-		t.Skip("SKIPPED: mono is missing: apt-get install mono-runtime")
-	}
+	needTool(t, "mono", "mono-runtime")
 	dir := t.TempDir()
 	write := func(name string, a winbin.Assembly) {
 		t.Helper()
