@@ -158,7 +158,7 @@ func (t *Tree) marked(d *dir) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(t.binaries, func(b *image) bool { return strings.EqualFold(b.dir, d.path) && t.isProgram(b) })
+	return slices.ContainsFunc(t.byDir[d.key], t.isProgram)
 }
 
 // onlyAbove says whether a folder has nothing of an app but a web.config, and folders
@@ -200,9 +200,11 @@ func (t *Tree) isProgram(b *image) bool {
 func (t *Tree) folderParts(facts []Fact) []part {
 	var tops []*dir
 	programs := map[string]int{}
+	inTops := func(p string) bool {
+		return slices.ContainsFunc(tops, func(top *dir) bool { _, in := within(p, top.path); return in })
+	}
 	for _, d := range t.dirs[1:] {
-		if slices.ContainsFunc(strings.Split(d.key, "/"), func(n string) bool { return slices.Contains(notApps, n) }) ||
-			slices.ContainsFunc(tops, func(top *dir) bool { _, in := within(d.path, top.path); return in }) || !t.marked(d) {
+		if slices.ContainsFunc(strings.Split(d.key, "/"), func(n string) bool { return slices.Contains(notApps, n) }) || inTops(d.path) || !t.marked(d) {
 			continue
 		}
 		if len(tops) == maxApps {
@@ -210,8 +212,8 @@ func (t *Tree) folderParts(facts []Fact) []part {
 			break
 		}
 		tops = append(tops, d)
-		for _, b := range t.binaries {
-			if strings.EqualFold(b.dir, d.path) && !b.isDLL && t.isProgram(b) {
+		for _, b := range t.byDir[d.key] {
+			if !b.isDLL && t.isProgram(b) {
 				programs[b.base]++
 			}
 		}
@@ -219,8 +221,7 @@ func (t *Tree) folderParts(facts []Fact) []part {
 	if i := slices.IndexFunc(facts, func(f Fact) bool {
 		return f.Key == "sign" && (f.source == "source-sign" || strings.HasPrefix(f.Value, sourceCode))
 	}); i >= 0 {
-		code := facts[i].Evidence[0].Path
-		if !slices.ContainsFunc(tops, func(d *dir) bool { _, in := within(code, d.path); return in }) {
+		if !inTops(facts[i].Evidence[0].Path) {
 			return nil // programs of a source tree are what it was built to, or its tools
 		}
 	}
@@ -230,7 +231,7 @@ func (t *Tree) folderParts(facts []Fact) []part {
 		}
 	}
 	for _, b := range t.binaries {
-		if slices.Contains(hosts, b.base) && !slices.ContainsFunc(tops, func(d *dir) bool { _, in := within(b.path, d.path); return in }) {
+		if slices.Contains(hosts, b.base) && !inTops(b.path) {
 			return nil // what runs an app lies beside it
 		}
 	}
@@ -269,7 +270,8 @@ func (t *Tree) several(parts []part, whole Report, name string) Report {
 		v.part.tell(&r)
 		if p.mounts[0].From != "." { // else what could not be read is told once, of all of them
 			r.Source = p.mounts
-			r.Problems = append(r.Problems, problemsBelow(before, p.mounts)...)
+			below, _ := divided(before, p.mounts)
+			r.Problems = append(r.Problems, below...)
 			covered = append(covered, p.mounts...)
 		}
 		r.Problems = sortedProblems(r.Problems)
@@ -285,34 +287,30 @@ func (t *Tree) several(parts []part, whole Report, name string) Report {
 		return one
 	}
 	nameApps(out.Apps)
-	out.Problems = sortedProblems(slices.DeleteFunc(before, func(x Problem) bool {
-		return slices.ContainsFunc(covered, func(m Mount) bool { _, in := within(x.Path, m.From); return in })
-	}))
+	_, rest := divided(before, covered)
+	out.Problems = sortedProblems(rest)
 	return out
 }
 
-// problemsBelow are those of places that an app is put together from.
-func problemsBelow(all []Problem, mounts []Mount) []Problem {
-	var found []Problem
+// divided are problems of the places of mounts, and the others.
+func divided(all []Problem, mounts []Mount) (below, rest []Problem) {
 	for _, x := range all {
 		if slices.ContainsFunc(mounts, func(m Mount) bool { _, in := within(x.Path, m.From); return in }) {
-			found = append(found, x)
+			below = append(below, x)
+		} else {
+			rest = append(rest, x)
 		}
 	}
-	return found
+	return below, rest
 }
 
 // nameApps sorts apps by name and gives each a name of its own: by its folder where two
 // would be called the same, else by a number.
 func nameApps(apps []Report) {
-	names := func() map[string]int {
-		count := map[string]int{}
-		for _, a := range apps {
-			count[strings.ToLower(a.App.Name)]++
-		}
-		return count
+	count := map[string]int{}
+	for _, a := range apps {
+		count[strings.ToLower(a.App.Name)]++
 	}
-	count := names()
 	for i := range apps {
 		if a := &apps[i]; count[strings.ToLower(a.App.Name)] > 1 && len(a.Source) > 0 && a.App.Site == nil {
 			a.App.Name = AppName(strings.ReplaceAll(a.Source[0].From, "/", "-"))
@@ -341,8 +339,7 @@ func (t *Tree) server(s *server, opt Options) Report {
 		covered = append(covered, out.Apps[i].Source...)
 	}
 	nameApps(out.Apps)
-	out.Problems = sortedProblems(slices.DeleteFunc(before, func(x Problem) bool {
-		return slices.ContainsFunc(covered, func(m Mount) bool { _, in := within(x.Path, m.From); return in })
-	}))
+	_, rest := divided(before, covered)
+	out.Problems = sortedProblems(rest)
 	return out
 }

@@ -3,7 +3,7 @@ package detect
 import (
 	_ "embed"
 	"encoding/hex"
-	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -72,13 +72,8 @@ const netFramework = ".NET Framework"
 // product is the row about an assembly that is known to belong to something else than
 // a framework; nil for none.
 func (t *assemblyTable) product(name string) *assemblyProduct {
-	low := strings.ToLower(name)
-	for i := range t.Product {
-		for _, p := range t.Product[i].Names {
-			if ok, _ := path.Match(strings.ToLower(p), low); ok {
-				return &t.Product[i]
-			}
-		}
+	if i := slices.IndexFunc(t.Product, func(p assemblyProduct) bool { return matchesAny(p.Names, name) }); i >= 0 {
+		return &t.Product[i]
 	}
 	return nil
 }

@@ -107,13 +107,16 @@ func (t *Tree) readBinaries() {
 		t.spent, t.problems = false, problems
 		found = t.readAll(files, 1)
 	}
-	t.byName, t.binaries = make(map[string]*image, len(found)), make([]*image, 0, len(found))
-	for _, b := range found {
-		if b == nil {
-			continue
-		}
-		t.binaries = append(t.binaries, b)
+	t.index(slices.DeleteFunc(found, func(b *image) bool { return b == nil }))
+}
+
+// index takes binaries, sorted by path, for those of the tree.
+func (t *Tree) index(binaries []*image) {
+	t.binaries, t.byName, t.byDir = binaries, make(map[string]*image, len(binaries)), map[string][]*image{}
+	for _, b := range binaries {
 		t.byName[strings.ToLower(installed(b.path))] = b
+		dir := strings.ToLower(b.dir)
+		t.byDir[dir] = append(t.byDir[dir], b)
 	}
 	t.findPrograms()
 }

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -327,7 +328,7 @@ func (b *binder) dotnet(r *pe.Assembly) bound {
 	if !strings.ContainsAny(name, `/\`) {
 		for _, file := range [...]string{name + ".dll", name + ".exe"} {
 			if got := b.managed(path.Join(b.base, file)); got != nil {
-				return bound{provider: FromApp, from: got.path, image: got, why: "version " + orUnknown(got.clr.Version)}
+				return bound{provider: FromApp, from: got.path, image: got, why: "version " + cmp.Or(got.clr.Version, "unknown")}
 			}
 		}
 	}
@@ -356,11 +357,4 @@ func (b *binder) dotnet(r *pe.Assembly) bound {
 // assembly of that name.
 func microsoftName(name string) bool {
 	return strings.HasPrefix(name, "system.") || strings.HasPrefix(name, "microsoft.") || vendor(name)
-}
-
-func orUnknown(version string) string {
-	if version == "" {
-		return "unknown"
-	}
-	return version
 }

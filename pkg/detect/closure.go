@@ -168,11 +168,14 @@ func (t *Tree) closure(app App, needs Needs) *Closure {
 		}
 	}
 	c.Bases = append(c.Bases, t.bases.asked()...)
-	slices.SortFunc(c.Modules, func(x, y Module) int {
-		return cmp.Or(strings.Compare(strings.ToLower(x.Name), strings.ToLower(y.Name)), strings.Compare(string(x.Kind), string(y.Kind)),
-			strings.Compare(string(x.Provider), string(y.Provider)), strings.Compare(x.From, y.From), strings.Compare(x.Name, y.Name))
-	})
+	slices.SortFunc(c.Modules, compareModules)
 	return c
+}
+
+// compareModules orders modules as a closure lists them.
+func compareModules(x, y Module) int {
+	return cmp.Or(strings.Compare(strings.ToLower(x.Name), strings.ToLower(y.Name)), strings.Compare(string(x.Kind), string(y.Kind)),
+		strings.Compare(string(x.Provider), string(y.Provider)), strings.Compare(x.From, y.From), strings.Compare(x.Name, y.Name))
 }
 
 // family is the smallest that does for a release; for "" the smallest for all of them.
@@ -216,18 +219,11 @@ func fromList(dll, family string) (p Provider, from, why string) {
 		case has == "yes":
 			return FromBase, what, "on the list of DLLs (" + row.Confidence + " confidence)"
 		case has == "no":
-			return FromNowhere, "", orText(row.Remedy, "not in "+what)
+			return FromNowhere, "", cmp.Or(row.Remedy, "not in "+what)
 		default:
 			return FromUnknown, "", "whether " + what + " has it is not known"
 		}
 	}
-}
-
-func orText(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a
 }
 
 // on says what is known of the DLL in images of a family: "yes", "no" or "unknown".

@@ -2,8 +2,8 @@ package detect
 
 import (
 	_ "embed"
-	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -32,13 +32,8 @@ var comData = sync.OnceValue(func() *comTable { return must(parse[comTable]("com
 
 // class is the row about a ProgID or CLSID; nil for none.
 func (t *comTable) class(id string) *comClass {
-	low := strings.ToLower(id)
-	for i := range t.Class {
-		for _, p := range t.Class[i].IDs {
-			if ok, _ := path.Match(strings.ToLower(p), low); ok {
-				return &t.Class[i]
-			}
-		}
+	if i := slices.IndexFunc(t.Class, func(c comClass) bool { return matchesAny(c.IDs, id) }); i >= 0 {
+		return &t.Class[i]
 	}
 	return nil
 }

@@ -402,12 +402,7 @@ func (t *Tree) siteRoot() bool {
 }
 
 func (t *Tree) hasDLLs(dir string) bool {
-	for _, b := range t.binaries {
-		if strings.EqualFold(b.dir, dir) && b.isDLL {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.byDir[strings.ToLower(dir)], func(b *image) bool { return b.isDLL })
 }
 
 // siteLayout tells sites without a project, which ASP.NET compiles as they are asked

@@ -26,7 +26,7 @@ func (t *Tree) nativeOf(dir, dll string) *image {
 
 // moduleName is the DLL that DllImport("user32") means.
 func moduleName(s string) string {
-	s = strings.ToLower(path.Base(strings.ReplaceAll(s, `\`, "/")))
+	s = windowsBase(s)
 	if path.Ext(s) == "" {
 		s += ".dll"
 	}

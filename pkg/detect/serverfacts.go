@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,7 +18,7 @@ func (t *Tree) serverFacts(s *server, x *serverSite, a *serverApp, v *Tree) []Fa
 	if a.path == "/" {
 		for i, e := range childrenOf(x.at.child("bindings"), "binding") {
 			b := x.Bindings[i]
-			shown := fmt.Sprintf("%s %s:%d:%s", b.Protocol, orAny(b.IP), b.Port, b.Host)
+			shown := fmt.Sprintf("%s %s:%d:%s", b.Protocol, cmp.Or(b.IP, "*"), b.Port, b.Host)
 			add("iis-binding", shown, e, "a binding of the site", nil)
 			switch b.Protocol {
 			case "https":
@@ -48,13 +49,6 @@ func (t *Tree) serverFacts(s *server, x *serverSite, a *serverApp, v *Tree) []Fa
 		}
 	}
 	return append(facts, s.sectionFacts(x, a, p)...)
-}
-
-func orAny(ip string) string {
-	if ip == "" {
-		return "*"
-	}
-	return ip
 }
 
 // untouched says that a site holds what IIS puts there and nothing else.

@@ -63,15 +63,16 @@ func (t *Tree) siteReport(s *server, x *serverSite, maps []Map) Report {
 	var reports []Report
 	for i, f := range found {
 		var except []string
-		for j, other := range folders {
-			if rest, ok := within(other, folders[i]); ok && j != i && rest != "." {
+		for _, other := range folders {
+			if rest, ok := within(other, folders[i]); ok && rest != "." {
 				except = append(except, other) // an application of its own
 			}
 		}
 		v := t.view(AppName(site.Name), f.mounts, except)
 		r := v.inspect(t.serverFacts(s, x, f.app, v))
 		v.part.tell(&r)
-		r.Problems = append(r.Problems, problemsBelow(t.problems, f.mounts)...)
+		below, _ := divided(t.problems, f.mounts)
+		r.Problems = append(r.Problems, below...)
 		reports = append(reports, r)
 	}
 	r := joinReports(reports)
@@ -149,10 +150,7 @@ func joinClosures(a, b *Closure) *Closure {
 		x.More += m.More + max(0, len(x.Askers)-maxAskers)
 		x.Askers = x.Askers[:min(len(x.Askers), maxAskers)]
 	}
-	slices.SortStableFunc(out.Modules, func(x, y Module) int {
-		return cmp.Or(strings.Compare(strings.ToLower(x.Name), strings.ToLower(y.Name)), strings.Compare(string(x.Kind), string(y.Kind)),
-			strings.Compare(string(x.Provider), string(y.Provider)), strings.Compare(x.From, y.From), strings.Compare(x.Name, y.Name))
-	})
+	slices.SortStableFunc(out.Modules, compareModules)
 	return &out
 }
 
@@ -163,7 +161,10 @@ func siteRank(k Kind) int {
 	if i := slices.Index(order, k); i >= 0 {
 		return i
 	}
-	return len(order) + map[bool]int{true: 1}[k == KindUnknown]
+	if k == KindUnknown {
+		return len(order) + 1
+	}
+	return len(order)
 }
 
 // join adds what another application of the same site is.

@@ -268,6 +268,8 @@ var plainVersion = pattern(`^\d{1,3}(\.\d{1,5}){0,3}$`)
 // programName is the name of a program on a command line, in lower case and without
 // folder and .exe.
 func programName(word string) string {
-	base := strings.ToLower(path.Base(strings.ReplaceAll(strings.Trim(word, `"`), `\`, "/")))
-	return strings.TrimSuffix(base, ".exe")
+	return strings.TrimSuffix(windowsBase(strings.Trim(word, `"`)), ".exe")
 }
+
+// windowsBase is the last part of a path of Windows, in lower case.
+func windowsBase(p string) string { return strings.ToLower(path.Base(strings.ReplaceAll(p, `\`, "/"))) }

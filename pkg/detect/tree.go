@@ -37,9 +37,10 @@ type Tree struct {
 	xml       map[string]*element
 	malformed map[string]int // line at which a file is no XML
 	json      map[string]*node
-	binaries  []*image // sorted by path
-	byName    map[string]*image
-	highest   int // see programDepth
+	binaries  []*image            // sorted by path
+	byName    map[string]*image   // by path in lower case
+	byDir     map[string][]*image // by folder in lower case
+	highest   int                 // see programDepth
 	binders   map[string]*binder
 	bases     *baseSet
 	uses      map[string][]use // by the program that they are of; nil where no closure is asked for

@@ -1,10 +1,10 @@
 package detect
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf16"
 
 	"github.com/winpack/winpack/pkg/detect/internal/pe"
 )
@@ -44,7 +44,7 @@ func uses(evidence func(pe.Span, string) Evidence, clr *pe.CLR) ([]Fact, error) 
 		if len(text) > maxString || len(facts) >= maxCodeSigns || !index.inUTF16(text) {
 			return
 		}
-		for _, f := range textFacts(decode16(text), false, nil, func(detail string) Evidence { return evidence(at, "a string of the code "+detail) }) {
+		for _, f := range textFacts(string(fromUTF16(text, binary.LittleEndian)), false, nil, func(detail string) Evidence { return evidence(at, "a string of the code "+detail) }) {
 			if len(facts) < maxCodeSigns {
 				facts = append(facts, f)
 			}
@@ -90,14 +90,6 @@ func firstError(a, b error) error {
 	return b
 }
 
-func decode16(b []byte) string {
-	units := make([]uint16, len(b)/2)
-	for i := range units {
-		units[i] = uint16(b[2*i]) | uint16(b[2*i+1])<<8
-	}
-	return string(utf16.Decode(units))
-}
-
 // typeUses looks at the types and members that an assembly uses, and at the types of
 // others that are embedded in it, as the C# compiler does with those of COM.
 func typeUses(clr *pe.CLR, add func(s *signal, what string, at pe.Span, detail string)) error {
@@ -133,9 +125,7 @@ func typeUses(clr *pe.CLR, add func(s *signal, what string, at pe.Span, detail s
 	}
 	return firstError(err, clr.EachTypeDef(func(namespace, name []byte, at pe.Span) error {
 		for _, s := range d.spaces[string(namespace)] {
-			if slices.ContainsFunc(s.Refs, func(r string) bool {
-				return strings.EqualFold(r, string(namespace)) || matchesAny([]string{r}, string(namespace))
-			}) {
+			if matchesAny(s.Refs, string(namespace)) {
 				full := string(namespace) + "." + string(name)
 				add(s, full, at, "holds the type "+full+", embedded from the assembly of COM")
 			}

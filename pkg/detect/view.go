@@ -66,8 +66,8 @@ func (t *Tree) view(name string, mounts []Mount, except []string) *Tree {
 		Name: name, fsys: t.fsys, limits: t.limits, meter: t.meter, part: &view{t, mounts},
 		byKey: map[string][]*dir{}, open: map[string]string{},
 		xml: map[string]*element{}, malformed: map[string]int{}, json: map[string]*node{},
-		byName: map[string]*image{},
 	}
+	var binaries []*image
 	// place is where the view has a path of the whole, as seen from one mount.
 	place := func(p string, m Mount) (string, bool) {
 		rest, ok := within(p, m.From)
@@ -96,7 +96,7 @@ func (t *Tree) view(name string, mounts []Mount, except []string) *Tree {
 				c.path, c.dir = at, path.Dir(at)
 				c.data = moved(b.data, at)
 				c.uses = movedFacts(b.uses, at)
-				v.binaries = append(v.binaries, &c)
+				binaries = append(binaries, &c)
 			}
 		}
 	}
@@ -106,11 +106,8 @@ func (t *Tree) view(name string, mounts []Mount, except []string) *Tree {
 		v.uses = map[string][]use{}
 	}
 	v.fillFolders()
-	slices.SortFunc(v.binaries, func(a, b *image) int { return strings.Compare(a.path, b.path) })
-	for _, b := range v.binaries {
-		v.byName[strings.ToLower(b.path)] = b
-	}
-	v.findPrograms()
+	slices.SortFunc(binaries, func(a, b *image) int { return strings.Compare(a.path, b.path) })
+	v.index(binaries)
 	return v
 }
 

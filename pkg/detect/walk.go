@@ -265,7 +265,7 @@ func onServerCore(facts []Fact) []Fact {
 // notWindows says whether a library that code declares functions of is one of another
 // system: portable assemblies name those of each.
 func notWindows(module string) bool {
-	low := strings.ToLower(path.Base(strings.ReplaceAll(module, `\`, "/")))
+	low := windowsBase(module)
 	if module == "" || low == "*" || low == "qcall" || strings.HasPrefix(low, "__") {
 		return true
 	}

@@ -101,51 +101,31 @@ func (job Job) placeOf(o *opened, left fs.FS, absolute string, app detect.Report
 	}
 	from := app.Source[0].From
 	p.ignore = ignoreBelow(job.Settings.Ignore, from)
-	left, err := fs.Sub(left, from)
-	if err != nil {
-		return nil, fmt.Errorf("reading APP %q: %w", job.App, err)
-	}
-	p.left = linksOf{left}
-	below := &opened{zip: o.zip, close: o.close}
 	if o.folder == nil {
-		if below.files, err = fs.Sub(o.files, from); err != nil {
+		left, err := fs.Sub(left, from)
+		if err != nil {
 			return nil, fmt.Errorf("reading APP %q: %w", job.App, err)
 		}
-		below.look = below.files
-		p.files = below
+		files, err := fs.Sub(o.files, from)
+		if err != nil {
+			return nil, fmt.Errorf("reading APP %q: %w", job.App, err)
+		}
+		p.left, p.files = linksOf{left}, &opened{files: files, look: files, zip: o.zip, close: o.close}
 		return p, nil
 	}
 	root, err := o.folder.root.OpenRoot(filepath.FromSlash(from))
 	if err != nil {
 		return nil, readError(job.App, err)
 	}
-	p.close = func() { root.Close() }
 	p.absolute = filepath.Join(absolute, filepath.FromSlash(from))
-	inside := appFS{FS: root.FS(), root: root, written: &records{root: root}}
-	top, err := root.Open(".")
-	if err == nil {
-		inside.topConn, err = top.SyscallConn()
-	}
-	if err != nil {
-		p.close()
-		return nil, readError(job.App, err)
-	}
-	p.close = func() {
-		top.Close()
-		root.Close()
-	}
-	if inside.own, err = job.ownIn(resolve(p.absolute)); err != nil {
-		p.close()
+	if p.files, err = job.openRoot(root, p.absolute); err != nil {
 		return nil, err
 	}
-	below.folder, below.files, below.look = &inside, inside, inside.look(top)
-	p.files = below
-	ignored, err := dockerfile.IgnoreFS(below.look, p.ignore)
-	if err != nil {
+	p.close = p.files.close
+	if p.left, err = dockerfile.IgnoreFS(p.files.look, p.ignore); err != nil {
 		p.close()
 		return nil, &UsageError{err}
 	}
-	p.left = ignored
 	return p, nil
 }
 

@@ -37,6 +37,11 @@ func (job Job) open(absolute string) (o *opened, err error) {
 	if err != nil {
 		return nil, err
 	}
+	return job.openRoot(root, absolute)
+}
+
+// openRoot reads the app in a folder, which it closes too.
+func (job Job) openRoot(root *os.Root, absolute string) (o *opened, err error) {
 	top, err := root.Open(".")
 	if err != nil {
 		root.Close()

@@ -8,12 +8,7 @@ func (c *CLR) EachTypeRef(f func(n uint32, namespace, name []byte, at Span) erro
 		if r.col(2) == 0 {
 			return nil
 		}
-		// The two may lie in one page: what is read first stays valid.
-		space, _, err := c.ident(r.col(2))
-		if err != nil {
-			return err
-		}
-		name, at, err := c.ident(r.col(1))
+		space, name, at, err := c.names(r)
 		if err != nil {
 			return err
 		}
@@ -27,16 +22,21 @@ func (c *CLR) EachTypeDef(f func(namespace, name []byte, at Span) error) error {
 		if r.col(2) == 0 {
 			return nil
 		}
-		space, _, err := c.ident(r.col(2))
-		if err != nil {
-			return err
-		}
-		name, at, err := c.ident(r.col(1))
+		space, name, at, err := c.names(r)
 		if err != nil {
 			return err
 		}
 		return f(space, name, at)
 	})
+}
+
+// names are those of a TypeRef or TypeDef, which have them in the same columns.
+func (c *CLR) names(r row) (namespace, name []byte, at Span, err error) {
+	// The two may lie in one page: what is read first stays valid.
+	if namespace, _, err = c.ident(r.col(2)); err == nil {
+		name, at, err = c.ident(r.col(1))
+	}
+	return namespace, name, at, err
 }
 
 // EachMemberRef calls f for the members that the file uses of types in the table of
