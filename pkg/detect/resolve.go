@@ -47,6 +47,7 @@ func resolve(name, chosen string, facts []Fact) *resolution {
 	r.dropOthers(program)
 	r.chooseFramework()
 	r.chooseArchitecture()
+	r.settleCOM()
 	r.settleSignals()
 	r.describe()
 	r.collectNeeds()

@@ -36,6 +36,7 @@ func (t *Tree) scriptSignals() []Fact {
 			text = decoded
 		}
 		facts = append(facts, scriptFacts(f.path(), f.ext(), string(text))...)
+		facts = append(facts, t.scriptCOM(f.path(), f.ext(), string(text))...)
 	}
 	return limited(facts)
 }
