@@ -66,6 +66,7 @@ const (
 	HowImport    How = "import"       // before the program starts
 	HowDelay     How = "delay import" // at the first use
 	HowPInvoke   How = "P/Invoke"     // at the first call
+	HowLoad      How = "LoadLibrary"  // by the program itself, at the first call
 	HowReference How = "reference"
 	HowDeps      How = "deps.json"
 	HowCOM       How = "COM"

@@ -47,8 +47,10 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 	p := &Program{Path: b.path, Form: FormNative}
 	kind, ev := KindNativeConsole, append([]Evidence{self}, b.linked("it tells neither a service nor a program with windows")...)
 	golang, mark := t.isGo(b)
+	var names goNames
 	if golang != "" { // which links all of golang.org/x/sys by name, used or not
-		does = nativeTraits{linked: does.dispatcher, dispatcher: t.goService(b)}
+		names = t.goNames(b)
+		does = nativeTraits{linked: does.dispatcher, dispatcher: names.service}
 	}
 	switch {
 	case b.broken:
@@ -82,6 +84,7 @@ func (t *Tree) nativeProgram(b *image) []Fact {
 		facts = append(facts, consoleFacts(b.gui, b.path, does.message, self)...)
 	}
 	facts = append(facts, architectureFacts(b, b.path, "self")...)
+	facts = append(facts, t.loadsNetapi(b, names.netapi)...)
 	return append(facts, t.imports(b, b.path)...)
 }
 
@@ -132,28 +135,6 @@ func consoleFacts(gui bool, about string, message []Evidence, self Evidence) []F
 	return facts
 }
 
-// goService looks for the function that runs a service in the names that the Go
-// linker keeps of the functions that can be reached. A program that also asks
-// IsWindowsService looks at the process which started it: in a container it stays in
-// the foreground, so that it is none here.
-func (t *Tree) goService(b *image) []Evidence {
-	const runs, asks = "\x00golang.org/x/sys/windows/svc.Run\x00", "\x00golang.org/x/sys/windows/svc.IsWindowsService\x00"
-	var names []pe.Span
-	t.withPE(b.path, func(f *pe.File) error {
-		for _, s := range f.Sections {
-			if s.Name == ".rdata" {
-				names = append(names, pe.Span{Offset: int64(s.Offset), Length: int64(s.Size)})
-			}
-		}
-		return nil
-	})
-	places := t.findIn(b.path, names, runs, asks)
-	if places[0] < 0 || places[1] >= 0 {
-		return nil
-	}
-	return []Evidence{at(b.path, pe.Span{Offset: places[0] + 1, Length: int64(len(runs) - 2)}, "runs golang.org/x/sys/windows/svc.Run, and does not ask IsWindowsService")}
-}
-
 // maxNames bounds how much of a program is searched for names.
 const maxNames = 64 << 20
 
@@ -197,32 +178,6 @@ func (t *Tree) findIn(p string, parts []pe.Span, texts ...string) []int64 {
 
 func brokenProgram(p string, ev Evidence) Fact {
 	return signFact(p+" is a broken program", "Copy the file again from where it runs.", ev)
-}
-
-// isGo tells programs of the Go linker by what every one of them has: its own
-// section table (".symtab" last, no ".idata$" parts of a C linker) or the build
-// information at the start of its data.
-func (t *Tree) isGo(b *image) (why string, mark pe.Span) {
-	const buildInfo = "\xff Go buildinf:"
-	t.withPE(b.path, func(f *pe.File) error {
-		for _, s := range f.Sections {
-			if s.Name == ".symtab" {
-				why, mark = "section .symtab, which the Go linker writes", s.Header
-				return nil
-			}
-		}
-		for _, s := range f.Sections {
-			if s.Name == ".data" || s.Name == ".go.buildinfo" {
-				start := pe.Span{Offset: int64(s.Offset), Length: min(int64(s.Size), 64<<10)}
-				if at := t.findIn(b.path, []pe.Span{start}, buildInfo)[0]; at >= 0 {
-					why, mark = "Go build information", pe.Span{Offset: at, Length: int64(len(buildInfo))}
-					return nil
-				}
-			}
-		}
-		return nil
-	})
-	return why, mark
 }
 
 // helperFact is that of a program which helps others and is no application.

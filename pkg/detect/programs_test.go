@@ -114,6 +114,40 @@ func main() {
 	}
 }
 
+// Go loads netapi32.dll at the first call into it, so that no import table shows what Nano
+// Server lacks.
+func TestGoProgramsThatLookUpUsersNeedServerCore(t *testing.T) {
+	for name, c := range map[string]struct {
+		body string
+		base string
+	}{
+		"looks up a user":        {`u, _ := user.Lookup("shop"); println(u.Uid)`, detect.FamilyServerCore},
+		"asks for its own alone": {`u, _ := user.Current(); println(u.Uid)`, detect.FamilyNanoServer},
+		"names the package only": {`println(user.UnknownUserError("x").Error())`, detect.FamilyNanoServer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app := golang(t, "//go:build windows\n\npackage main\n\nimport \"os/user\"\n\nfunc main() { "+c.body+" }\n")
+			r, err := detect.Inspect(app, detect.Options{Name: "x", Closure: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			base := detect.FamilyNanoServer
+			for _, f := range r.Needs.Families {
+				base = f.Family
+				if e := f.Evidence[0]; e.Length == 0 || !strings.HasPrefix(string(app["app.exe"].Data[e.Offset:]), "syscall.Net") {
+					t.Errorf("the evidence lies elsewhere: %+v", e)
+				}
+			}
+			asked := slices.ContainsFunc(r.Closure.Modules, func(m detect.Module) bool {
+				return m.Name == "netapi32.dll" && m.Askers[0].How == detect.HowLoad
+			})
+			if base != c.base || asked != (base != detect.FamilyNanoServer) || r.App.Kind != detect.KindNativeConsole {
+				t.Errorf("got %s on %s, needs %+v, modules %+v", r.App.Kind, base, r.Needs.Families, r.Closure.Modules)
+			}
+		})
+	}
+}
+
 // golang compiles a program for Windows with the modules of this one.
 func golang(t *testing.T, source string) fstest.MapFS {
 	t.Helper()
