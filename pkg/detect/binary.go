@@ -28,9 +28,11 @@ type image struct {
 	arch    pe.Architecture
 	clr     *managed // nil for native code
 	refs    []pe.Assembly
-	imports []pe.Import // of native and mixed-mode code
-	natives []pe.Import // whose functions managed code declares
-	com     bool        // its code makes COM objects by their names
+	imports []pe.Import   // of native and mixed-mode code
+	natives []pe.Import   // whose functions managed code declares
+	com     bool          // its code makes COM objects by their names
+	coms    []pe.COMClass // of COM, that it describes
+	typeLib bool          // it was made from a type library
 	delayed []pe.Import
 	host    *pe.AppHost // nil unless a .NET host
 	exports []pe.Function
@@ -225,6 +227,10 @@ func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
 			b.natives, err = clr.NativeModules()
 			keep(err)
 			b.com = !vendor(b.name()) && clr.UsesMember("GetTypeFromProgID", "GetTypeFromCLSID", "CreateObject")
+			if !vendor(b.name()) {
+				b.coms, b.typeLib, err = clr.COMClasses()
+				keep(err)
+			}
 			if b.ref("System.Web") != nil {
 				b.data, err = dataFolder(p, clr)
 				keep(err)

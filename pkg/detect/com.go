@@ -42,6 +42,7 @@ func (t *comTable) class(id string) *comClass {
 const (
 	byProgID = "System.Type::GetTypeFromProgID"
 	byCLSID  = "System.Type::GetTypeFromCLSID"
+	byCLSID2 = "System.Runtime.InteropServices.Marshal::GetTypeFromCLSID" // newer compilers, for embedded types
 	newGUID  = "System.Guid::.ctor"
 	byVB     = "Microsoft.VisualBasic.Interaction::CreateObject"
 )
@@ -56,10 +57,10 @@ var (
 func (w walker) comCalls(code assembly) []Fact {
 	var facts []Fact
 	code.code(func(clr *pe.CLR) error {
-		calls, err := clr.CallsTo(byProgID, byCLSID, newGUID, byVB)
+		calls, err := clr.CallsTo(byProgID, byCLSID, byCLSID2, newGUID, byVB)
 		ids := map[string]bool{} // callers that ask by a CLSID
 		for _, c := range calls {
-			ids[c.Caller] = ids[c.Caller] || c.Member == byCLSID
+			ids[c.Caller] = ids[c.Caller] || c.Member == byCLSID || c.Member == byCLSID2
 		}
 		for _, c := range calls {
 			id := ""
@@ -79,19 +80,85 @@ func (w walker) comCalls(code assembly) []Fact {
 			default:
 				continue
 			}
-			facts = append(facts, w.comClass(id, code.evidence(c.Span, c.Caller+" makes the COM object "+id))...)
+			facts = append(facts, w.comClass(id, "", code.evidence(c.Span, c.Caller+" makes the COM object "+id))...)
 		}
 		return err
 	})
 	return facts
 }
 
+// comLibrary is what an assembly makes of the COM classes of a type library that it
+// refers to. known says that it makes some, and that each is known.
+func (w walker) comLibrary(b *image, r *pe.Assembly, library *image) (facts []Fact, known bool) {
+	known = true
+	count := 0
+	code := w.codeOf(b)
+	code.code(func(clr *pe.CLR) error {
+		types, err := clr.NewFrom(r.Name)
+		for _, made := range types {
+			i := slices.IndexFunc(library.coms, func(c pe.COMClass) bool { return c.Name == made.Name })
+			if i < 0 || count == maxComs {
+				continue
+			}
+			count++
+			more := w.comClass(library.coms[i].CLSID, comName(made.Name), code.evidence(made.Span, "makes the COM object "+made.Name+" of "+r.Name))
+			known = known && !slices.ContainsFunc(more, func(f Fact) bool { return f.Key == "com-unknown" })
+			facts = append(facts, more...)
+		}
+		return err
+	})
+	return facts, known && count > 0
+}
+
+// withLibrary completes the signals of a reference by what the code makes of the type
+// library that it leads to: where all of it is known, the general word on wrappers of
+// COM components says less.
+func (w walker) withLibrary(b *image, r *pe.Assembly, library *image, signals []Fact) []Fact {
+	if library == nil || !library.typeLib {
+		return signals
+	}
+	facts, known := w.comLibrary(b, r, library)
+	general := func(f Fact) bool { return f.Key == "signal" && f.Value == "com-interop" }
+	if known {
+		signals = slices.DeleteFunc(signals, general)
+	} else if slices.ContainsFunc(signals, general) {
+		facts = slices.DeleteFunc(facts, func(f Fact) bool { return f.Key == "com-unknown" })
+	}
+	return append(signals, facts...)
+}
+
+// comDeclared is what an assembly describes of COM classes itself, to make them.
+func (w walker) comDeclared(b *image) []Fact {
+	var facts []Fact
+	for i, c := range b.coms {
+		if i == maxComs {
+			break
+		}
+		facts = append(facts, w.comClass(c.CLSID, comName(c.Name), at(b.path, c.Span, "describes the COM class "+c.Name))...)
+	}
+	return facts
+}
+
+// maxComs bounds the COM classes of one assembly.
+const maxComs = 64
+
+// comName is the name that a type library gave to a class: its importer adds "Class"
+// (learn.microsoft.com/dotnet/framework/interop/imported-type-conversion).
+func comName(class string) string { return strings.TrimSuffix(class, "Class") }
+
 func isID(re *regexp.Regexp, s string) bool { return len(s) < 200 && re.MatchString(s) }
 
-// comClass judges one COM class.
-func (w walker) comClass(id string, ev Evidence) []Fact {
-	u := use{kind: ModuleCOM, name: id, asker: askerAt(ev, HowCOM)}
-	row := comData().class(id)
+// comClass judges one COM class, by ProgID or CLSID. alias is the name that a type library
+// gives to a CLSID, empty where none is known.
+func (w walker) comClass(id, alias string, ev Evidence) []Fact {
+	shown, row := id, comData().class(id)
+	if alias != "" {
+		shown = alias + " {" + id + "}"
+		if row == nil {
+			row = comData().class(alias)
+		}
+	}
+	u := use{kind: ModuleCOM, name: shown, asker: askerAt(ev, HowCOM)}
 	var facts []Fact
 	switch manifest := w.registrationFree(id); {
 	case manifest != "":
@@ -99,16 +166,16 @@ func (w walker) comClass(id string, ev Evidence) []Fact {
 	case row != nil && row.Core == "yes":
 		u.provider, u.from, u.why = FromBase, "Server Core", "part of "+row.What+" ("+row.Confidence+" confidence)"
 		if w.family != "netfx" { // which is on Server Core anyway
-			facts = append(facts, Fact{Key: "com-class", Value: clean(id), about: w.about, Evidence: []Evidence{ev}, item: FamilyNeed{
-				Family: FamilyServerCore, Why: "the COM class " + clean(id) + " is not known on Nano Server", Evidence: []Evidence{ev}}})
+			facts = append(facts, Fact{Key: "com-class", Value: clean(shown), about: w.about, Evidence: []Evidence{ev}, item: FamilyNeed{
+				Family: FamilyServerCore, Why: "the COM class " + clean(shown) + " is not known on Nano Server", Evidence: []Evidence{ev}}})
 		}
 	case row != nil:
 		u.provider, u.why = FromNowhere, "it comes with "+row.What
-		facts = append(facts, Fact{Key: "com-missing", Value: clean(id), about: w.about, Evidence: []Evidence{ev},
+		facts = append(facts, Fact{Key: "com-missing", Value: clean(shown), about: w.about, Evidence: []Evidence{ev},
 			item: map[string]string{"what": row.What, "cure": row.Cure}})
 	default:
 		u.provider, u.why = FromUnknown, "no registration of it is in the folder"
-		facts = append(facts, Fact{Key: "com-unknown", Value: clean(id), about: w.about, Evidence: []Evidence{ev}})
+		facts = append(facts, Fact{Key: "com-unknown", Value: clean(shown), about: w.about, Evidence: []Evidence{ev}})
 	}
 	w.record(w.about, u)
 	return facts

@@ -57,7 +57,7 @@ func (t *Tree) scriptCOM(p, ext, text string) []Fact {
 				if isComment(ext, strings.TrimSpace(text[start:])) || strings.ContainsRune(text[start:o.at], '\'') && c.onServer && ext != ".cshtml" {
 					continue
 				}
-				for _, f := range (walker{Tree: t, family: c.family}).comClass(o.id, Evidence{Path: p, Line: line, Detail: "makes the COM object " + clean(o.id)}) {
+				for _, f := range (walker{Tree: t, family: c.family}).comClass(o.id, "", Evidence{Path: p, Line: line, Detail: "makes the COM object " + clean(o.id)}) {
 					f.source = c.source
 					facts = append(facts, f)
 				}

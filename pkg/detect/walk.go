@@ -62,16 +62,16 @@ func (w walker) assemblies(start *image) []Fact {
 			r := &b.refs[i]
 			ev := at(b.path, r.Span, "refers to "+r.Name+" "+r.Version)
 			told := false // what is missing with it
+			got := w.reference(r, ev)
 			if signals := referenceSignals(r.Name, w.about, ev); b.own {
-				facts = append(facts, signals...)
 				told = len(signals) > 0
+				facts = append(facts, w.withLibrary(b, r, got.image, signals)...)
 			}
 			if len(frameworkData().dependencies(r.Name)) > 0 {
 				more := dependencyFacts(r.Name, w.family, w.about, ev)
 				told = told || slices.ContainsFunc(more, func(f Fact) bool { return f.Key == "assembly-missing" || f.Key == "assembly-partial" })
 				facts = append(facts, more...)
 			}
-			got := w.reference(r, ev)
 			if got.miss != "" && !told && !vendor(b.name()) {
 				facts = append(facts, Fact{Key: got.miss, Value: clean(r.Name + " " + r.Version), about: w.about, Evidence: []Evidence{ev}, item: got.words})
 			}
@@ -87,6 +87,9 @@ func (w walker) assemblies(start *image) []Fact {
 		facts = append(facts, w.natives(b, placeIn(b.path), natives)...)
 		if b.com {
 			facts = append(facts, w.comCalls(w.codeOf(b))...)
+		}
+		if b.own && !b.typeLib {
+			facts = append(facts, w.comDeclared(b)...)
 		}
 	}
 	if w.uses == nil {

@@ -332,3 +332,28 @@ func TestFixtureOfCLR2SaysSo(t *testing.T) {
 		}
 	}
 }
+
+// The classes of a type library, as a compiler writes them.
+func TestCOMClassesAreRead(t *testing.T) {
+	data := compile(t, `using System; using System.Runtime.InteropServices;
+[assembly: ImportedFromTypeLib("Acme")]
+namespace Acme {
+	[ComImport, Guid("22222222-89ab-cdef-0123-456789abcdef")] public interface Tax { void Go(); }
+	[ComImport, Guid("01234567-89ab-cdef-0123-456789abcdef")] public class TaxClass { }
+	[Guid("44444444-89ab-cdef-0123-456789abcdef")] public class Plain { static void Main() { new Uri("http://a"); new TaxClass(); } }
+}`, ".cs", nil, "mcs", "-out:OUT", "IN")
+	c, err := open(t, data).CLR()
+	if err != nil {
+		t.Fatal(err)
+	}
+	classes, library, err := c.COMClasses()
+	if err != nil || !library || len(classes) != 1 || classes[0].Name != "Acme.TaxClass" || classes[0].CLSID != "01234567-89AB-CDEF-0123-456789ABCDEF" {
+		t.Fatalf("%+v, %t, %v", classes, library, err)
+	}
+	stands(t, data, classes[0].Span, "01234567-89ab-cdef-0123-456789abcdef")
+	made, err := c.NewFrom("System")
+	if err != nil || len(made) != 1 || made[0].Name != "System.Uri" {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	stands(t, data, made[0].Span, "Uri")
+}
