@@ -132,8 +132,9 @@ func (t *Tree) readAll(files []string, workers int) []*image {
 	for range min(workers, len(files)) {
 		readers.Go(func() {
 			pages := pe.Pages{ReadBudget: t.limits.Binary, MaxRows: t.limits.Rows} // of its own: they are asked for several times a file
+			names := map[string]string{}
 			for i := next.Add(1) - 1; i < int64(len(files)); i = next.Add(1) - 1 {
-				b := t.readBinary(files[i], &pages)
+				b := t.readBinary(files[i], &pages, names)
 				if found[i] = b; b != nil && (b.native() || b.host != nil || b.arch.Mixed) && native.CompareAndSwap(false, true) {
 					go dllData() // which will be asked what of them is in an image
 				}
@@ -142,6 +143,35 @@ func (t *Tree) readAll(files []string, workers int) []*image {
 	}
 	readers.Wait()
 	return found
+}
+
+// shareNames keeps each name once: thousands of assemblies refer to the same few others.
+// Of vendors' native functions, which only a closure lists, first says to keep one.
+func (b *image) shareNames(names map[string]string, first bool) {
+	share := func(s *string) {
+		if kept, ok := names[*s]; ok {
+			*s = kept
+		} else {
+			names[*s] = *s
+		}
+	}
+	b.refs = slices.Clip(b.refs)
+	for i := range b.refs {
+		share(&b.refs[i].Name)
+		share(&b.refs[i].Version)
+	}
+	b.natives = slices.Clip(b.natives)
+	for i := range b.natives {
+		im := &b.natives[i]
+		share(&im.DLL)
+		if first && len(im.Functions) > 1 {
+			im.Functions = im.Functions[:1]
+		}
+		im.Functions = slices.Clone(im.Functions)
+		for j := range im.Functions {
+			share(&im.Functions[j].Name)
+		}
+	}
 }
 
 // withPE opens a binary again and calls f. What cannot be read is a Problem.
@@ -187,7 +217,7 @@ func (t *Tree) withPages(p string, pages *pe.Pages, f func(*pe.File) error) {
 	}
 }
 
-func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
+func (t *Tree) readBinary(p string, pages *pe.Pages, names map[string]string) (b *image) {
 	t.withPages(p, pages, func(f *pe.File) error {
 		b = &image{
 			path: p, base: strings.ToLower(path.Base(installed(p))), dir: path.Dir(p),
@@ -226,6 +256,7 @@ func (t *Tree) readBinary(p string, pages *pe.Pages) (b *image) {
 			keep(err)
 			b.natives, err = clr.NativeModules()
 			keep(err)
+			b.shareNames(names, t.uses == nil && !b.starts() && vendor(b.name()))
 			b.com = !vendor(b.name()) && clr.UsesMember("GetTypeFromProgID", "GetTypeFromCLSID", "CreateObject")
 			if !vendor(b.name()) {
 				b.coms, b.typeLib, err = clr.COMClasses()

@@ -67,11 +67,11 @@ func Inspect(fsys fs.FS, opt Options) (Report, error) {
 	if len(t.webConfigs()) > 0 {
 		go iisData() // while binaries are read
 	}
-	t.readBinaries()
-	t.bases = newBaseSet(opt)
 	if opt.Closure {
 		t.uses = map[string][]use{}
 	}
+	t.readBinaries()
+	t.bases = newBaseSet(opt)
 	if s := t.findServer(); s != nil {
 		r := t.server(s, opt)
 		if !t.marked(t.dirs[0]) || slices.ContainsFunc(r.Apps, func(a Report) bool { return len(a.Source) > 0 }) {

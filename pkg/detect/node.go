@@ -301,6 +301,7 @@ var nodeNumber = pattern(`^\d{1,3}(\.\d{1,4}){0,2}$`)
 func (t *Tree) nodeAddons(about string) []Fact {
 	var facts []Fact
 	var pages pe.Pages
+	names := map[string]string{}
 	count := 0
 	for f := range t.withExt(".node") {
 		if count++; count > maxAddons {
@@ -315,7 +316,7 @@ func (t *Tree) nodeAddons(about string) []Fact {
 			facts = append(facts, Fact{Key: "addon-foreign", Value: p, about: about, Evidence: []Evidence{{Path: p, Length: 4, Detail: "native code for another system than Windows"}}})
 			continue
 		}
-		if b := t.readBinary(p, &pages); b != nil {
+		if b := t.readBinary(p, &pages, names); b != nil {
 			facts = append(facts, t.imports(b, about)...)
 			ev := []Evidence{at(p, b.arch.Span, "native code of a package")}
 			facts = append(facts, Fact{Key: "native-addon", Value: p, about: about, Evidence: ev,
