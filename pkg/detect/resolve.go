@@ -28,6 +28,8 @@ type resolution struct {
 	needs Needs
 	// framework is the value of the fact that app.Framework is from.
 	framework string
+	// kindOf is what the fact that decided the kind speaks of.
+	kindOf string
 	// chosen is the program or project that is the app; empty where that is to be found.
 	chosen string
 	// tied are the facts of programs or stacks between which nothing decides.
@@ -226,7 +228,7 @@ func (r *resolution) chooseKind(program *Program, ambiguous []*Fact) {
 	case winner == nil:
 		return
 	}
-	r.app.Kind = Kind(winner.Value)
+	r.app.Kind, r.kindOf = Kind(winner.Value), winner.about
 	if r.app.Kind == KindUnknown {
 		program = nil
 	}
@@ -279,6 +281,9 @@ func (r *resolution) dropOthers(program *Program) {
 		f := &r.facts[i]
 		if f.about == "" || f.OverruledBy != "" || program != nil && f.about == program.Path || f.Key == "program" {
 			continue
+		}
+		if f.Key == "kind" && f.about == r.kindOf && f.Value == string(r.app.Kind) {
+			continue // it decided
 		}
 		if rt := r.needs.Runtime; rt != nil && rt.Path == f.about && f.Key != "kind" && f.Key != "signal" {
 			continue // it is what runs
