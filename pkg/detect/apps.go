@@ -3,8 +3,10 @@ package detect
 import (
 	"fmt"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unicode"
 )
 
@@ -260,14 +262,14 @@ func (t *Tree) several(parts []part, whole Report, name string) Report {
 	before := slices.Clone(t.problems)
 	out := Report{App: App{Name: name}, Findings: []Finding{}, Facts: []Fact{}}
 	var covered []Mount
-	for _, p := range parts {
-		v := t.view(AppName(p.name), p.mounts, p.except)
-		v.chosen = p.chosen
-		r := v.inspect(nil)
+	var lost []Problem
+	reports := t.inspectParts(parts)
+	for i, p := range parts {
+		r := reports[i]
 		if r.App.Kind == KindUnknown && p.chosen == "" {
+			lost = append(lost, r.Problems...) // for which it may be no app
 			continue
 		}
-		v.part.tell(&r)
 		if p.mounts[0].From != "." { // else what could not be read is told once, of all of them
 			r.Source = p.mounts
 			below, _ := divided(before, p.mounts)
@@ -279,17 +281,54 @@ func (t *Tree) several(parts []part, whole Report, name string) Report {
 	}
 	switch {
 	case len(out.Apps) == 0, len(out.Apps) == 1 && whole.App.Kind != KindUnknown:
+		whole.Problems = sortedProblems(slices.Concat(whole.Problems, lost))
 		return whole
 	case len(out.Apps) == 1: // a folder around the app
 		one := out.Apps[0]
 		one.App.Name = name
-		one.Problems = sortedProblems(append(one.Problems, before...))
+		one.Problems = sortedProblems(slices.Concat(one.Problems, before, lost))
 		return one
 	}
 	nameApps(out.Apps)
 	_, rest := divided(before, covered)
-	out.Problems = sortedProblems(rest)
+	out.Problems = sortedProblems(append(rest, lost...))
 	return out
+}
+
+// inspectParts gives a report of each part, told by the paths of the whole folder.
+func (t *Tree) inspectParts(parts []part) []Report {
+	before := t.meter.Load()
+	reports, spent := t.inspectBy(runtime.GOMAXPROCS(0), parts)
+	if spent { // which of them were read may not be chance
+		t.meter.Store(before)
+		reports, _ = t.inspectBy(1, parts)
+	}
+	return reports
+}
+
+// inspectBy does that with so many workers. spent says that what may be read of all files
+// together was not enough.
+func (t *Tree) inspectBy(most int, parts []part) (reports []Report, spent bool) {
+	reports = make([]Report, len(parts))
+	var next atomic.Int64
+	var over atomic.Bool
+	var workers crew
+	for range min(most, len(parts)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(parts)); i = next.Add(1) - 1 {
+				p := parts[i]
+				v := t.view(AppName(p.name), p.mounts, p.except)
+				v.chosen = p.chosen
+				reports[i] = v.inspect(nil)
+				v.part.tell(&reports[i])
+				if v.spent {
+					over.Store(true)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return reports, over.Load()
 }
 
 // divided are problems of the places of mounts, and the others.

@@ -58,8 +58,12 @@ func matchesAny(patterns []string, s string) bool {
 // judge applies every rule to the facts that won.
 func judge(app App, facts []Fact) []Finding {
 	findings := []Finding{}
+	won := map[string]bool{}
+	for i := range facts {
+		won[facts[i].Key] = won[facts[i].Key] || facts[i].OverruledBy == ""
+	}
 	for _, rule := range ruleData().Rule {
-		if len(rule.Kinds) > 0 && !matchesAny(rule.Kinds, string(app.Kind)) {
+		if !won[rule.Fact] || len(rule.Kinds) > 0 && !matchesAny(rule.Kinds, string(app.Kind)) {
 			continue
 		}
 		if rule.Fact == "signal" {

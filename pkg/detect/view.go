@@ -43,7 +43,7 @@ func within(p, dir string) (rest string, ok bool) {
 	switch {
 	case dir == ".":
 		return p, true
-	case strings.EqualFold(p, dir):
+	case len(p) == len(dir) && strings.EqualFold(p, dir):
 		return ".", true
 	case len(p) > len(dir) && p[len(dir)] == '/' && strings.EqualFold(p[:len(dir)], dir):
 		return p[len(dir)+1:], true
