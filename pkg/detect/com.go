@@ -2,6 +2,7 @@ package detect
 
 import (
 	_ "embed"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -160,7 +161,7 @@ func (w walker) comClass(id, alias string, ev Evidence) []Fact {
 	}
 	u := use{kind: ModuleCOM, name: shown, asker: askerAt(ev, HowCOM)}
 	var facts []Fact
-	switch manifest := w.registrationFree(id); {
+	switch manifest := w.manifestOf(id); {
 	case manifest != "":
 		u.provider, u.from, u.why = FromApp, manifest, "the manifest names the class, so that it needs no registration"
 	case row != nil && row.Core == "yes":
@@ -184,21 +185,32 @@ func (w walker) comClass(id, alias string, ev Evidence) []Fact {
 // maxManifests bounds the manifests that are looked through for COM classes.
 const maxManifests = 64
 
-// registrationFree is the manifest of the application that names a COM class, "" for
-// none (learn.microsoft.com/windows/win32/sbscs/assembly-manifests, comClass).
-func (t *Tree) registrationFree(id string) string {
-	if t.comNames == nil {
-		t.comNames = map[string]string{}
-		count := 0
-		for f := range t.withExt(".manifest") {
-			if count++; count > maxManifests {
-				break
-			}
-			p := f.path()
-			t.comOf(t.readXML(p, "which COM classes it brings is unknown"), p)
-		}
-	}
+// manifestOf is the manifest of the application that names a COM class, by ProgID or
+// CLSID, "" for none (learn.microsoft.com/windows/win32/sbscs/assembly-manifests, comClass).
+func (t *Tree) manifestOf(id string) string {
+	t.readManifests()
 	return t.comNames[strings.ToLower(id)]
+}
+
+// registrationFree says whether a manifest names the COM classes of a DLL.
+func (t *Tree) registrationFree(dll string) bool {
+	t.readManifests()
+	return t.comFiles[strings.ToLower(dll)]
+}
+
+func (t *Tree) readManifests() {
+	if t.comNames != nil {
+		return
+	}
+	t.comNames, t.comFiles = map[string]string{}, map[string]bool{}
+	count := 0
+	for f := range t.withExt(".manifest") {
+		if count++; count > maxManifests {
+			break
+		}
+		p := f.path()
+		t.comOf(t.readXML(p, "which COM classes it brings is unknown"), p)
+	}
 }
 
 // comOf collects the classes of a manifest.
@@ -219,6 +231,9 @@ func (t *Tree) comOf(e *element, p string) {
 		}
 	}
 	for _, c := range e.children {
+		if e.name == "file" && c.name == "comClass" {
+			t.comFiles[strings.ToLower(path.Base(e.attr("name")))] = true
+		}
 		t.comOf(c, p)
 	}
 }

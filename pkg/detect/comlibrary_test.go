@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/winpack/winpack/fixtures/winbin"
 	"github.com/winpack/winpack/pkg/detect"
 )
 
@@ -62,5 +63,35 @@ class P { static void Main() { System.Console.WriteLine(typeof(ITax)); } }`, nil
 				t.Errorf("got %v and %q, want %v and %q", got, com, c.rules, c.com)
 			}
 		})
+	}
+}
+
+// A DLL that registers itself is told, and the classes that have its name are those of it.
+func TestComponentsThatNothingRegistersAreTold(t *testing.T) {
+	server := winbin.Native{Machine: "x86", DLL: true, Exports: []string{"DllCanUnloadNow", "DllRegisterServer"}}
+	const page = `<% set a = Server.CreateObject("Acme.Tax") %>`
+	const manifest = `<assembly xmlns="urn:schemas-microsoft-com:asm.v1"><file name="acme.dll"><comClass clsid="{01234567-89ab-cdef-0123-456789abcdef}" progid="Acme.Tax"/></file></assembly>`
+	for name, c := range map[string]struct {
+		files []any
+		rules []string
+	}{
+		"beside a page that makes its objects": {[]any{"default.asp", page, "bin/ACME.dll", server}, []string{"WP1658"}},
+		"of another name":                      {[]any{"default.asp", page, "bin/Other.dll", server}, []string{"WP1415", "WP1658"}},
+		"that a manifest names":                {[]any{"default.asp", page, "bin/Acme.dll", server, "bin/acme.manifest", manifest}, nil},
+		"control":                              {[]any{"default.asp", `<% x = 1 %>`, "bin/grid.ocx", "MZ"}, []string{"WP1658"}},
+		"too deep to be the application's":     {[]any{"default.asp", `<% x = 1 %>`, "a/b/c/d/Acme.dll", server}, nil},
+		"of the maker of Windows":              {[]any{"default.asp", `<% x = 1 %>`, "bin/Microsoft.DiaSymReader.Native.x86.dll", server}, nil},
+	} {
+		r := look(t, pack(t, c.files...))
+		var got []string
+		for _, rule := range rules(r) {
+			if rule == "WP1658" || rule == "WP1415" {
+				got = append(got, rule)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, c.rules) || r.App.Kind != detect.KindClassicASP {
+			t.Errorf("%s (%s): %v, want %v", name, r.App.Kind, got, c.rules)
+		}
 	}
 }

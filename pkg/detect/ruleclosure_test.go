@@ -55,6 +55,7 @@ func casesOfClosure(*testing.T) map[string]ruleCase {
 		"WP1411": {packed("Shop.exe", imports("msvcr90.dll!malloc"), "MSVCR90.dll", library), packed("Shop.exe", imports("msvcr90.dll!malloc"), "MSVCR90.dll", library, "Microsoft.VC90.CRT.manifest", "<assembly/>")},
 		"WP1412": {packed("Shop.exe", declares("msvfw32.dll!ICOpen")), packed("Shop.exe", declares("netapi32.dll!NetUserAdd"))},
 		"WP1413": {packed("Shop.exe", declares("oci.dll!OCIEnvCreate")), packed("Shop.exe", declares("oci.dll!OCIEnvCreate"), "instantclient/oci.dll", library)},
+		"WP1658": {packed("default.asp", "<% x = 1 %>", "bin/Acme.dll", winbin.Native{Machine: "x86", DLL: true, Exports: []string{"DllRegisterServer"}}), packed("default.asp", "<% x = 1 %>", "bin/Acme.dll", library)},
 		"WP1414": {packed("Shop.exe", calls("ldstr MSXML2.DOMDocument.4.0", byProgID)), packed("Shop.exe", calls("ldstr Scripting.Dictionary", byProgID))},
 		"WP1415": {packed("Shop.exe", calls("ldstr Acme.Printer", byProgID)), packed("Shop.exe", calls("ldstr Scripting.Dictionary", byProgID))},
 		"WP1416": {packed("Shop.exe", declares("acme.dll!f"), "acme.dll", needy), packed("Shop.exe", netfx(), "acme.dll", needy)},

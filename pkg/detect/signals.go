@@ -39,7 +39,7 @@ func detectSignals(t *Tree) []Fact {
 			}
 		}
 	}
-	facts = append(facts, t.rolePlugins()...)
+	facts = append(facts, t.exportSignals()...)
 	facts = append(facts, t.oldPackages()...)
 	return append(facts, t.scriptSignals()...)
 }
@@ -175,7 +175,7 @@ func (r *resolution) settleSignals() {
 	}
 	for i := range r.facts {
 		f := &r.facts[i]
-		if id := named[strings.ToLower(f.Value)]; strings.HasPrefix(f.Key, "com-") && id != "" && f.OverruledBy == "" {
+		if id := cmp.Or(named[strings.ToLower(f.Value)], comServerOf(f, named)); strings.HasPrefix(f.Key, "com-") && id != "" && f.OverruledBy == "" {
 			f.OverruledBy = id + ": it says more of the same cause"
 		}
 		if f.OverruledBy != "" || !strings.HasPrefix(f.Key, "assembly-") && !strings.HasPrefix(f.Key, "import-") || f.Key == "assembly-need" {
@@ -194,6 +194,18 @@ func (r *resolution) settleSignals() {
 			f.OverruledBy = by + ": it says more of the same cause"
 		}
 	}
+}
+
+// comServerOf is com-server where a class, of which nothing else is known, has the name
+// of a DLL that registers itself: "Acme.Tax" is of a project Acme, whose file Visual
+// Basic and others call acme.dll.
+func comServerOf(f *Fact, named map[string]string) string {
+	if f.Key == "com-unknown" {
+		if id := named[firstPart(strings.ToLower(f.Value))+".dll"]; id == "com-server" {
+			return id
+		}
+	}
+	return ""
 }
 
 // ownAssembly says whether an assembly is the application's by its name: none of .NET, of
@@ -323,14 +335,17 @@ var pluginExports = map[string]string{
 }
 
 // maxPlugins bounds the DLLs whose exports are looked at.
-const maxPlugins = 16
+const maxPlugins = 64
 
-// rolePlugins are DLLs that a server role of Windows loads.
-func (t *Tree) rolePlugins() []Fact {
+// exportSignals are DLLs that a server role of Windows loads, and those that register
+// themselves as servers of COM (learn.microsoft.com/windows/win32/api/olectl,
+// DllRegisterServer), but for those that a manifest names.
+func (t *Tree) exportSignals() []Fact {
 	var facts []Fact
 	count := 0
 	for _, b := range t.binaries {
-		if !b.isDLL || !b.native() || t.depth(b.dir) > 1 || signalData().other.has(strings.TrimSuffix(b.base, ".dll")) {
+		name := strings.TrimSuffix(b.base, ".dll")
+		if !b.isDLL || !b.native() || t.depth(b.dir) > 1 || signalData().other.has(name) {
 			continue
 		}
 		if count++; count > maxPlugins {
@@ -341,6 +356,9 @@ func (t *Tree) rolePlugins() []Fact {
 			for _, e := range exports {
 				if what := pluginExports[e.Name]; what != "" {
 					facts = append(facts, signalFact(signalData().byID["server-role"], what, "", at(b.path, e.Span, "exports "+e.Name)))
+				}
+				if e.Name == "DllRegisterServer" && !vendor(name) && !t.registrationFree(b.base) {
+					facts = append(facts, signalFact(signalData().byID["com-server"], path.Base(b.path), "", at(b.path, e.Span, "exports DllRegisterServer")))
 				}
 			}
 			return err
