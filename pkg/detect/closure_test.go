@@ -159,6 +159,7 @@ func TestRulesOfTheClosureFireForTheirCauseAlone(t *testing.T) {
 			"a text and no ProgID": pack(t, "Shop.exe", calls("ldstr MSXML2.DOMDocument.4.0", "call [mscorlib]System.Console::WriteLine(string) void")),
 		}},
 		{"WP1414", detect.LevelError, pack(t, "Shop.exe", calls("ldstr SAP.Functions", "ldstr ", "call [Microsoft.VisualBasic]Microsoft.VisualBasic.Interaction::CreateObject(string,string) void")), "SAP.Functions", "SAP .NET connector", nil},
+		{"WP1414", detect.LevelError, pack(t, "Shop.exe", calls("ldstr 00024500-0000-0000-C000-000000000046", "newobj [mscorlib]System.Guid::.ctor(string)", "call [mscorlib]System.Runtime.InteropServices.Marshal::GetTypeFromCLSID(string) void")), "which comes with Microsoft Office", "Open XML SDK", nil},
 		{"WP1415", detect.LevelNote, pack(t, "Shop.exe", calls("ldstr {01234567-89ab-cdef-0123-456789abcdef}", "newobj [mscorlib]System.Guid::.ctor(string)", "call [mscorlib]System.Type::GetTypeFromCLSID(string) void")), "01234567-89AB-CDEF-0123-456789ABCDEF", "regsvr32", map[string]fstest.MapFS{
 			"a number that is no class": pack(t, "Shop.exe", calls("ldstr {01234567-89ab-cdef-0123-456789abcdef}", "newobj [mscorlib]System.Guid::.ctor(string)", "pop")),
 			"registration-free": pack(t, "Shop.exe", calls("ldstr Acme.Printer", "call [mscorlib]System.Type::GetTypeFromProgID(string) void"), "acme.manifest",

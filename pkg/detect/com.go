@@ -45,6 +45,7 @@ const (
 	byCLSID  = "System.Type::GetTypeFromCLSID"
 	byCLSID2 = "System.Runtime.InteropServices.Marshal::GetTypeFromCLSID" // newer compilers, for embedded types
 	newGUID  = "System.Guid::.ctor"
+	aGUID    = "System.Guid::Parse"
 	byVB     = "Microsoft.VisualBasic.Interaction::CreateObject"
 )
 
@@ -58,7 +59,7 @@ var (
 func (w walker) comCalls(code assembly) []Fact {
 	var facts []Fact
 	code.code(func(clr *pe.CLR) error {
-		calls, err := clr.CallsTo(byProgID, byCLSID, byCLSID2, newGUID, byVB)
+		calls, err := clr.CallsTo(byProgID, byCLSID, byCLSID2, newGUID, aGUID, byVB)
 		ids := map[string]bool{} // callers that ask by a CLSID
 		for _, c := range calls {
 			ids[c.Caller] = ids[c.Caller] || c.Member == byCLSID || c.Member == byCLSID2
@@ -73,7 +74,7 @@ func (w walker) comCalls(code assembly) []Fact {
 				if !isID(progID(), id) {
 					continue
 				}
-			case newGUID:
+			case newGUID, aGUID:
 				if !ids[c.Caller] || !isID(clsid(), c.Literal) {
 					continue
 				}
