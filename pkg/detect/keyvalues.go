@@ -11,6 +11,10 @@ import (
 // say that they hold settings.
 var plainSettings = pattern(`(?i)^(\.env(\.\w+)?|.*\.env|.*\.ini|.*\.udl|.*\.dsn|(.*[._-])?(application|config|configuration|db|database|jdbc|hibernate|settings|server|persistence)[\w-]*\.properties)$`)
 
+// inALanguage are the texts of an application, which speak of passwords and hold none:
+// those of Struts are ApplicationResources_de.properties.
+var inALanguage = pattern(`(?i)(resources?|messages?|labels?|texts?|strings?|i18n|_[a-z]{2}(_[a-z]{2})?)\.properties$`)
+
 // notSettings are files of that form that hold none of the application.
 var notSettings = []string{"desktop.ini", "php.ini", "php.ini-development", "php.ini-production", "win.ini", "system.ini", "my.ini", "pytest.ini", "tox.ini", "alembic.ini", "setup.ini"}
 
@@ -18,7 +22,7 @@ var notSettings = []string{"desktop.ini", "php.ini", "php.ini-development", "php
 func plainSettingsOf(t *Tree) []Fact {
 	var facts []Fact
 	for f := range t.withExt(".env", ".ini", ".udl", ".dsn", ".properties", ".local", ".production", ".development") {
-		if !plainSettings().MatchString(f.base) || slices.Contains(notSettings, f.base) || passedOver(f.dir.key) {
+		if !plainSettings().MatchString(f.base) || slices.Contains(notSettings, f.base) || inALanguage().MatchString(f.base) || passedOver(f.dir.key) {
 			continue
 		}
 		p := f.path()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+	"testing/fstest"
 
 	"github.com/winpack/winpack/pkg/detect"
 )
@@ -239,5 +240,19 @@ func TestSecretsInValuesAreFoundAndNeverPrinted(t *testing.T) {
 				t.Errorf("no secret %q in %v", c.want, r.Facts)
 			}
 		})
+	}
+}
+
+// Texts in a language speak of passwords, and hold none.
+func TestTextsOfAnApplicationHoldNoSecrets(t *testing.T) {
+	const line = "login.password=Kennwort\ninstallation.setKeyStorePassword.title=Set Key Store Password\n"
+	for name, want := range map[string]bool{
+		"ApplicationResources.properties": false, "ApplicationResources_de.properties": false, "application_messages.properties": false, "config_de_CH.properties": false,
+		"application.properties": true, "db-config.properties": true, "application-prod.properties": true,
+	} {
+		r := look(t, fstest.MapFS{"web.config": {Data: []byte("<configuration/>")}, "conf/" + name: {Data: []byte(line)}})
+		if got := slices.Contains(rules(r), "WP1301"); got != want {
+			t.Errorf("%s: %v, want a secret: %t", name, rules(r), want)
+		}
 	}
 }

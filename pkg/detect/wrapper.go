@@ -22,7 +22,13 @@ var wrapperNames = []string{"nssm.exe", "srvany.exe", "srvany-ng.exe", "instsrv.
 
 // frameworkTools are programs of .NET Framework and its SDK that people copy beside their
 // own, to install a service or an assembly.
-var frameworkTools = []string{"installutil.exe", "regasm.exe", "regsvcs.exe", "gacutil.exe", "aspnet_regiis.exe", "aspnet_compiler.exe", "sgen.exe", "svcutil.exe"}
+var frameworkTools = []string{"installutil.exe", "regasm.exe", "regsvcs.exe", "gacutil.exe", "aspnet_regiis.exe", "aspnet_compiler.exe", "sgen.exe", "svcutil.exe",
+	"sn.exe", "ngen.exe", "csc.exe", "vbc.exe", "msbuild.exe", "ildasm.exe", "ilasm.exe", "ilmerge.exe", "tlbimp.exe", "aximp.exe", "xsd.exe", "wsdl.exe", "edmgen.exe", "mage.exe", "nuget.exe", "migrate.exe", "ef6.exe"}
+
+// windowsTools are programs of Windows, and others that scripts of an application start.
+var windowsTools = []string{"cmd.exe", "powershell.exe", "regsvr32.exe", "msiexec.exe", "reg.exe", "sc.exe", "net.exe", "netsh.exe", "icacls.exe", "subinacl.exe", "setacl.exe",
+	"robocopy.exe", "xcopy.exe", "sqlcmd.exe", "osql.exe", "bcp.exe", "psexec.exe", "pskill.exe", "handle.exe", "devcon.exe", "makecert.exe", "signtool.exe", "certmgr.exe",
+	"curl.exe", "wget.exe", "7z.exe", "7za.exe", "7zr.exe", "unzip.exe", "zip.exe", "unrar.exe", "rar.exe", "gzip.exe", "tar.exe", "sed.exe", "grep.exe", "awk.exe", "gawk.exe", "plink.exe", "pscp.exe", "psftp.exe", "putty.exe", "winscp.exe"}
 
 // winsw is the configuration of a WinSW beside its program: NAME.exe and NAME.xml; nil
 // where there is none (github.com/winsw/winsw, doc/xml-config-file.md).
@@ -51,6 +57,9 @@ func (t *Tree) wrapperOf(b *image) string {
 	}
 	if slices.Contains(frameworkTools, b.base) || strings.HasSuffix(b.base, ".vshost.exe") {
 		return b.base + ": a tool of .NET Framework or Visual Studio"
+	}
+	if slices.Contains(windowsTools, b.base) {
+		return b.base + ": a tool that scripts start"
 	}
 	if t.javaWrapper(b) {
 		return b.base + ": it runs what a wrapper.conf describes"
