@@ -181,6 +181,9 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 	if hostKey().MatchString(last) && isLocal(strings.ToLower(value)) {
 		facts = append(facts, Fact{Key: "local-server", Value: maskName(key) + ": " + maskValue(value), Evidence: ev})
 	}
+	if len(ev) > 0 && ofWSGI(key, ev[0].Path) {
+		return facts // read by wfastcgi only, whose place another server takes
+	}
 	if u := localURL().FindString(value); u != "" && !ownURL().MatchString(key) && !hostKey().MatchString(last) {
 		facts = append(facts, Fact{Key: "local-server", Value: maskName(key) + ": " + maskValue(u), Evidence: ev})
 	}
@@ -205,6 +208,12 @@ func setting(t *Tree, key, value string, ev []Evidence) []Fact {
 		facts = append(facts, written(rel, value, "the setting "+maskName(key)+" names a folder of the application", ev)...)
 	}
 	return facts
+}
+
+// ofWSGI says whether a setting of a web.config is one of wfastcgi (pypi.org/project/wfastcgi).
+func ofWSGI(key, file string) bool {
+	key = strings.ToUpper(key)
+	return windowsBase(file) == "web.config" && (key == "PYTHONPATH" || strings.HasPrefix(key, "WSGI_"))
 }
 
 // isConnection says whether a setting is a connection string.

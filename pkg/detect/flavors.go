@@ -15,7 +15,8 @@ var pythonFlavors = []string{"django", "flask", "fastapi", "bottle", "tornado", 
 
 // pythonFlavor is the package that the entry imports or, where it imports none of them,
 // the first one that the application requires.
-func (t *Tree) pythonFlavor(entry string) []Fact {
+func (t *Tree) pythonFlavor(e *pythonEntry) []Fact {
+	entry := e.path
 	text := t.head(entry, pageBytes)
 	for _, m := range pythonImport().FindAllSubmatchIndex(text, 200) {
 		if name := string(text[m[2]:m[3]]); slices.Contains(pythonFlavors, name) {
@@ -23,7 +24,7 @@ func (t *Tree) pythonFlavor(entry string) []Fact {
 		}
 	}
 	for _, name := range pythonFlavors {
-		if f, l := t.requires(name); f != "" {
+		if f, l := t.requires(e.home, name); f != "" {
 			return []Fact{stackFlavor(name, entry, Evidence{Path: f, Line: l, Detail: "requires " + name})}
 		}
 	}

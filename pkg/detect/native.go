@@ -204,6 +204,8 @@ func (t *Tree) helper(b *image) string {
 		return "createdump.exe beside coreclr.dll: part of the .NET runtime"
 	case strings.HasPrefix(b.base, "unins0") && (beside(strings.TrimSuffix(path.Base(b.path), path.Ext(b.path)) + ".dat")):
 		return "Inno Setup's uninstaller, with its .dat file"
+	case strings.HasPrefix(b.base, "wininst-") && strings.HasSuffix("/"+strings.ToLower(b.dir), "/distutils/command"), strings.Contains("/"+strings.ToLower(b.path), "/site-packages/"):
+		return b.base + " of a package of Python"
 	case b.base == "restartagent.exe" && beside("Microsoft.WindowsAppRuntime.dll"):
 		return "part of the Windows App SDK"
 	}

@@ -222,10 +222,25 @@ func (x *project) aside() bool {
 	})
 }
 
+// scriptSolution says whether a file is a solution that has nothing to compile: projects of
+// Python, Node.js and PHP, which Visual Studio only edits.
+func (t *Tree) scriptSolution(f file) bool {
+	if f.ext() != ".sln" {
+		return false
+	}
+	projects := solutionProject().FindAllSubmatch(t.head(f.path(), 64<<10), maxProjects)
+	return len(projects) > 0 && !slices.ContainsFunc(projects, func(m [][]byte) bool {
+		return !slices.Contains([]string{".pyproj", ".njsproj", ".phpproj"}, strings.ToLower(path.Ext(string(m[1]))))
+	})
+}
+
 // projectDepth is the depth of the highest project or solution.
 func (t *Tree) projectDepth() int {
 	best := noDepth
 	for f := range t.withExt(sourceExts...) {
+		if t.scriptSolution(f) {
+			continue
+		}
 		best = min(best, t.depth(f.dir.path))
 	}
 	return best
@@ -236,7 +251,9 @@ var (
 	gradleProgram = pattern(`(id\s*\(?\s*["'](application|org\.springframework\.boot|com\.gradleup\.shadow|com\.github\.johnrengelman\.shadow|io\.quarkus|io\.micronaut\.application)["']|apply plugin:\s*["'](application|org\.springframework\.boot)["']|(?m:^\s*application\s*$))`)
 	gradleInclude = pattern(`(?m)^\s*include\b(?:[^\n]*,[ \t]*\r?\n)*[^\n]*`)
 	quotedWord    = pattern(`["']([^"'\n]+)["']`)
-	goPackage     = pattern(`(?m)^package\s+main\b`)
+	// solutionProject is a project of a solution: its kind, name and file.
+	solutionProject = pattern(`(?m)^Project\("\{[0-9A-Fa-f-]+\}"\) = "[^"\r\n]*", "([^"\r\n]+)"`)
+	goPackage       = pattern(`(?m)^package\s+main\b`)
 )
 
 // pythonPackage is a package of Python with a command of its own, where no script in it

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -25,7 +26,12 @@ type pythonEntry struct {
 	path     string // of the script that it is known by
 	args     []string
 	evidence []Evidence
-	missing  string // the server that it lacks
+	missing  string            // the server that it lacks
+	home     string            // the folder from which its modules are named, where that is not the root
+	env      map[string]string // what it is given
+	version  string            // of Python, by the path of an interpreter on the server
+	port     string            // on which the command has it listen, where the arguments do not tell
+	open     bool              // what starts is not said, only that Python does
 }
 
 // detectPython finds applications that Python runs.
@@ -34,23 +40,26 @@ func detectPython(t *Tree) []Fact {
 	if e == nil {
 		return nil
 	}
-	p := &Program{Path: e.path, Form: FormScript, Arguments: e.args}
+	t.pythonPath(e)
+	p := &Program{Path: e.path, Form: FormScript, Arguments: e.args, Env: e.env}
 	rt := t.pythonRuntime(e)
 	facts := stackFacts(KindPython, "stack", p, rt, e.evidence)
-	if e.missing != "" {
+	if unix := t.unixServer(e, p.Path); unix != nil {
+		facts = append(facts, unix...)
+	} else if e.missing != "" {
 		facts = append(facts, Fact{Key: "wsgi-server", Value: e.missing, about: p.Path, Evidence: e.evidence[:1]})
 	}
-	facts = append(facts, t.pythonFlavor(e.path)...)
+	facts = append(facts, t.pythonFlavor(e)...)
 	text := t.head(e.path, pageBytes)
 	if m := pythonPort().FindSubmatchIndex(text); m != nil && portOf(string(text[m[2]:m[3]])) != "" {
 		facts = append(facts, Fact{Key: "port", Value: string(text[m[2]:m[3]]), source: "server", about: p.Path,
 			Evidence: []Evidence{{Path: e.path, Line: lineAt(text, int64(m[2])), Detail: clean(string(text[m[0]:m[1]]))}}})
 	}
-	if number := serverPortOf(e.args); number != "" {
+	if number := cmp.Or(serverPortOf(e.args), e.port); number != "" {
 		facts = append(facts, Fact{Key: "port", Value: number, source: "arguments", about: p.Path, Evidence: e.evidence[:1]})
 	}
-	if f, l := t.firstRequirement(); f != "" && !t.hasPackages() {
-		install := "python -m pip install --target . -r requirements.txt"
+	if f, l := t.firstRequirement(e.home); f != "" && !t.hasPackages() {
+		install := "python -m pip install --target . -r " + clean(windowsRelative(f))
 		if path.Base(f) != "requirements.txt" {
 			install = "python -m pip install --target . ."
 		}
@@ -63,16 +72,27 @@ func detectPython(t *Tree) []Fact {
 		}
 		facts = append(facts, Fact{Key: "python-venv", Value: path.Dir(v), about: p.Path, Evidence: []Evidence{{Path: v, Line: 1, Detail: "a virtual environment, whose interpreter lies elsewhere"}}})
 	}
-	if f, l := t.requires("gunicorn", "uwsgi"); f != "" {
-		facts = append(facts, Fact{Key: "unix-server", Value: "gunicorn or uWSGI", about: p.Path, Evidence: []Evidence{{Path: f, Line: l, Detail: "names a server that does not run on Windows"}}})
-	}
 	return facts
+}
+
+// unixServer is a server that an application names and that does not run on Windows:
+// uWSGI, which cannot even be installed there, and gunicorn where nothing else is named.
+func (t *Tree) unixServer(e *pythonEntry, program string) []Fact {
+	for _, row := range []struct{ pkg, title string }{{"uwsgi", "uWSGI"}, {"gunicorn", "gunicorn"}} {
+		f, l := t.requires(e.home, row.pkg)
+		if f == "" || row.pkg == "gunicorn" && e.missing == "" {
+			continue
+		}
+		return []Fact{{Key: "unix-server", Value: row.title, about: program, item: map[string]string{"server": cmp.Or(e.missing, "waitress")},
+			Evidence: []Evidence{{Path: f, Line: l, Detail: "names " + row.title}}}}
+	}
+	return nil
 }
 
 // firstRequirement is the first package that requirements.txt names, or dependencies in
 // pyproject.toml.
-func (t *Tree) firstRequirement() (file string, line int) {
-	if p := t.find("requirements.txt"); p != "" {
+func (t *Tree) firstRequirement(home string) (file string, line int) {
+	if p := t.projectFile(home, "requirements.txt"); p != "" {
 		number := 0
 		for l := range strings.Lines(string(t.head(p, 256<<10))) {
 			number++
@@ -81,7 +101,7 @@ func (t *Tree) firstRequirement() (file string, line int) {
 			}
 		}
 	}
-	if p := t.find("pyproject.toml"); p != "" {
+	if p := t.projectFile(home, "pyproject.toml"); p != "" {
 		text := t.head(p, 64<<10)
 		if m := pythonNeeds().FindIndex(text); m != nil {
 			return p, lineAt(text, int64(m[0]))
@@ -135,7 +155,7 @@ func (t *Tree) pythonRuntime(e *pythonEntry) *Runtime {
 		}
 	}
 	rt := &Runtime{Name: RuntimePython, Evidence: e.evidence}
-	rt.Version, rt.Evidence = t.pythonVersion(rt.Evidence)
+	rt.Version, rt.Evidence = t.pythonVersion(e)
 	return rt
 }
 
@@ -148,7 +168,7 @@ var (
 )
 
 // pythonVersion is what says for which Python the application was installed or asks.
-func (t *Tree) pythonVersion(otherwise []Evidence) (string, []Evidence) {
+func (t *Tree) pythonVersion(e *pythonEntry) (string, []Evidence) {
 	for _, p := range []string{t.find("pyvenv.cfg"), t.venv()} {
 		if p == "" {
 			continue
@@ -165,26 +185,35 @@ func (t *Tree) pythonVersion(otherwise []Evidence) (string, []Evidence) {
 			}
 		}
 	}
-	if p := t.find("pyproject.toml"); p != "" {
+	if p := t.projectFile(e.home, "pyproject.toml"); p != "" {
 		text := t.head(p, 64<<10)
 		if m := requiresPy().FindSubmatchIndex(text); m != nil {
 			return clean(string(text[m[2]:m[3]])), []Evidence{{Path: p, Line: lineAt(text, int64(m[2])), Detail: clean(string(text[m[0]:m[1]]))}}
 		}
 	}
 	for _, name := range []string{"runtime.txt", ".python-version"} {
-		if p := t.find(name); p != "" {
+		if p := t.projectFile(e.home, name); p != "" {
 			if m := runtimeTxt().FindSubmatch(t.head(p, 64)); m != nil {
 				return string(m[1]) + "." + string(m[2]), []Evidence{{Path: p, Line: 1, Detail: "asks for Python " + string(m[1]) + "." + string(m[2])}}
 			}
 		}
 	}
-	return "", otherwise
+	return e.version, e.evidence // of the interpreter that the server had, or nothing
 }
 
-// requires finds a package in the files that name what the application needs.
-func (t *Tree) requires(packages ...string) (file string, line int) {
+// projectFile is a file that speaks of a project in a folder: there, or at the root.
+func (t *Tree) projectFile(home, name string) string {
+	if p := t.find(path.Join(home, name)); p != "" {
+		return p
+	}
+	return t.find(name)
+}
+
+// requires finds a package in the files that name what the application needs: those of
+// its folder, and of the root.
+func (t *Tree) requires(home string, packages ...string) (file string, line int) {
 	for _, name := range pythonProjects {
-		p := t.find(name)
+		p := t.projectFile(home, name)
 		if p == "" {
 			continue
 		}
@@ -205,9 +234,23 @@ func (t *Tree) requires(packages ...string) (file string, line int) {
 
 // pythonEntry looks where it is said what starts.
 func (t *Tree) pythonEntry() *pythonEntry {
-	if e := t.pythonInIIS(); e != nil {
-		return e
+	hosted := t.pythonInIIS()
+	if hosted != nil && !hosted.open {
+		return hosted
 	}
+	e := t.pythonStart()
+	if e == nil {
+		e = t.pythonBelow(hosted)
+	}
+	if hosted == nil || e == nil {
+		return cmp.Or(e, hosted)
+	}
+	e.evidence, e.version = append(hosted.evidence, e.evidence...), hosted.version
+	return e
+}
+
+// pythonStart looks in the root where it is said what starts.
+func (t *Tree) pythonStart() *pythonEntry {
 	for _, w := range t.wrappers() {
 		if exe := programName(w.words[0]); exe != "python" && exe != "pythonw" || hasSecret(strings.Join(w.words, " ")) {
 			continue

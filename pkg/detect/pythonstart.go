@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -53,9 +54,9 @@ func (t *Tree) procfile() *pythonEntry {
 				}
 				e := &pythonEntry{path: file, evidence: where}
 				async := words[0] == "uvicorn" || words[0] == "hypercorn" || words[0] == "daphne" || strings.Contains(command, "UvicornWorker")
-				e.args, e.missing = t.wsgiServer(strings.TrimSuffix(w, "()"), async)
-				if strings.HasSuffix(w, "()") && slices.Contains(e.args, "waitress") { // a function that makes the application
-					e.args = slices.Insert(e.args, 2, "--call")
+				e.args, e.missing = t.wsgiServer(".", strings.TrimSuffix(w, "()"), async)
+				if strings.HasSuffix(w, "()") {
+					e.args = called(e.args)
 				}
 				return e
 			}
@@ -97,25 +98,34 @@ func (t *Tree) served(e *pythonEntry) *pythonEntry {
 	if m == nil || runs().Match(text) {
 		return e
 	}
-	module := strings.ReplaceAll(strings.TrimSuffix(e.path, path.Ext(e.path)), "/", ".") + ":" + string(m[1])
+	script, _ := within(e.path, cmp.Or(e.home, "."))
+	module := strings.ReplaceAll(strings.TrimSuffix(script, path.Ext(script)), "/", ".") + ":" + string(m[1])
 	async := slices.Contains([]string{"FastAPI", "Starlette", "get_asgi_application"}, string(m[2]))
-	e.args, e.missing = t.wsgiServer(module, async)
+	e.args, e.missing = t.wsgiServer(e.home, module, async)
 	return e
 }
 
+// called makes the command of a server one for a function that makes the application.
+func called(args []string) []string {
+	if len(args) > 1 && args[1] == "waitress" {
+		return slices.Insert(args, 2, "--call")
+	}
+	return args
+}
+
 // wsgiServer is the command that serves a module, by what the application names; where
-// it names none that runs on Windows, missing says which would.
-func (t *Tree) wsgiServer(module string, async bool) (args []string, missing string) {
-	if f, _ := t.requires("uvicorn"); f != "" && async {
+// it names none that runs on Windows, missing says which would. home is its folder.
+func (t *Tree) wsgiServer(home, module string, async bool) (args []string, missing string) {
+	if f, _ := t.requires(home, "uvicorn"); f != "" && async {
 		return []string{"-m", "uvicorn", module, "--host", "0.0.0.0", "--port", "8000"}, ""
 	}
-	if f, _ := t.requires("hypercorn"); f != "" {
+	if f, _ := t.requires(home, "hypercorn"); f != "" {
 		return []string{"-m", "hypercorn", module, "--bind", "0.0.0.0:8000"}, ""
 	}
 	if async {
 		return []string{"-m", "uvicorn", module, "--host", "0.0.0.0", "--port", "8000"}, "uvicorn"
 	}
-	if f, _ := t.requires("waitress"); f != "" {
+	if f, _ := t.requires(home, "waitress"); f != "" {
 		missing = ""
 	} else {
 		missing = "waitress"
@@ -126,24 +136,42 @@ func (t *Tree) wsgiServer(module string, async bool) (args []string, missing str
 // django is a project of Django, by its manage.py.
 func (t *Tree) django(p string) *pythonEntry {
 	text := t.head(p, pageBytes)
+	home := path.Dir(p)
 	m := djangoSettings().FindSubmatchIndex(text)
 	if m == nil {
-		return nil
+		return t.oldDjango(p, text)
 	}
 	settings := string(text[m[2]:m[3]])
 	pkg, _, _ := strings.Cut(settings, ".")
-	e := &pythonEntry{path: p, evidence: []Evidence{{Path: p, Line: lineAt(text, int64(m[0])), Detail: "DJANGO_SETTINGS_MODULE " + settings}}}
+	e := &pythonEntry{path: p, home: home, evidence: []Evidence{{Path: p, Line: lineAt(text, int64(m[0])), Detail: "DJANGO_SETTINGS_MODULE " + settings}}}
 	async := false
-	if f, _ := t.requires("uvicorn", "daphne", "hypercorn"); f != "" {
-		async = t.find(path.Join(pkg, "asgi.py")) != ""
+	if f, _ := t.requires(home, "uvicorn", "daphne", "hypercorn"); f != "" {
+		async = t.find(path.Join(home, pkg, "asgi.py")) != ""
 	}
 	module := pkg + ".wsgi:application"
 	if async {
 		module = pkg + ".asgi:application"
 	}
-	e.args, e.missing = t.wsgiServer(module, async)
+	e.args, e.missing = t.wsgiServer(home, module, async)
 	return e
 }
+
+// oldDjango is a project of Django before 1.4, whose manage.py imports the settings and
+// which has no module for WSGI (docs.djangoproject.com/en/1.4/releases/1.4).
+func (t *Tree) oldDjango(p string, text []byte) *pythonEntry {
+	m := djangoManager().FindIndex(text)
+	home := path.Dir(p)
+	if m == nil || t.find(path.Join(home, "settings.py")) == "" {
+		return nil
+	}
+	e := &pythonEntry{path: p, home: home, env: map[string]string{"DJANGO_SETTINGS_MODULE": "settings"},
+		evidence: []Evidence{{Path: p, Line: lineAt(text, int64(m[0])), Detail: clean(string(text[m[0]:m[1]]))}}}
+	e.args, e.missing = t.wsgiServer(home, "django.core.handlers.wsgi:WSGIHandler", false)
+	e.args = called(e.args)
+	return e
+}
+
+var djangoManager = pattern(`(?m)^\s*execute_manager\(settings\)`)
 
 // flaskScript is a manage.py of Flask-Script, whose command runserver serves the
 // application (flask-script.readthedocs.io, "Default commands").
@@ -160,62 +188,6 @@ func (t *Tree) flaskScript(p string) *pythonEntry {
 
 // flaskPort is the one on which Flask's own server listens by default.
 const flaskPort = "5000"
-
-// pythonInIIS is what a web.config starts by HttpPlatformHandler or FastCGI.
-func (t *Tree) pythonInIIS() *pythonEntry {
-	configs := t.webConfigs()
-	if len(configs) == 0 || strings.Contains(configs[0], "/") {
-		return nil
-	}
-	isPython := func(s string) bool {
-		base := programName(s)
-		return base == "python" || base == "pythonw"
-	}
-	var found *pythonEntry
-	handler := ""
-	var fast []Evidence
-	sections(t.readXML(configs[0], webConfigUnknown), func(section string, e *element) {
-		switch {
-		case section == "system.webServer/httpPlatform" && isPython(e.attr("processPath")) && found == nil:
-			words := commandLine(e.attr("arguments"))
-			for _, w := range words {
-				if p := t.commandFile(".", w); p != "" && path.Ext(strings.ToLower(p)) == ".py" {
-					found = &pythonEntry{path: p, args: words, evidence: line(configs[0], e, "processPath="+e.attr("processPath"))}
-					return
-				}
-			}
-			if i := slices.Index(words, "-m"); i >= 0 && i+1 < len(words) && !hasSecret(e.attr("arguments")) {
-				found = &pythonEntry{path: configs[0], args: words, evidence: line(configs[0], e, "processPath="+e.attr("processPath"))}
-			}
-		case section == "system.webServer/handlers/add" && strings.EqualFold(e.attr("modules"), "FastCgiModule"):
-			exe, _, _ := strings.Cut(e.attr("scriptProcessor"), "|")
-			if isPython(exe) {
-				fast = line(configs[0], e, "FastCGI with "+e.attr("scriptProcessor"))
-			}
-		case section == "appSettings/add" && strings.EqualFold(e.attr("key"), "WSGI_HANDLER"):
-			handler = e.attr("value")
-		}
-	})
-	if found == nil && fast != nil {
-		module := strings.TrimSuffix(strings.TrimSuffix(handler, "()"), "")
-		if i := strings.LastIndexByte(module, '.'); i > 0 && wsgiName().MatchString(module) {
-			file := t.find(strings.ReplaceAll(module[:i], ".", "/") + ".py")
-			if file == "" {
-				file = configs[0]
-			}
-			found = &pythonEntry{path: file, evidence: fast}
-			found.args, found.missing = t.wsgiServer(module[:i]+":"+module[i+1:], false)
-		} else {
-			found = &pythonEntry{path: configs[0], evidence: fast}
-		}
-	}
-	if found != nil && hasSecret(strings.Join(found.args, " ")) {
-		found.args = nil
-	}
-	return found
-}
-
-var wsgiName = pattern(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$`)
 
 var (
 	wsgiApp = pattern(`(?m)^(app|application|api)\s*=\s*(Flask|FastAPI|Starlette|Bottle|Sanic|get_wsgi_application|get_asgi_application|create_app|falcon\.App)\b`)

@@ -306,6 +306,10 @@ func (r *resolution) dropOthers(program *Program) {
 			if stack && f.about != "" {
 				f.OverruledBy = string(r.app.Kind) + ": it speaks of the program that runs the application"
 			}
+		case "framework":
+			if stack { // a web.config that was copied along
+				f.OverruledBy = string(r.app.Kind) + ": the program does not run on .NET"
+			}
 		case "runtime", "php-cgi", "stack-flavor":
 			if f.about == "" && f.source != string(r.app.Kind) {
 				f.OverruledBy = string(r.app.Kind) + ": it speaks of another kind of application"

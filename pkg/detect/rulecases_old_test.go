@@ -95,7 +95,7 @@ func casesOfNativeCode(t *testing.T) map[string]ruleCase {
 		"WP1501": {fixture("python-django"), fixture("python-flask")},
 		"WP1502": {folder("server.js", `require("http")`, "node_modules/a/a.node", "\x7fELF"), built([]string{"server.js", `require("http")`}, "node_modules/c/c.node", "native-console/sum.exe")},
 		"WP1503": {folder("main.py", "", "requirements.txt", "", "env/pyvenv.cfg", "home = C:\\Py\n"), folder("main.py", "", "requirements.txt", "")},
-		"WP1504": {folder("manage.py", django, "requirements.txt", "gunicorn==20\n"), folder("manage.py", django, "requirements.txt", "gunicorn-config-helper\n")},
+		"WP1504": {folder("manage.py", django, "requirements.txt", "gunicorn==20\n"), folder("manage.py", django, "requirements.txt", "gunicorn==20\nwaitress==3\n")},
 		"WP1505": {folder("manage.py", django, "requirements.txt", "django\n"), folder("manage.py", django, "requirements.txt", "django\nwaitress>=2\n")},
 		"WP1506": {folder("conf/server.xml", `<Server port="8005"><Service name="Catalina"><Connector port="8080"/></Service></Server>`, "webapps/ROOT/index.jsp", "<%= 1 %>"), fixture("tomcat")},
 		"WP1507": {folder("bin/run.jar", jarOf(t, "a/B.class", "class:5"), "bin/run.bat", "", "server/default/deploy/x.txt", ""), folder("jboss-modules.jar", jarOf(t, "a/B.class", "class:8"), "bin/standalone.bat", "")},

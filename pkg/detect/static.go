@@ -247,7 +247,7 @@ func (t *Tree) signs() []Fact {
 	deep := t.programDepth() > 0 && t.programDepth() < noDepth // a program far from the root may be a tool of the build
 	for f := range t.withExt(slices.Concat([]string{".asp"}, sourceExts, codeExts, slices.Collect(maps.Keys(byExt)))...) {
 		ext, top := f.ext(), f.top()
-		if source == "" && (slices.Contains(sourceExts, ext) && (top || deep) || deep && slices.Contains(codeExts, ext)) {
+		if source == "" && (slices.Contains(sourceExts, ext) && (top || deep) && !t.scriptSolution(f) || deep && slices.Contains(codeExts, ext)) {
 			source = f.path()
 		}
 		if i, ok := byExt[ext]; ok && !seen[i] && (top || otherStacks[i].deep) {
