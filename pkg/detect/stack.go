@@ -251,16 +251,37 @@ func (r *resolution) runtimeEnded(name, version string, ev []Evidence) {
 	if row == nil || !plainVersion().MatchString(version) {
 		return // a range says what would do, not what runs
 	}
+	next := ""
+	if len(row.Supported) > 0 {
+		next = " (" + strings.Join(row.Supported, ", ") + ")"
+	}
 	for _, release := range sortedKeys(row.Ended) {
 		if version != release && !strings.HasPrefix(version, release+".") {
 			continue
 		}
-		next := ""
-		if len(row.Supported) > 0 {
-			next = " (" + strings.Join(row.Supported, ", ") + ")"
-		}
 		r.derive("runtime-ended", row.Title+" "+release, "", ev, map[string]string{"ended": row.Ended[release].Format(time.DateOnly), "next": next})
+		return
 	}
+	if later := row.endedBefore(version); later != "" {
+		r.derive("runtime-ended", row.Title+" "+version, "", ev, map[string]string{"ended": "before " + row.Ended[later].Format(time.DateOnly), "next": next})
+	}
+}
+
+// endedBefore is the first release without support that came after a version which is
+// none of those that the table knows; empty where there is none.
+func (row *runtimeRow) endedBefore(version string) string {
+	first := ""
+	for release := range row.Ended {
+		if strings.Count(version, ".") >= strings.Count(release, ".") && newer(release, version) && (first == "" || newer(first, release)) {
+			first = release
+		}
+	}
+	for _, release := range row.Supported {
+		if version == release || strings.HasPrefix(version, release+".") {
+			return ""
+		}
+	}
+	return first
 }
 
 var plainVersion = pattern(`^\d{1,3}(\.\d{1,5}){0,3}$`)
