@@ -242,7 +242,8 @@ func servletFacts(j *jar) ([]Fact, error) {
 		ev = append(ev, j.evidence(level.where, fmt.Sprintf("%s: compiled for Java %d", level.where, level.java)))
 	}
 	p := &Program{Path: j.path, Form: FormScript}
-	return stackFacts(KindTomcat, "stack", p, javaRuntime(nil, level, ev...), ev), level.err
+	facts := stackFacts(KindTomcat, "stack", p, javaRuntime(nil, level, ev...), ev)
+	return append(facts, of(p.Path, (&javaApp{level: level}).drawing(j))...), level.err
 }
 
 // explodedWar is a web application that was unpacked: WEB-INF at the root.
@@ -255,6 +256,7 @@ func (t *Tree) explodedWar() []Fact {
 		ev = append(ev, Evidence{Path: p, Line: 1, Detail: "a web application for a servlet container"})
 	}
 	var level classLevel
+	seen := 0
 	for f := range t.withExt(".class", ".jar") {
 		p := f.path()
 		if !inFolder(p, "WEB-INF") {
@@ -264,16 +266,27 @@ func (t *Tree) explodedWar() []Fact {
 			ev = append(ev, Evidence{Path: p, Line: 1, Detail: "lies in WEB-INF of a web application"})
 		}
 		if f.ext() == ".class" && inFolder(p, "WEB-INF/classes") {
-			level.take(p, t.start(p, classHeader))
+			if seen++; seen <= maxClasses {
+				level.take(p, t.start(p, maxClass))
+			}
 		}
 	}
 	if len(ev) == 0 {
 		return nil
 	}
 	if level.where != "" {
-		ev = append(ev, Evidence{Path: level.where, Offset: 4, Length: 4, Detail: fmt.Sprintf("compiled for Java %d", level.java)})
+		ev = append(ev, classEvidence(t, level.where, fmt.Sprintf("compiled for Java %d", level.java)))
 	}
-	return stackFacts(KindTomcat, "stack", &Program{Path: ev[0].Path, Form: FormScript}, javaRuntime(t.javaHomes(), level, ev...), ev)
+	facts := stackFacts(KindTomcat, "stack", &Program{Path: ev[0].Path, Form: FormScript}, javaRuntime(t.javaHomes(), level, ev...), ev)
+	if level.desktop != "" {
+		return append(facts, of(ev[0].Path, desktopFact(strings.TrimSuffix(level.uses, "/"), classEvidence(t, level.desktop, "names "+level.uses)))...)
+	}
+	return append(facts, of(ev[0].Path, t.webappDraws("."))...)
+}
+
+// classEvidence is the place of what was read of a class: of the names in it, all.
+func classEvidence(t *Tree, p, detail string) Evidence {
+	return Evidence{Path: p, Length: int64(len(t.start(p, maxClass))), Detail: detail}
 }
 
 // look reads of the archive what only its program has: the ports that the configuration
@@ -310,7 +323,7 @@ func of(program string, facts []Fact) []Fact {
 var serverPort = pattern(`(?m)^\s*(?:server\.port\s*[=:]|server:\s*(?:\r?\n\s+[a-z.-]+:[^\r\n]*)*?\r?\n\s+port:)\s*(?:\$\{[A-Za-z_.]+:)?(\d{2,5})\b`)
 
 // drawingLibraries are archives that draw with java.awt, by how their names begin.
-var drawingLibraries = []string{"jasperreports-", "jfreechart-", "jfreesvg-", "batik-", "pdfbox-", "openhtmltopdf-", "flying-saucer-", "xchart-", "thumbnailator-", "imgscalr-", "barcode4j", "barbecue-", "javafx-"}
+var drawingLibraries = []string{"jasperreports-", "jfreechart-", "jfreesvg-", "batik-", "pdfbox-", "openhtmltopdf-", "flying-saucer-", "xchart-", "thumbnailator-", "imgscalr-", "kaptcha", "jcaptcha", "patchca", "easy-captcha", "barcode4j", "barbecue-", "javafx-"}
 
 // desktopFact is that of a program which draws.
 func desktopFact(value string, ev Evidence) []Fact {

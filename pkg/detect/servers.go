@@ -91,9 +91,9 @@ func tomcat(t *Tree) []Fact {
 		}
 	}
 	if p.Path == conf {
-		facts = append(facts, Fact{Key: "server-missing", Value: "Tomcat", about: p.Path, Evidence: ev})
+		facts = append(facts, Fact{Key: "server-missing", Value: "Tomcat", about: p.Path, item: catalinaBase, Evidence: ev})
 	}
-	level, where, lists := t.webappLevel(home)
+	level, where, lists, draws := t.webappLevel(home)
 	if level.java > need.java {
 		need = level
 		ev = append(ev, where)
@@ -103,6 +103,8 @@ func tomcat(t *Tree) []Fact {
 	}
 	facts = append(facts, stackFacts(KindTomcat, "server", p, javaRuntime(t.javaHomes(), need, slices.Concat(ev, lists)...), ev)...)
 	facts = append(facts, serverWrites(p, "Tomcat", ev[:1], "logs", "temp", "work", "webapps", "conf/Catalina")...)
+	facts = append(facts, of(p.Path, t.tomcatSettings(home))...)
+	facts = append(facts, of(p.Path, draws)...)
 	for _, service := range root.children {
 		for _, c := range service.children {
 			if service.name != "Service" || c.name != "Connector" || strings.Contains(strings.ToUpper(c.attr("protocol")), "AJP") {
@@ -123,7 +125,7 @@ const maxLists = 2
 
 // webappLevel is the newest class of the applications of a Tomcat. lists are where
 // classes were looked for.
-func (t *Tree) webappLevel(home string) (level classLevel, where Evidence, lists []Evidence) {
+func (t *Tree) webappLevel(home string) (level classLevel, where Evidence, lists []Evidence, draws []Fact) {
 	apps := path.Join(home, "webapps")
 	seen := 0
 	for f := range t.withExt(".war", ".class") {
@@ -137,15 +139,22 @@ func (t *Tree) webappLevel(home string) (level classLevel, where Evidence, lists
 				continue
 			}
 			seen++
-			if level.take(p, t.start(p, classHeader)); level.java > before {
-				where = Evidence{Path: p, Offset: 4, Length: 4, Detail: fmt.Sprintf("compiled for Java %d", level.java)}
+			if level.take(p, t.start(p, maxClass)); level.java > before {
+				where = classEvidence(t, p, fmt.Sprintf("compiled for Java %d", level.java))
 			}
+			if level.desktop == p && draws == nil && !tomcatOwn(p, apps) {
+				draws = desktopFact(strings.TrimSuffix(level.uses, "/"), classEvidence(t, p, "names "+level.uses))
+			}
+			level.desktop = ""
 			continue
 		}
 		t.withJar(p, "which Java it needs is unknown", func(j *jar) error {
 			l := j.level("WEB-INF/classes/")
 			if len(lists) < maxLists {
 				lists = append(lists, at(p, j.list, "list of files, by which its classes were found"))
+			}
+			if draws == nil {
+				draws = (&javaApp{level: l}).drawing(j)
 			}
 			if l.java > level.java {
 				level = l
@@ -154,79 +163,16 @@ func (t *Tree) webappLevel(home string) (level classLevel, where Evidence, lists
 			return l.err
 		})
 	}
-	return level, where, lists
+	if draws == nil {
+		draws = t.webappDraws(apps)
+	}
+	return level, where, lists, draws
 }
 
-// jbossHome is the folder of a JBoss, WildFly or EAP: with its module loader or,
-// up to JBoss AS 6, its old starter.
-func (t *Tree) jbossHome() string {
-	for _, paths := range [][]string{
-		{"jboss-modules.jar", "standalone/configuration/standalone.xml"}, {"jboss-modules.jar", "bin/standalone.bat"},
-		{"jboss-modules.jar", "domain/configuration/host.xml"}, {"bin/run.jar", "bin/run.bat"},
-	} {
-		if home := t.homeOf(paths...); home != "" {
-			return home
-		}
-	}
-	return ""
+// tomcatOwn says whether a file is of an application that Tomcat comes with.
+func tomcatOwn(p, apps string) bool {
+	return slices.ContainsFunc([]string{"examples", "docs", "manager", "host-manager"}, func(n string) bool { return inFolder(p, path.Join(apps, n)) })
 }
-
-func jboss(t *Tree) []Fact {
-	home := t.jbossHome()
-	if home == "" {
-		return nil
-	}
-	start := t.find(path.Join(home, "jboss-modules.jar"))
-	old := start == ""
-	if old {
-		start = t.find(path.Join(home, "bin/run.jar"))
-		if !t.hasDir(path.Join(home, "server")) {
-			return nil
-		}
-	}
-	ev := []Evidence{{Path: start, Length: 4, Detail: "the archive that starts JBoss"}}
-	p := &Program{Path: start, Form: FormScript, Home: home}
-	var facts []Fact
-	if txt := t.find(path.Join(home, "version.txt")); txt != "" {
-		text := t.head(txt, headBytes)
-		if m := jbossVersion().FindSubmatchIndex(text); m != nil {
-			v := Evidence{Path: txt, Line: lineAt(text, int64(m[0])), Detail: clean(string(text[m[0]:m[1]]))}
-			ev = append(ev, v)
-			facts = append(facts, Fact{Key: "server-version", Value: clean(string(text[m[0]:m[1]])), about: p.Path, Evidence: []Evidence{v}})
-		}
-	}
-	need := classLevel{}
-	t.withJar(start, "which Java it needs is unknown", func(j *jar) error {
-		if need = j.level(""); need.where != "" {
-			ev = append(ev, j.evidence(need.where, fmt.Sprintf("%s: compiled for Java %d", need.where, need.java)))
-		}
-		return need.err
-	})
-	facts = append(facts, stackFacts(KindJBoss, "server", p, javaRuntime(t.javaHomes(), need, ev...), ev)...)
-	if t.hasDir(path.Join(home, "standalone")) {
-		facts = append(facts, serverWrites(p, "JBoss", ev[:1], "standalone")...)
-	}
-	if old {
-		facts = append(facts, Fact{Key: "server-old", Value: "JBoss before 7", about: p.Path, Evidence: ev})
-	}
-	if conf := t.find(path.Join(home, "standalone/configuration/standalone.xml")); conf != "" {
-		root := t.readXML(conf, serverUnknown)
-		for _, group := range childrenOf(root, "socket-binding-group") {
-			for _, b := range group.children {
-				m := jbossPort().FindStringSubmatch(b.attr("port"))
-				if b.name == "socket-binding" && (b.attr("name") == "http" || b.attr("name") == "https") && m != nil {
-					facts = append(facts, Fact{Key: "port", Value: m[1], source: "server", about: p.Path, Evidence: line(conf, b, "socket-binding "+b.attr("name")+" port="+b.attr("port"))})
-				}
-			}
-		}
-	}
-	return facts
-}
-
-var (
-	jbossVersion = pattern(`(?m)^.*(?:JBoss|WildFly)[^\r\n]{0,80}?Version \d[\w. -]{0,30}`)
-	jbossPort    = pattern(`^(?:\$\{[\w.]+:)?(\d{2,5})\}?$`)
-)
 
 func childrenOf(e *element, name string) []*element {
 	var found []*element
@@ -282,31 +228,6 @@ func portOf(address string) string {
 		return strconv.Itoa(n)
 	}
 	return ""
-}
-
-func httpd(t *Tree) []Fact {
-	b, conf := t.nativeServer("httpd.exe", "../conf/httpd.conf", "conf/httpd.conf")
-	if b == nil {
-		return nil
-	}
-	ev := []Evidence{at(b.path, b.sub, "httpd.exe, a native program"), {Path: conf, Line: 1, Detail: "the configuration of Apache httpd"}}
-	p := &Program{Path: b.path, Form: FormNative, Home: path.Dir(path.Dir(conf))}
-	facts := t.serverProgram(KindHTTPD, p, b, ev)
-	facts = append(facts, serverWrites(p, "Apache httpd", ev[:1], "logs")...)
-	t.lines(conf, func(number int, words []string) {
-		here := func(detail string) []Evidence { return []Evidence{{Path: conf, Line: number, Detail: mask(detail)}} }
-		switch strings.ToLower(words[0]) {
-		case "listen":
-			if len(words) > 1 && portOf(words[1]) != "" {
-				facts = append(facts, Fact{Key: "port", Value: portOf(words[1]), source: "server", about: p.Path, Evidence: here("Listen " + words[1])})
-			}
-		case "loadmodule":
-			if len(words) > 2 && strings.HasPrefix(strings.ToLower(words[1]), "php") {
-				facts = append(facts, Fact{Key: "stack-flavor", Value: "php", about: p.Path, Evidence: here("LoadModule " + words[1])})
-			}
-		}
-	})
-	return facts
 }
 
 // serverWrites are the folders below its own that a server writes to.

@@ -87,6 +87,9 @@ func (p *planner) scriptCommand() ([]string, error) {
 		}
 		return slices.Concat([]string{exe}, tomcatOptions(home, modern)), nil
 	case detect.KindJBoss:
+		if path.Ext(strings.ToLower(prog.Path)) != ".jar" {
+			return nil, p.noRuntime("JBoss", "give winpack the folder of the server with all its archives")
+		}
 		if !strings.EqualFold(path.Base(prog.Path), "jboss-modules.jar") {
 			return []string{exe, "-jar", home + `\bin\run.jar`, "-b", "0.0.0.0"}, nil
 		}
