@@ -28,6 +28,7 @@ type project struct {
 	arch      string
 	shared    string // of .NET: the shared framework
 	open      string // what is unknown of it, since it stands elsewhere
+	runs      string // the version of what runs it
 	evidence  []Evidence
 }
 
@@ -404,7 +405,10 @@ func (r *resolution) takeSource(x *project) {
 	if x.open != "" {
 		r.derive("project-open", x.path, "", x.evidence, map[string]string{"what": x.open})
 	}
-	r.derive("source-becomes", string(x.becomes), "", x.evidence, map[string]string{"project": x.path})
+	if name := runtimeOf[x.becomes]; name != "" {
+		r.needs.Runtime = &Runtime{Name: name, Version: x.runs, Evidence: x.evidence}
+	}
+	r.derive("source-becomes", string(x.becomes), "", x.evidence, map[string]string{"project": x.path, "build": x.build()})
 }
 
 // aspireSDK is the element that names the SDK of .NET Aspire's hosts.

@@ -87,7 +87,11 @@ func (t *Tree) mavenProjects() []*project {
 		if id := root.child("artifactId"); id != nil {
 			x.name = id.text
 		}
+		x.runs = mavenJava(root)
 		packaging := root.child("packaging")
+		if root.child("modules") == nil && t.builtJava() && !t.anyCode(path.Dir(p)) {
+			continue // it was copied along with what was built of it
+		}
 		switch {
 		case packaging == nil || packaging.text == "jar":
 			if x.becomes = KindJava; len(seen) > 1 { // a module of others, which may be a library of theirs
@@ -109,6 +113,27 @@ func (t *Tree) mavenProjects() []*project {
 		found = append(found, x)
 	}
 	return found
+}
+
+// builtJava says whether the root holds what projects of Java are built to.
+func (t *Tree) builtJava() bool {
+	if t.hasDir("WEB-INF") {
+		return true
+	}
+	for f := range t.withExt(".jar", ".war") {
+		return f.top() // those of the root come first
+	}
+	return false
+}
+
+// anyCode says whether a folder holds code for the virtual machine of Java, or pages.
+func (t *Tree) anyCode(dir string) bool {
+	for f := range t.withExt(".java", ".kt", ".scala", ".groovy", ".clj", ".jsp", ".html", ".xhtml") {
+		if inFolder(f.path(), path.Join(dir, "src")) || slices.Contains([]string{".java", ".kt", ".scala", ".groovy", ".clj"}, f.ext()) && inFolder(f.path(), dir) {
+			return true
+		}
+	}
+	return false
 }
 
 // mavenPrograms are plugins that make an archive which starts by itself.
@@ -147,6 +172,7 @@ func (t *Tree) gradleProjects() []*project {
 				x.name = path.Base(dir)
 			}
 			text := t.head(p, 64<<10)
+			x.runs = gradleJava(text)
 			switch {
 			case gradleWar().Match(text) && !strings.Contains(string(text), "org.springframework.boot"):
 				x.becomes = KindTomcat

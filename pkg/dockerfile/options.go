@@ -109,7 +109,7 @@ func (e *NoRuntimeError) Error() string {
 type SourceError struct{}
 
 func (e *SourceError) Error() string {
-	return "the folder holds source that has to be compiled first (WP1009): give winpack the folder that dotnet publish, msbuild /p:DeployOnBuild=true or mvn package fills"
+	return "the folder holds source that has to be compiled first (WP1009): give winpack the folder that its build fills"
 }
 
 // UnknownReleaseError says that a Windows release is not known, and what is.
