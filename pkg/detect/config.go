@@ -152,7 +152,7 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 var (
 	drivePath = pattern(`(?i)(?:^|[^a-z])([a-z]:\\[^"<>|*?;,]*|[a-z]:/[^"<>|*?;,/][^"<>|*?;,]*)`)
 	uncPath   = pattern(`(?:^|[\s"'=;,])(\\\\[A-Za-z0-9._-]+\\[^"<>|*?;,]+)`)
-	inImage   = pattern(`(?i)^c:[\\/](windows|inetpub|program files|program files \(x86\)|programdata)\b`)
+	inImage   = pattern(`(?i)^c:[\\/](windows|inetpub|program files|program files \(x86\)|programdata)\b|^c:[\\/]*$`)
 	localURL  = pattern(`(?i)\b(https?|net\.tcp|amqps?|rediss?|tcp|mongodb|ldap|mysql|mariadb|postgres(?:ql)?|sqlserver)://(localhost|127\.0\.0\.1)\b(:\d+)?`)
 	// ownURL are keys of addresses that are the application's own, or a client's.
 	ownURL    = pattern(`(?i)(^|[:._-])(urls?$|server\.urls)|kestrel:|origin|cors|redirect|issuer|audience|authority|callback|allowed|base-?address|baseurl|selfurl|siteurl|listen`)

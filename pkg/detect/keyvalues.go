@@ -16,13 +16,13 @@ var plainSettings = pattern(`(?i)^(\.env(\.\w+)?|.*\.env|.*\.ini|.*\.udl|.*\.dsn
 var inALanguage = pattern(`(?i)(resources?|messages?|labels?|texts?|strings?|i18n|_[a-z]{2}(_[a-z]{2})?)\.properties$`)
 
 // notSettings are files of that form that hold none of the application.
-var notSettings = []string{"desktop.ini", "php.ini", "php.ini-development", "php.ini-production", "win.ini", "system.ini", "my.ini", "pytest.ini", "tox.ini", "alembic.ini", "setup.ini"}
+var notSettings = []string{"desktop.ini", "php.ini-development", "php.ini-production", "win.ini", "system.ini", "my.ini", "pytest.ini", "tox.ini", "alembic.ini", "setup.ini"}
 
 // plainSettingsOf reads the settings of files that are neither XML nor JSON.
 func plainSettingsOf(t *Tree) []Fact {
 	var facts []Fact
 	for f := range t.withExt(".env", ".ini", ".udl", ".dsn", ".properties", ".local", ".production", ".development") {
-		if !plainSettings().MatchString(f.base) || slices.Contains(notSettings, f.base) || inALanguage().MatchString(f.base) || passedOver(f.dir.key) {
+		if !plainSettings().MatchString(f.base) || strings.HasPrefix(f.base, "php") && path.Ext(f.base) == ".ini" || slices.Contains(notSettings, f.base) || inALanguage().MatchString(f.base) || passedOver(f.dir.key) {
 			continue
 		}
 		p := f.path()

@@ -302,7 +302,7 @@ func (r *resolution) dropOthers(program *Program) {
 			continue
 		}
 		switch f.Key {
-		case "signal":
+		case "signal", "message-box":
 			if stack && f.about != "" {
 				f.OverruledBy = string(r.app.Kind) + ": it speaks of the program that runs the application"
 			}

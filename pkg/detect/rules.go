@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -23,8 +24,10 @@ type Rule struct {
 	Except  []string `toml:"except" json:"-"`    // patterns of values that it is not about
 	Kinds   []string `toml:"kinds" json:"-"`     // patterns of kinds; empty means any
 	Message string   `toml:"message" json:"-"`
-	Remedy  string   `toml:"remedy" json:"remedy"`
-	Why     string   `toml:"why" json:"why"` // why the rule exists
+	// Join makes one finding of facts that differ in nothing but their values.
+	Join   bool   `toml:"join" json:"-"`
+	Remedy string `toml:"remedy" json:"remedy"`
+	Why    string `toml:"why" json:"why"` // why the rule exists
 	// Source is where the reason can be read; empty where none is cited.
 	Source string `toml:"source" json:"source,omitempty"`
 }
@@ -70,6 +73,7 @@ func judge(app App, facts []Fact) []Finding {
 			findings = append(findings, judgeSignal(rule, app, facts)...)
 			continue
 		}
+		var told []telling
 		for _, f := range facts {
 			if f.Key != rule.Fact || f.OverruledBy != "" || len(rule.Values) > 0 && !matchesAny(rule.Values, f.Value) || matchesAny(rule.Except, f.Value) {
 				continue
@@ -90,14 +94,47 @@ func judge(app App, facts []Fact) []Finding {
 			if need, ok := f.item.(Need); ok {
 				words = append(words, "{why}", need.Why, "{cure}", moduleCure(need.ID))
 			}
-			r := strings.NewReplacer(words...)
+			same := ""
+			if rule.Join {
+				same = strings.Join(words[2:], "\x00")
+			}
+			if i := slices.IndexFunc(told, func(t telling) bool { return rule.Join && t.same == same }); i >= 0 {
+				told[i].values = append(told[i].values, f.Value)
+				told[i].evidence = mergeEvidence(told[i].evidence, f.Evidence)
+				continue
+			}
+			told = append(told, telling{words, same, []string{f.Value}, f.Evidence})
+		}
+		for _, t := range told {
+			t.words[1] = list(t.values)
+			r := strings.NewReplacer(t.words...)
 			findings = append(findings, Finding{
 				Rule: rule.ID, Level: rule.Level, Message: r.Replace(rule.Message), Remedy: r.Replace(rule.Remedy),
-				Evidence: mergeEvidence(nil, f.Evidence),
+				Evidence: mergeEvidence(nil, t.evidence),
 			})
 		}
 	}
 	return uniqueFindings(findings)
+}
+
+// telling is what a finding is about to say.
+type telling struct {
+	words    []string // of the replacer: the first is "{value}"
+	same     string   // all of them but the value
+	values   []string
+	evidence []Evidence
+}
+
+// maxListed bounds the values that a joined finding names.
+const maxListed = 8
+
+func list(values []string) string {
+	slices.Sort(values)
+	values = slices.Compact(values)
+	if n := len(values) - maxListed; n > 0 {
+		return strings.Join(values[:maxListed], ", ") + " and " + strconv.Itoa(n) + " more"
+	}
+	return strings.Join(values, ", ")
 }
 
 // uniqueFindings joins findings that say the same and keeps their places, and sorts

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -51,14 +52,39 @@ func scriptFacts(p, ext, text string) []Fact {
 		if len(line) > maxString || isComment(ext, line) || !hasLiteral(line) {
 			continue
 		}
-		facts = append(facts, textFacts(line, true, nil, func(detail string) Evidence {
+		found := textFacts(line, true, nil, func(detail string) Evidence {
 			return Evidence{Path: p, Line: number, Detail: mask(detail)}
-		})...)
+		})
+		facts = append(facts, slices.DeleteFunc(found, func(f Fact) bool { return f.Key == "signal" && notOfTheApplication(&f, p, line) })...)
 		if len(facts) >= maxCodeSigns {
 			break
 		}
 	}
 	return facts
+}
+
+// ofDeployment are scripts that ran where the application was built, tested or brought to
+// its server: what they expect there is none of its needs.
+var ofDeployment = pattern(`(?i)(^|/)(publishprofiles|tests?|build|deploy|deployment|ci)/|\.deploy\.cmd$|(^|/)(deploy|build|publish|test)([-_.][^/]*)?\.(cmd|bat|ps1|psm1|py)$|(^|/)test_[^/]*\.py$|tests?\.(php|py)$`)
+
+// dependsOn is the list of services that a new one depends on, always those every
+// Windows runs.
+var (
+	dependsOn = pattern(`(?i)depend=\s+"?([^"\s]+)`)
+	always    = []string{"tcpip", "afd", "rpcss", "eventlog", "nsi", "dnscache", "netbt", "http", "winmgmt", "lanmanworkstation"}
+)
+
+// notOfTheApplication says whether a signal of a script says nothing of what the
+// application needs where it runs.
+func notOfTheApplication(f *Fact, p, line string) bool {
+	switch f.Value {
+	case "code-path", "code-share", "program-files", "registry", "windows-tools":
+		return ofDeployment().MatchString(p)
+	case "service-depends":
+		m := dependsOn().FindStringSubmatch(line)
+		return m != nil && !slices.ContainsFunc(strings.Split(m[1], "/"), func(s string) bool { return !slices.Contains(always, strings.ToLower(s)) })
+	}
+	return false
 }
 
 func hasLiteral(text string) bool {

@@ -18,7 +18,7 @@ func detectSignals(t *Tree) []Fact {
 	var facts []Fact
 	seen := map[*signal]int{}
 	add := func(s *signal, f file) {
-		if seen[s] >= MaxEvidence || passedOver(f.dir.key) {
+		if seen[s] >= MaxEvidence || passedOver(f.dir.key) || ofEditor(f.dir.key) && s.ID != "build-leftovers" {
 			return
 		}
 		if ev, ok := t.holds(f.path(), s.Content); ok {
@@ -78,6 +78,12 @@ func (t *Tree) holds(p string, texts []string) (Evidence, bool) {
 func passedOver(dir string) bool {
 	low := "/" + dir + "/"
 	return slices.ContainsFunc([]string{"/node_modules/", "/vendor/", "/.git/", "/packages/", "/bower_components/", "/site-packages/"}, func(part string) bool { return strings.Contains(low, part) })
+}
+
+// ofEditor says whether a folder is one where an editor keeps its own files.
+func ofEditor(dir string) bool {
+	low := "/" + dir + "/"
+	return slices.ContainsFunc([]string{"/.vs/", "/.idea/", "/.vscode/", "/.svn/", "/.settings/"}, func(part string) bool { return strings.Contains(low, part) })
 }
 
 // signalFact is a signal that was seen; what says where.
@@ -310,6 +316,9 @@ func (t *Tree) oldPackages() []Fact {
 			continue
 		}
 		for _, b := range t.binaries {
+			if dir := strings.ToLower(b.dir); passedOver(dir) || strings.Contains("/"+dir+"/", "/obj/") {
+				continue
+			}
 			if b.clr != nil && b.clr.Version != "" && strings.EqualFold(b.clr.Name.Value, row.Name) && newer(row.Before, b.clr.Version) {
 				add(row.Name, b.clr.Version, row.Fixed, row.Fault, at(b.path, b.clr.Name.Span, "is "+row.Name+" "+b.clr.Version))
 			}

@@ -70,6 +70,9 @@ func (w walker) assemblies(start *image) []Fact {
 			if len(frameworkData().dependencies(r.Name)) > 0 {
 				more := dependencyFacts(r.Name, w.family, w.about, ev)
 				told = told || slices.ContainsFunc(more, func(f Fact) bool { return f.Key == "assembly-missing" || f.Key == "assembly-partial" })
+				if !b.own { // which may never come to use it
+					more = slices.DeleteFunc(more, func(f Fact) bool { return f.Key == "assembly-partial" })
+				}
 				facts = append(facts, more...)
 			}
 			if got.miss != "" && !told && !vendor(b.name()) {
@@ -84,7 +87,11 @@ func (w walker) assemblies(start *image) []Fact {
 		if w.family == "dotnet" { // of .NET Framework the base is Server Core anyway
 			facts = append(facts, b.loads(w.about)...)
 		}
-		facts = append(facts, w.natives(b, placeIn(b.path), natives)...)
+		called := w.natives(b, placeIn(b.path), natives)
+		if !b.own && (b != start || w.about == "") {
+			called = ofLibrary(called)
+		}
+		facts = append(facts, called...)
 		if b.com {
 			facts = append(facts, w.comCalls(w.codeOf(b))...)
 		}
@@ -107,6 +114,19 @@ func (w walker) assemblies(start *image) []Fact {
 		w.natives(b, placeIn(b.path), natives) // for the closure alone
 	}
 	return facts
+}
+
+// ofLibrary leaves of the facts about native calls those that hold for a library which
+// others made: it names much for what an application may never ask of it, so that only
+// the choice of a base, runtimes and database drivers count.
+func ofLibrary(called []Fact) []Fact {
+	return slices.DeleteFunc(called, func(f Fact) bool {
+		switch f.Key {
+		case "import-unknown", "import-unsure", "import-app", "import-feature", "import-step", "import-host", "import-error", "import-not-in-core", "delay-import":
+			return true
+		}
+		return false
+	})
 }
 
 // bundled follows the assemblies of a bundle from its entry on.
