@@ -261,6 +261,27 @@ func TestTextIsWrappedToTheTerminal(t *testing.T) {
 	}
 }
 
+func TestWhatToDoIsSaidOnceForFindingsThatAskForTheSame(t *testing.T) {
+	r := full()
+	finding := func(rule, message, remedy string) detect.Finding {
+		return detect.Finding{Rule: rule, Level: detect.LevelWarning, Message: message, Remedy: remedy, Evidence: []detect.Evidence{{Path: "a", Line: 1}}}
+	}
+	r.Findings = []detect.Finding{finding("WP1301", "one", "take it out"), finding("WP1301", "two", "take it out"), finding("WP1301", "three", "hide it"), finding("WP1302", "four", "hide it")}
+	var b bytes.Buffer
+	if err := r.Text(&b, View{}); err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for line := range strings.Lines(b.String()) {
+		if strings.Contains(line, "warning WP13") || strings.Contains(line, "do: ") {
+			lines = append(lines, strings.TrimSpace(line[strings.LastIndex(line, ": ")+2:]))
+		}
+	}
+	if got := strings.Join(lines, ", "); got != "one, two, take it out, three, hide it, four, hide it" {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestManyProblemsAreCountedAndNotHidden(t *testing.T) {
 	r := full()
 	for range 20 {

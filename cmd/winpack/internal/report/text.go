@@ -352,14 +352,17 @@ func (p *printer) findings(r Report) {
 	}
 }
 
+// eachFinding says what to do once for findings that follow each other and ask for the
+// same.
 func (p *printer) eachFinding(findings []detect.Finding) {
-	for _, f := range findings {
+	for i, f := range findings {
 		color := map[detect.Level]string{detect.LevelBlocker: red, detect.LevelError: red, detect.LevelWarning: yellow, detect.LevelNote: cyan}[f.Level]
 		p.line("%s", p.paint(color, FindingLine(f)))
 		if p.Quiet || f.Accepted != "" {
 			continue
 		}
-		if f.Remedy != "" {
+		last := i == len(findings)-1 || findings[i+1].Rule != f.Rule || findings[i+1].Remedy != f.Remedy || findings[i+1].Accepted != ""
+		if f.Remedy != "" && last {
 			p.below("do:", OneLine(f.Remedy))
 		}
 		if p.Verbose {
