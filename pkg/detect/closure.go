@@ -139,7 +139,7 @@ func (t *Tree) closure(app App, needs Needs) *Closure {
 	for _, a := range about {
 		for _, u := range t.uses[a] {
 			if u.provider == "" {
-				u.provider, u.from, u.why = t.windows(u, needs.family)
+				u.provider, u.from, u.why = t.windows(u, needs.family, t.binders[a] != nil && t.binders[a].family == "netfx")
 			}
 			k := key{strings.ToLower(u.name), u.kind, u.provider, u.from}
 			i, ok := index[k]
@@ -190,10 +190,11 @@ func (n *Needs) family(release string) string {
 }
 
 // windows says where a DLL that is not in the application comes from, where the base
-// image is of the family that family gives for a release.
-func (t *Tree) windows(u use, family func(release string) string) (p Provider, from, why string) {
+// image is of the family that family gives for a release; anyImage says that each image of
+// it may be that.
+func (t *Tree) windows(u use, family func(release string) string, anyImage bool) (p Provider, from, why string) {
 	if len(t.bases.list) > 0 && len(t.bases.os) > 0 {
-		return t.fromLearned(u, family)
+		return t.fromLearned(u, family, anyImage)
 	}
 	return fromList(u.name, family(""))
 }

@@ -97,10 +97,15 @@ type presence struct {
 }
 
 // present looks for a DLL and its functions in the learned images of a release and
-// family. One that has all of it is enough: larger images are made of smaller ones.
-func (t *Tree) present(dll string, functions []string, how How, x86 bool, release, family string) presence {
+// family. Larger images are made of smaller ones: where any may become the base, one that
+// has all of it is enough; else the smallest decides, which is in all of them.
+func (t *Tree) present(dll string, functions []string, how How, x86 bool, release, family string, anyImage bool) presence {
 	var p presence
-	for _, b := range t.contents(release, family) {
+	images := t.contents(release, family)
+	if len(images) > 1 && !anyImage {
+		images = []loaded{slices.MinFunc(images, func(a, b loaded) int { return cmp.Compare(a.Count(), b.Count()) })}
+	}
+	for _, b := range images {
 		file, _ := b.DLL(dll, x86)
 		var missing []string
 		if file != nil {
@@ -207,7 +212,7 @@ func (t *Tree) verdict(dll string, functions []string, about string, ev Evidence
 	bind := t.binders[about]
 	onCore := bind != nil && bind.family == "netfx" // which Nano Server is not asked for
 	if !onCore {
-		nano = t.present(dll, functions, how, x86, release, FamilyNanoServer)
+		nano = t.present(dll, functions, how, x86, release, FamilyNanoServer, false)
 	}
 	switch {
 	case onCore:
@@ -221,7 +226,7 @@ func (t *Tree) verdict(dll string, functions []string, about string, ev Evidence
 			byList = need(FamilyServerCore, nano.without(dll))
 		}
 	}
-	core := t.present(dll, functions, how, x86, release, FamilyServerCore)
+	core := t.present(dll, functions, how, x86, release, FamilyServerCore, onCore)
 	switch {
 	case !core.learned:
 		return byList, findings
@@ -234,7 +239,7 @@ func (t *Tree) verdict(dll string, functions []string, about string, ev Evidence
 		}
 		return byList, findings
 	}
-	server := t.present(dll, functions, how, x86, release, FamilyServer)
+	server := t.present(dll, functions, how, x86, release, FamilyServer, onCore)
 	ofWindows := row != nil && row.Forces == "server" && !row.ofProduct()
 	if server.has || !server.learned && ofWindows {
 		return need(FamilyServer, core.without(dll)), nil
@@ -262,13 +267,13 @@ func (t *Tree) verdict(dll string, functions []string, about string, ev Evidence
 
 // fromLearned is windows by the learned contents of the images that are wanted. Where
 // releases differ, the worst counts.
-func (t *Tree) fromLearned(u use, family func(release string) string) (p Provider, from, why string) {
+func (t *Tree) fromLearned(u use, family func(release string) string, anyImage bool) (p Provider, from, why string) {
 	rank := []Provider{FromBase, FromUnknown, FromNowhere}
 	_, set := dllData().lookup(u.name)
 	for i, release := range t.bases.os {
 		q, f, w := fromList(u.name, family(release))
 		if set == setNone || set == setOther {
-			switch got := t.present(u.name, u.functions, u.asker.How, u.x86, release, family(release)); {
+			switch got := t.present(u.name, u.functions, u.asker.How, u.x86, release, family(release), anyImage); {
 			case got.has:
 				q, f, w = FromBase, got.by.Reference, "in its learned contents, "+got.by.LearnedBase.Digest
 			case got.learned && set == setNone:

@@ -198,3 +198,35 @@ func TestSameLearnedContentsGiveTheSameBytes(t *testing.T) {
 		}
 	}
 }
+
+// A library of the larger images of a family, as those of IIS, is none of the smallest,
+// which a program of native code gets.
+func TestWhatALargerImageHoldsIsNotInTheSmallest(t *testing.T) {
+	base := map[string]binary{"System32/kernel32.dll": exporting("Sleep")}
+	larger := map[string]binary{"System32/kernel32.dll": exporting("Sleep"), "System32/onlyiis.dll": exporting("f")}
+	plain, iis := learnedImage(t, detect.FamilyServerCore, "ltsc2022", base), learnedImage(t, detect.FamilyServerCore, "ltsc2022", larger)
+	iis.Reference, iis.Digest = "registry.example.com/a-iis:ltsc2022", "sha256:"+strings.Repeat("cd", 32)
+	native := winbin.Native{Imports: []string{"onlyiis.dll!f"}}
+	calls := dll("Shop", "1.0.0.0")
+	calls.Native = []string{"onlyiis.dll!f"}
+	for name, c := range map[string]struct {
+		files    fstest.MapFS
+		bases    []detect.Base
+		provider detect.Provider
+	}{
+		"a native program":                       {pack(t, "Shop.exe", native), []detect.Base{plain, iis}, detect.FromNowhere},
+		"a native program, the larger alone":     {pack(t, "Shop.exe", native), []detect.Base{iis}, detect.FromBase},
+		"a site, which gets the larger":          {pack(t, "web.config", "<configuration/>", "Default.aspx", "<%@ Page %>", "bin/Shop.dll", calls), []detect.Base{plain, iis}, detect.FromBase},
+		"a site, and no image of it was learned": {pack(t, "web.config", "<configuration/>", "Default.aspx", "<%@ Page %>", "bin/Shop.dll", calls), []detect.Base{plain}, detect.FromNowhere},
+	} {
+		r := with2022(t, c.files, c.bases...)
+		for _, m := range r.Closure.Modules {
+			if m.Name == "onlyiis.dll" && m.Provider != c.provider {
+				t.Errorf("%s: from %s (%s), want %s", name, m.Provider, m.Why, c.provider)
+			}
+		}
+		if c.provider == detect.FromNowhere != (slices.Contains(rules(r), "WP1417") || slices.Contains(rules(r), "WP1418")) {
+			t.Errorf("%s: %v", name, rules(r))
+		}
+	}
+}

@@ -37,6 +37,15 @@ type Contents struct {
 	cache   map[string]string // assemblies of the global caches: "name token" to path
 }
 
+// Count is how many files the image holds, of those that are kept.
+func (c *Contents) Count() int {
+	n := 0
+	for _, f := range c.folders {
+		n += len(f.Files)
+	}
+	return n
+}
+
 // Folder is one of the image. The folders of the component store, which hold what the
 // others hold too, are left out.
 type Folder struct {
