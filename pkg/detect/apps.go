@@ -19,6 +19,8 @@ type part struct {
 	mounts []Mount
 	except []string // folders of the mounts that are those of other apps
 	chosen string   // the program or project that it is; empty where its folder tells
+	// sure says that what lies around it is no app, whatever it looks like.
+	sure bool
 }
 
 // AppName makes a name of an app that a file, an image and a label may be called: other
@@ -43,6 +45,9 @@ func AppName(name string) string {
 // parts are the apps that a folder holds side by side; none where it is one app. r is
 // what the folder is as a whole.
 func (t *Tree) parts(r Report) []part {
+	if at := t.unpacked(); at != "" {
+		return []part{{name: t.Name, mounts: []Mount{{".", at}}, sure: true}}
+	}
 	if parts := chosenParts(r.tied); len(parts) > 0 {
 		return parts
 	}
@@ -280,7 +285,7 @@ func (t *Tree) several(parts []part, whole Report, name string) Report {
 		out.Apps = append(out.Apps, r)
 	}
 	switch {
-	case len(out.Apps) == 0, len(out.Apps) == 1 && whole.App.Kind != KindUnknown:
+	case len(out.Apps) == 0, len(out.Apps) == 1 && whole.App.Kind != KindUnknown && !parts[0].sure:
 		whole.Problems = sortedProblems(slices.Concat(whole.Problems, lost))
 		return whole
 	case len(out.Apps) == 1: // a folder around the app
