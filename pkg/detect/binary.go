@@ -91,6 +91,17 @@ func (b *image) ref(name string) *pe.Assembly {
 	return nil
 }
 
+// silverlightToken is the key of Silverlight's class library.
+var silverlightToken = [8]byte{0x7c, 0xec, 0x85, 0xd7, 0xbe, 0xa7, 0x79, 0x8e}
+
+// silverlight says whether an assembly is compiled for Silverlight, which runs in the
+// browser: a site sends it, and nothing on the server loads it. Portable libraries ask
+// for the same class library in a way that every runtime answers.
+func (b *image) silverlight() bool {
+	core := b.ref("mscorlib")
+	return core != nil && core.Signed && core.Token == silverlightToken && !core.Retargetable
+}
+
 // readBinaries reads all .exe and .dll files on all cores. The result does not
 // depend on the order in which they were read.
 func (t *Tree) readBinaries() {

@@ -31,6 +31,7 @@ type binder struct {
 type asked struct {
 	name, version string
 	token         [8]byte
+	retargetable  bool
 }
 
 // bound is where a reference leads.
@@ -170,7 +171,8 @@ func (t *Tree) programBinder(family string, start *image) *binder {
 }
 
 // sharedNames are the shared frameworks of a runtimeconfig.json; empty, and not nil,
-// for a self-contained program.
+// for a self-contained program. One of version 2 stands there by "NAME 2" as well: it
+// brings what later ones lack.
 func sharedNames(root *node) []string {
 	if root == nil {
 		return nil
@@ -180,6 +182,9 @@ func sharedNames(root *node) []string {
 	add := func(f *node) {
 		if name := clean(f.get("name").string()); name != "" {
 			names = append(names, name)
+			if major, _, _ := strings.Cut(f.get("version").string(), "."); major == "2" {
+				names = append(names, name+" 2")
+			}
 		}
 	}
 	if f := o.get("framework"); f != nil {
@@ -195,7 +200,7 @@ func sharedNames(root *node) []string {
 
 // find says where a reference leads.
 func (b *binder) find(r *pe.Assembly) bound {
-	key := asked{r.Name, r.Version, r.Token}
+	key := asked{r.Name, r.Version, r.Token, r.Retargetable}
 	got, ok := b.known[key]
 	if !ok {
 		switch {
@@ -218,6 +223,9 @@ func (b *binder) netfx(r *pe.Assembly) bound {
 	d := assemblyData()
 	framework, facade := d.inNetFX(r)
 	local := b.probe(r, version)
+	if _, there := d.netfx[strings.ToLower(r.Name)]; r.Retargetable && there && local == nil {
+		return bound{provider: FromFramework, from: netFramework, why: "a reference of a portable library, for which .NET Framework takes its own assembly"}
+	}
 	if framework && !(facade && local != nil) && !(local != nil && r.Signed && local.clr.Version == version && !frameworkVersion(version)) {
 		return bound{provider: FromFramework, from: netFramework, why: "on the list of its assemblies"}
 	}
@@ -256,6 +264,9 @@ func (b *binder) absent(r *pe.Assembly, version string) bound {
 	reference, at, learned := b.t.inGlobalCache(r)
 	if at != "" {
 		return bound{provider: FromBase, from: reference, why: at + " in the learned contents of the image"}
+	}
+	if at := b.unread(r.Name); at != "" {
+		return bound{provider: FromUnknown, words: words, why: at + " could not be read as an assembly"}
 	}
 	switch p := d.product(r.Name); {
 	case p != nil:
@@ -335,14 +346,18 @@ func (b *binder) dotnet(r *pe.Assembly) bound {
 	if a, ok := b.assets[name+".dll"]; ok && a.found != "" {
 		return bound{provider: FromApp, from: a.found, image: b.managed(a.found), why: "an asset of " + a.path}
 	}
-	frameworks := assemblyData().shared[name]
+	frameworks := slices.Clone(assemblyData().shared[name])
 	for _, f := range frameworks {
-		if b.shared == nil || slices.Contains(b.shared, f) || f == "Microsoft.NETCore.App" && len(b.shared) > 0 ||
+		if b.shared == nil && !ofOneVersion(f) || slices.Contains(b.shared, f) || f == "Microsoft.NETCore.App" && len(b.shared) > 0 ||
 			f == "Microsoft.AspNetCore.App" && slices.Contains(b.shared, "Microsoft.AspNetCore.All") {
-			return bound{provider: FromFramework, from: f, why: "on the list of its assemblies"}
+			return bound{provider: FromFramework, from: strings.TrimSuffix(f, " 2"), why: "on the list of its assemblies"}
 		}
 	}
+	frameworks = slices.DeleteFunc(frameworks, ofOneVersion)
 	words := map[string]string{"name": clean(r.Name), "version": clean(r.Version)}
+	if at := b.unread(r.Name); at != "" {
+		return bound{provider: FromUnknown, words: words, why: at + " could not be read as an assembly"}
+	}
 	switch {
 	case len(frameworks) > 0 && len(b.shared) > 0:
 		words["framework"] = frameworks[0]
@@ -351,6 +366,27 @@ func (b *binder) dotnet(r *pe.Assembly) bound {
 		return bound{provider: FromUnknown, words: words, why: "not in the folder, and not on the list of a shared framework's assemblies"}
 	}
 	return bound{provider: FromNowhere, miss: "assembly-unpublished", words: words, why: "not in the folder, and no name of a shared framework's assembly"}
+}
+
+// ofOneVersion says whether a row of the table is of a shared framework of version 2.
+func ofOneVersion(framework string) bool { return strings.HasSuffix(framework, " 2") }
+
+// unread is a file with the name of an assembly, where the runtime looks for it, that
+// is none or could not be read: a problem tells that, and the assembly is not missing.
+func (b *binder) unread(name string) string {
+	if name == "" || strings.ContainsAny(name, `/\`) {
+		return ""
+	}
+	dirs := []string{b.base}
+	for _, private := range b.policy.private {
+		dirs = append(dirs, path.Join(b.base, private))
+	}
+	for _, dir := range dirs {
+		if at := b.t.find(path.Join(dir, name+".dll")); at != "" {
+			return at
+		}
+	}
+	return ""
 }
 
 // microsoftName says whether a shared framework of another version may have an

@@ -101,6 +101,10 @@ func TestRulesOfTheClosureFireForTheirCauseAlone(t *testing.T) {
 			"a library of a framework asks": pack(t, "Shop.exe", netfx("System.Fancy 1.0.0.0 null"), "System.Fancy.dll",
 				dll("System.Fancy", "1.0.0.0", "Acme.Printing 2.1.0.0"+acmeKey)),
 			"nothing reaches who asks": pack(t, "Shop.exe", netfx(), "Left.dll", dll("Left", "1.0.0.0", "Acme.Printing 2.1.0.0"+acmeKey)),
+			"a portable library asks":  pack(t, "Shop.exe", netfx("Portable 1.0.0.0 null"), "Portable.dll", dll("Portable", "1.0.0.0", "System.Core 2.0.5.0 7cec85d7bea7798e retargetable")),
+		}},
+		{"WP1120", detect.LevelWarning, pack(t, "Shop.exe", netfx("System.Core 2.0.5.0 7cec85d7bea7798e")), "System.Core 2.0.5.0", "beside the other assemblies", map[string]fstest.MapFS{
+			"in an assembly that the browser runs": pack(t, "Default.aspx", page, "bin/Grid.dll", dll("Grid", "1.0.0.0", "mscorlib 2.0.5.0 7cec85d7bea7798e", "System.Core 2.0.5.0 7cec85d7bea7798e")),
 		}},
 		{"WP1120", detect.LevelWarning, pack(t, "a.aspx", page, "bin/Site.dll", dll("Site", "1.0.0.0", "System.Web 4.0.0.0", "System.Web.Mvc 4.0.0.0")), "ASP.NET MVC", "Microsoft.AspNet.Mvc", map[string]fstest.MapFS{
 			"in bin": pack(t, "a.aspx", page, "bin/Site.dll", dll("Site", "1.0.0.0", "System.Web 4.0.0.0", "System.Web.Mvc 4.0.0.0"), "bin/System.Web.Mvc.dll", dll("System.Web.Mvc", "4.0.0.0")),
@@ -118,6 +122,10 @@ func TestRulesOfTheClosureFireForTheirCauseAlone(t *testing.T) {
 		}},
 		{"WP1124", detect.LevelWarning, pack(t, "Shop.dll", core("Acme.Tax 2.0.0.0 null"), "Shop.runtimeconfig.json", runtimeConfig), "Acme.Tax 2.0.0.0", "publish", map[string]fstest.MapFS{
 			"published": pack(t, "Shop.dll", core("Acme.Tax 2.0.0.0 null"), "Shop.runtimeconfig.json", runtimeConfig, "Acme.Tax.dll", dll("Acme.Tax", "2.0.0.0")),
+		}},
+		{"WP1124", detect.LevelWarning, pack(t, "Shop.dll", core("Newtonsoft.Json 11.0.0.0 30ad4fe6b2a6aeed"), "Shop.runtimeconfig.json", strings.Replace(runtimeConfig, "NETCore.App", "AspNetCore.App", 1)), "Newtonsoft.Json 11.0.0.0", "publish", map[string]fstest.MapFS{
+			"ASP.NET Core 2.1 brings it": pack(t, "Shop.dll", core("Newtonsoft.Json 11.0.0.0 30ad4fe6b2a6aeed"), "Shop.runtimeconfig.json",
+				strings.NewReplacer("NETCore.App", "AspNetCore.App", `"version":"8.0.0"`, `"version":"2.1.1"`).Replace(runtimeConfig)),
 		}},
 		{"WP1125", detect.LevelError, pack(t, "Shop.dll", core(), "Shop.runtimeconfig.json", runtimeConfig, "Shop.deps.json", deps), "Shop.deps.json lists Acme.Tax.dll of Acme.Tax/2.0.0", "publish", map[string]fstest.MapFS{
 			"there": pack(t, "Shop.dll", core(), "Shop.runtimeconfig.json", runtimeConfig, "Shop.deps.json", deps, "Acme.Tax.dll", dll("Acme.Tax", "2.0.0.0")),
@@ -267,5 +275,27 @@ func TestClosureIsThereOnlyWhereItIsAskedFor(t *testing.T) {
 	with.Closure = nil
 	if a, b := string(marshal(t, without)), string(marshal(t, with)); a != strings.Replace(b, `"name": "x"`, `"name": "`+without.App.Name+`"`, 1) {
 		t.Errorf("the closure changes the rest of the report:\n%s\n%s", a, b)
+	}
+}
+
+// A file with the name of an assembly is told as a problem where it cannot be read, and
+// not as missing.
+func TestWhatCannotBeReadIsNotMissing(t *testing.T) {
+	for name, m := range map[string]fstest.MapFS{
+		".NET Framework": pack(t, "Shop.exe", netfx("Acme.Tax 2.1.0.0"+acmeKey), "Acme.Tax.dll", "\x00\x00"),
+		".NET":           pack(t, "Shop.dll", core("Acme.Tax 2.0.0.0 null"), "Shop.runtimeconfig.json", runtimeConfig, "Acme.Tax.dll", "\x00\x00"),
+	} {
+		r, err := detect.Inspect(m, detect.Options{Name: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Problems) != 1 || r.Problems[0].Path != "Acme.Tax.dll" {
+			t.Errorf("%s: problems: %v", name, r.Problems)
+		}
+		for _, f := range r.Findings {
+			if strings.Contains(f.Message, "Acme.Tax") {
+				t.Errorf("%s: %s %s", name, f.Rule, f.Message)
+			}
+		}
 	}
 }

@@ -54,6 +54,9 @@ func (w walker) assemblies(start *image) []Fact {
 			vendors = append(vendors, b)
 			continue
 		}
+		if b.silverlight() {
+			continue
+		}
 		facts = append(facts, speaksOf(w.about, b.uses)...)
 		if b.own && b.debug.Length > 0 {
 			facts = append(facts, Fact{Key: "debug-build", Value: b.path, about: w.about, Evidence: []Evidence{at(b.path, b.debug, "DebuggableAttribute turns optimizations off")}})

@@ -11,6 +11,7 @@ const (
 	refFullKey        = 0x0001
 	refContentType    = 0x0e00
 	refWindowsRuntime = 0x0200
+	refRetargetable   = 0x0100
 )
 
 // maxKey bounds a public key, in bytes. A key of 16,384 bits has 2,068.

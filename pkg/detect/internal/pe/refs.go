@@ -12,6 +12,9 @@ type Assembly struct {
 	Signed bool
 	// Runtime says that it is metadata of the Windows Runtime, and no assembly.
 	Runtime bool
+	// Retargetable says that the runtime takes its own assembly of that name, whatever
+	// version and key are asked for, as of a portable library.
+	Retargetable bool
 }
 
 // Type is a type that the file defines or refers to.
@@ -68,7 +71,7 @@ func (c *CLR) AssemblyRefs() ([]Assembly, error) {
 			return err
 		}
 		a := Assembly{Name: name.Value, Version: dotted(r.col(0), r.col(1), r.col(2), r.col(3)), Span: name.Span,
-			Runtime: r.col(4)&refContentType == refWindowsRuntime}
+			Runtime: r.col(4)&refContentType == refWindowsRuntime, Retargetable: r.col(4)&refRetargetable != 0}
 		if a.Token, a.Signed, err = c.keyToken(r.col(4), r.col(5)); first == nil {
 			first = err // of the others the names count all the same
 		}
