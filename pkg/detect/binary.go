@@ -108,6 +108,9 @@ func (t *Tree) readBinaries() {
 	var files []string
 	t.packaged = t.foreign()
 	for f := range t.withExt(".exe", ".dll", deployExt) {
+		if strings.HasSuffix(f.dir.key, "/temppe") && strings.Contains("/"+f.dir.key, "/obj/") {
+			continue // what Visual Studio compiles for its designers, empty or half
+		}
 		if p := f.path(); f.ext() != deployExt || installed(p) != p {
 			files = append(files, p)
 		}

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"path"
@@ -22,6 +23,9 @@ func detectConfig(t *Tree) []Fact {
 			continue
 		}
 		p := f.path()
+		if !ofDotNet(f.base) && !startsXML(t.start(p, 64)) {
+			continue // settings of another kind, which end like those of .NET
+		}
 		take := func(section string, e *element) {
 			facts = append(facts, configElement(t, cmp.Or(e.file, p), section, e)...)
 		}
@@ -58,6 +62,39 @@ func detectConfig(t *Tree) []Fact {
 		facts = append(facts, writeFact("App_Data", "ASP.NET applications keep the data that they write in App_Data", []Evidence{ev}))
 	}
 	return facts
+}
+
+// settleConfigs overrules what the configuration of a library names, where .NET Framework
+// runs the application: it reads web.config and that of the program, and no X.dll.config.
+// A secret in one is a secret all the same.
+func (r *resolution) settleConfigs() {
+	if r.app.Framework.Name != NETFramework {
+		return
+	}
+	for i := range r.facts {
+		f := &r.facts[i]
+		if f.OverruledBy == "" && slices.Contains(namedPlaces, f.Key) && len(f.Evidence) > 0 && strings.HasSuffix(strings.ToLower(f.Evidence[0].Path), ".dll.config") {
+			f.OverruledBy = NETFramework + ": it reads web.config, or the configuration of the program, and none of a library"
+		}
+	}
+}
+
+// namedPlaces are the keys of facts about what a configuration names outside itself.
+var namedPlaces = []string{"absolute-path", "unc-path", "local-server", "local-database", "integrated-security", "config-missing", "config-outside", "log-file"}
+
+// ofDotNet says whether .NET or IIS reads a .config file of that name, so that it has to be
+// XML.
+func ofDotNet(base string) bool {
+	return base == "web.config" || base == "app.config" || strings.HasSuffix(base, ".exe.config") || strings.HasSuffix(base, ".dll.config")
+}
+
+// startsXML says whether the first bytes of a file may be those of an XML one, in any of
+// its encodings.
+func startsXML(start []byte) bool {
+	for len(start) > 0 && bytes.IndexByte([]byte("\xef\xbb\xbf\xff\xfe\x00 \t\r\n"), start[0]) >= 0 {
+		start = start[1:]
+	}
+	return len(start) > 0 && start[0] == '<'
 }
 
 func writeFact(folder, why string, ev []Evidence) Fact {

@@ -51,6 +51,7 @@ func resolve(name, chosen string, facts []Fact) *resolution {
 	r.chooseArchitecture()
 	r.settleCOM()
 	r.settleSignals()
+	r.settleConfigs()
 	r.describe()
 	r.collectNeeds()
 	return r
