@@ -48,13 +48,15 @@ func connectionString(name, value string, ev []Evidence) []Fact {
 		add("secret", "connection string "+name+", in its URL")
 	}
 	low := strings.ToLower(server)
+	remote := true // the database stays where it is
 	switch {
 	case strings.Contains(low, "(localdb)"), parts["attachdbfilename"] != "", strings.Contains(low, `\sqlexpress`) && isLocal(low), strings.EqualFold(parts["user instance"], "true"):
 		add("local-database", name)
+		remote = false
 	case isLocal(low):
 		add("local-server", about)
 	}
-	if v := strings.ToLower(firstOf(parts, "integrated security", "trusted_connection")); v == "true" || v == "sspi" || v == "yes" {
+	if v := strings.ToLower(firstOf(parts, "integrated security", "trusted_connection")); remote && (v == "true" || v == "sspi" || v == "yes") {
 		add("integrated-security", about)
 	}
 	if strings.Contains(strings.ToLower(value), "|datadirectory|") {

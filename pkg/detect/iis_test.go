@@ -59,7 +59,7 @@ func TestWhatWebConfigAsksOfIIS(t *testing.T) {
 		"fixed machine key":             {web: `<system.web><machineKey validationKey="AB" decryptionKey="CD"/></system.web>`, not: []string{"WP1210"}, findings: []string{"WP1301"}},
 		"generated machine key":         {web: `<system.web><machineKey validationKey="AutoGenerate,IsolateApps"/></system.web>`, findings: []string{"WP1210"}, not: []string{"WP1301"}},
 		"encrypted section":             {web: `<connectionStrings configProtectionProvider="RsaProtectedConfigurationProvider"><EncryptedData/></connectionStrings>`, findings: []string{"WP1305"}},
-		"LocalDB":                       {web: `<connectionStrings><add name="a" connectionString="Data Source=(LocalDB)\MSSQLLocalDB;AttachDbFilename=|DataDirectory|\a.mdf;Integrated Security=True"/></connectionStrings>`, findings: []string{"WP1302", "WP1304"}},
+		"LocalDB":                       {web: `<connectionStrings><add name="a" connectionString="Data Source=(LocalDB)\MSSQLLocalDB;AttachDbFilename=|DataDirectory|\a.mdf;Integrated Security=True"/></connectionStrings>`, findings: []string{"WP1302"}, not: []string{"WP1304"}},
 		"SQL Express":                   {web: `<connectionStrings><add name="a" connectionString="Server=.\SQLEXPRESS;Database=a;Trusted_Connection=yes"/></connectionStrings>`, findings: []string{"WP1302"}},
 		"SQL Express elsewhere":         {web: `<connectionStrings><add name="a" connectionString="Server=db7\SQLEXPRESS;Database=a;User Id=u"/></connectionStrings>`, not: []string{"WP1302", "WP1303", "WP1304"}},
 		"server on localhost":           {web: `<connectionStrings><add name="a" connectionString="Server=localhost,1433;Database=a"/></connectionStrings>`, findings: []string{"WP1303"}},

@@ -163,6 +163,13 @@ func (r *resolution) settleSignals() {
 			}
 		})
 	}
+	if won["transactions"] && r.app.Framework.Name == NETCoreApp {
+		r.each("signal", func(f *Fact) {
+			if f.Value == "transactions" && f.OverruledBy == "" {
+				f.OverruledBy = NETCoreApp + ": it makes no distributed transaction unless the code turns that on"
+			}
+		})
+	}
 	covers := map[string]string{} // assembly → signal
 	for _, id := range sortedKeys(won) {
 		s := d.byID[id]
@@ -181,7 +188,7 @@ func (r *resolution) settleSignals() {
 	}
 	for i := range r.facts {
 		f := &r.facts[i]
-		if id := cmp.Or(named[strings.ToLower(f.Value)], comServerOf(f, named)); strings.HasPrefix(f.Key, "com-") && id != "" && f.OverruledBy == "" {
+		if id := cmp.Or(named[strings.ToLower(f.Value)], comServerOf(f, named), covers[strings.ToLower(f.what())]); strings.HasPrefix(f.Key, "com-") && id != "" && f.OverruledBy == "" {
 			f.OverruledBy = id + ": it says more of the same cause"
 		}
 		if f.OverruledBy != "" || !strings.HasPrefix(f.Key, "assembly-") && !strings.HasPrefix(f.Key, "import-") || f.Key == "assembly-need" {

@@ -96,7 +96,11 @@ func (w walker) assemblies(start *image) []Fact {
 		}
 		facts = append(facts, called...)
 		if b.com {
-			facts = append(facts, w.comCalls(w.codeOf(b))...)
+			calls := w.comCalls(w.codeOf(b))
+			if !b.own {
+				calls = slices.DeleteFunc(calls, func(f Fact) bool { return f.Key == "com-unknown" })
+			}
+			facts = append(facts, calls...)
 		}
 		if b.own && !b.typeLib {
 			facts = append(facts, w.comDeclared(b)...)

@@ -27,7 +27,7 @@ var frameworkTools = []string{"installutil.exe", "regasm.exe", "regsvcs.exe", "g
 
 // windowsTools are programs of Windows, and others that scripts of an application start.
 var windowsTools = []string{"cmd.exe", "powershell.exe", "regsvr32.exe", "msiexec.exe", "reg.exe", "sc.exe", "net.exe", "netsh.exe", "icacls.exe", "subinacl.exe", "setacl.exe",
-	"robocopy.exe", "xcopy.exe", "sqlcmd.exe", "osql.exe", "bcp.exe", "psexec.exe", "pskill.exe", "handle.exe", "devcon.exe", "makecert.exe", "signtool.exe", "certmgr.exe",
+	"robocopy.exe", "xcopy.exe", "sqlcmd.exe", "osql.exe", "bcp.exe", "psexec.exe", "pskill.exe", "handle.exe", "procdump.exe", "procdump64.exe", "procdump64a.exe", "devcon.exe", "makecert.exe", "signtool.exe", "certmgr.exe",
 	"curl.exe", "wget.exe", "7z.exe", "7za.exe", "7zr.exe", "unzip.exe", "zip.exe", "unrar.exe", "rar.exe", "gzip.exe", "tar.exe", "sed.exe", "grep.exe", "awk.exe", "gawk.exe", "plink.exe", "pscp.exe", "psftp.exe", "putty.exe", "winscp.exe"}
 
 // winsw is the configuration of a WinSW beside its program: NAME.exe and NAME.xml; nil
