@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 )
@@ -80,12 +81,17 @@ func notOfTheApplication(f *Fact, p, line string) bool {
 	switch f.Value {
 	case "code-path", "code-share", "program-files", "registry", "windows-tools":
 		return ofDeployment().MatchString(p)
+	case "service-account":
+		return !slices.Contains([]string{".bat", ".cmd", ".ps1", ".psm1"}, strings.ToLower(path.Ext(p))) && !scCommand().MatchString(line)
 	case "service-depends":
 		m := dependsOn().FindStringSubmatch(line)
 		return m != nil && !slices.ContainsFunc(strings.Split(m[1], "/"), func(s string) bool { return !slices.Contains(always, strings.ToLower(s)) })
 	}
 	return false
 }
+
+// scCommand is a call of sc.exe. Without one "obj= " sets a variable of another language.
+var scCommand = pattern(`(?i)\bsc(?:\.exe)?["']?\s+(?:\\\\\S+\s+)?(?:create|config)\b`)
 
 func hasLiteral(text string) bool {
 	x := literalData()
