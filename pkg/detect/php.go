@@ -81,9 +81,53 @@ func detectASP(t *Tree) []Fact {
 			continue
 		}
 		ev := []Evidence{{Path: p, Line: lineAt(text, int64(m[0])), Detail: "a page with code of classic ASP"}}
-		return stackFacts(KindClassicASP, "stack", nil, nil, ev)
+		helper, mostly := t.mostlyASP()
+		if !mostly {
+			return stackFacts(KindClassicASP, "stack", nil, nil, ev)
+		}
+		facts := stackFacts(KindClassicASP, "asp-site", nil, nil, ev)
+		if helper != "" {
+			beside := []Evidence{{Path: helper, Line: 1, Detail: "a page of ASP.NET beside those of classic ASP"}}
+			facts = append(facts, Fact{Key: "iis-feature", Value: "aspnet45", Evidence: beside, item: Need{ID: "aspnet45", Evidence: beside,
+				Why: "a few pages of ASP.NET stand beside those of classic ASP"}})
+		}
+		return facts
 	}
 	return nil
+}
+
+// manyPages is how many pages of classic ASP have to come on each of ASP.NET, or alone,
+// for a site to be one of classic ASP with helpers.
+const manyPages = 10
+
+// mostlyASP says whether a site is one of classic ASP, whatever a few pages of ASP.NET,
+// applets or editors of many languages lie in it; and a page of ASP.NET that it has.
+func (t *Tree) mostlyASP() (helper string, mostly bool) {
+	for _, start := range []string{"Global.asax", "default.aspx", "index.php"} {
+		if t.find(start) != "" {
+			return "", false
+		}
+	}
+	pages, others := 0, 0
+	for f := range t.withExt(".asp", ".aspx", ".asmx", ".ashx", ".svc") {
+		switch {
+		case passedOver(f.dir.key):
+		case f.ext() == ".asp":
+			pages++
+		default:
+			if others++; helper == "" {
+				helper = f.path()
+			}
+		}
+	}
+	top := t.find("global.asa")
+	for f := range t.withExt(".asp") {
+		if f.top() {
+			top = f.name
+		}
+		break // those of the root come first
+	}
+	return helper, top != "" && pages >= manyPages*max(others, 1)
 }
 
 // aspDepth is how deep the first page with code of classic ASP lies, noDepth where

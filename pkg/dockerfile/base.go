@@ -201,6 +201,9 @@ func wants(rep detect.Report, os string) (want, error) {
 		w.roles, w.what = []string{roleOS}, "plain Windows"
 	case detect.KindClassicASP, detect.KindPHP:
 		w.roles, w.what, w.version = []string{roleIIS, roleNetFXIIS, roleNetFXWCF}, "IIS", ""
+		if slices.Contains(w.features, "aspnet45") { // a few pages of ASP.NET stand beside
+			w.roles, w.what = w.roles[1:], "IIS with ASP.NET"
+		}
 	case detect.KindHTTPD, detect.KindNginx, detect.KindRedis:
 		w.roles, w.what, w.version = []string{roleOS}, "plain Windows", ""
 	case detect.KindNode, detect.KindPython, detect.KindJava, detect.KindTomcat, detect.KindJBoss:

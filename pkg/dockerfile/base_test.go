@@ -76,6 +76,19 @@ func TestARM64ProgramHasNoImageWithAGivenBaseEither(t *testing.T) {
 	}
 }
 
+func TestClassicASPTakesAnImageWithASPNETWhereItsPagesNeedIt(t *testing.T) {
+	for want, features := range map[string][]detect.Need{
+		"windows/servercore/iis:":  {{ID: "asp"}},
+		"dotnet/framework/aspnet:": {{ID: "asp"}, {ID: "aspnet45"}},
+	} {
+		rep := static()
+		rep.App.Kind, rep.Needs.IIS = detect.KindClassicASP, &detect.IIS{Features: features}
+		if p := plan(t, rep, Options{}); !strings.Contains(p.Bases[0].Reference, want) {
+			t.Errorf("%v: %s", features, p.Bases[0].Reference)
+		}
+	}
+}
+
 func TestDefaultReleaseWithoutImageIsLeftOutAloud(t *testing.T) {
 	p := plan(t, dotnet("11.0", detect.KindDotNetConsole), Options{})
 	if len(p.Bases) != 1 || len(p.Omitted) != 1 || p.Omitted[0].OS != "ltsc2022" || !hasRule(p, RuleNoImage) {
