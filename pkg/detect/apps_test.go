@@ -65,6 +65,8 @@ func TestFolderWithSeveralApps(t *testing.T) {
 			[]string{"Shop.Web source>aspnet-core ", "Shop.Worker source>dotnet-service "}},
 		"programs of a Go module": {files("go.mod", "module x", "cmd/api/main.go", "package main", "cmd/job/main.go", "package main", "lib/l.go", "package lib"),
 			[]string{"api source>native-console ", "job source>native-console "}},
+		"Visual Basic 6 beside .NET": {files("Api/Api.csproj", sdk(".Web", ""), "Kasse/Kasse.vbp", "Type=Exe\r\nForm=Main.frm\r\nName=\"Kasse\"\r\n", "Kasse/Main.frm", "VERSION 5.00"),
+			[]string{"Api source>aspnet-core ", "Kasse source>native-desktop "}},
 		"modules of Maven": {files("pom.xml", "<project><artifactId>all</artifactId><packaging>pom</packaging><modules><module>core</module><module>web</module><module>batch</module></modules></project>",
 			"core/pom.xml", "<project><artifactId>core</artifactId></project>", "web/pom.xml", "<project><artifactId>shop-web</artifactId><packaging>war</packaging></project>",
 			"batch/pom.xml", "<project><artifactId>batch</artifactId><build><plugins><plugin><artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build></project>"),

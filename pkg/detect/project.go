@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -39,7 +40,6 @@ var projectTypes = map[string]string{
 	"e53f8fea-eae0-44a6-8774-ffd645390401": "web", // MVC 3
 	"f85e285d-a4e0-4152-9332-ab1d724d3325": "web", // MVC 2
 	"603c0e0b-db56-11dc-be95-000d561079b0": "web", // MVC 1
-	"3d9ad99f-2412-4246-b90b-4eaa41c64699": "wcf",
 	"3ac096d0-a1c2-e12c-1390-a8335801fdab": "test",
 }
 
@@ -116,13 +116,13 @@ func (t *Tree) readProject(p string) *project {
 	types, _ := x.property("ProjectTypeGuids")
 	for guid := range strings.SplitSeq(types, ";") {
 		switch projectTypes[strings.ToLower(strings.Trim(strings.TrimSpace(guid), "{}"))] {
-		case "web", "wcf":
+		case "web":
 			x.web = true
 		case "test":
 			x.test = true
 		}
 	}
-	if isTest, _ := x.property("IsTestProject", "TestProjectType"); isTest != "" && !strings.EqualFold(isTest, "false") || x.refersTo(testPackages...) != nil {
+	if isTest, _ := x.property("IsTestProject", "TestProjectType"); isTest != "" && !strings.EqualFold(isTest, "false") || x.refersTo(testPackages...) != nil || strings.EqualFold(sdk, "MSTest.Sdk") {
 		x.test = true
 	}
 	x.targets(t)
@@ -141,6 +141,11 @@ func (t *Tree) readProject(p string) *project {
 	output, at := x.property("OutputType")
 	if at == nil {
 		at = root
+	}
+	if maui, mark := x.property("UseMaui"); strings.EqualFold(maui, "true") && strings.EqualFold(output, "Exe") {
+		x.becomes, x.shared, x.arch = KindDotNetDesktop, "Microsoft.NETCore.App", AnyCPU
+		x.evidence = append(x.evidence, line(p, mark, "UseMaui true: an app of .NET MAUI, for phones and desktops")...)
+		return x
 	}
 	x.evidence = append(x.evidence, line(p, at, strings.TrimSpace("project "+sdk+" OutputType "+output))...)
 	if x.framework.Name == NETFramework && !strings.EqualFold(sdk, "Microsoft.NET.Sdk.Web") {
@@ -175,6 +180,11 @@ func (x *project) targets(t *Tree) {
 				x.framework = Framework{NETFramework, v}
 				x.evidence = line(x.path, at, "TargetFrameworkVersion "+value)
 			}
+			return
+		}
+		if schema, at := x.property("SchemaVersion"); schema == "2.0" && x.root.attr("ToolsVersion") == "" {
+			x.framework = Framework{NETFramework, "2.0"} // of Visual Studio 2005, which knows no other
+			x.evidence = line(x.path, at, "a project of Visual Studio 2005")
 			return
 		}
 		// Directory.Build.props sets it for all projects below.
@@ -241,7 +251,14 @@ func targetOf(m string) Framework {
 func (t *Tree) modernProject(x *project, sdk, output string) {
 	desktop, at := x.property("UseWPF", "UseWindowsForms", "UseWinUI")
 	exe := strings.EqualFold(output, "Exe") || strings.EqualFold(output, "WinExe")
-	service := x.refersTo("microsoft.extensions.hosting.windowsservices", "microsoft.aspnetcore.hosting.windowsservices", "topshelf", "system.serviceprocess.servicecontroller")
+	service := x.refersTo("microsoft.extensions.hosting.windowsservices", "microsoft.aspnetcore.hosting.windowsservices", "topshelf")
+	if service == nil && exe {
+		if e := x.refersTo("system.serviceprocess.servicecontroller"); e != nil { // which asks for other services, too
+			if file, _ := t.codeHolds(path.Dir(x.path), serviceCode(), ".cs", ".vb", ".fs"); file != "" {
+				service = e
+			}
+		}
+	}
 	x.shared = "Microsoft.NETCore.App"
 	aspnet := x.refersTo("microsoft.aspnetcore.app")
 	switch {
@@ -274,6 +291,8 @@ func (t *Tree) frameworkProject(x *project, output string) {
 		pages, services := t.pagesOf(path.Dir(x.path))
 		if services && !pages {
 			x.becomes = KindWCF
+		} else if _, mostly := t.mostlyASP(); mostly && !pages && !services && path.Dir(x.path) == "." {
+			x.becomes = "" // an editor's list of the pages of classic ASP, with nothing to compile
 		}
 		return
 	case !exe:
@@ -281,7 +300,7 @@ func (t *Tree) frameworkProject(x *project, output string) {
 	}
 	x.becomes = KindNetFXConsole
 	if x.refersTo("system.serviceprocess", "topshelf") != nil {
-		if file, number := t.codeHolds(path.Dir(x.path), "ServiceBase", "HostFactory.", "TopshelfExitCode"); file != "" {
+		if file, number := t.codeHolds(path.Dir(x.path), serviceCode(), ".cs", ".vb"); file != "" {
 			x.becomes = KindNetFXService
 			x.evidence = append(x.evidence, Evidence{Path: file, Line: number, Detail: "a Windows service in its code"})
 			return
@@ -291,6 +310,9 @@ func (t *Tree) frameworkProject(x *project, output string) {
 		if e := x.refersTo("system.windows.forms", "presentationframework"); e != nil {
 			x.becomes = KindNetFXDesktop
 			x.evidence = append(x.evidence, line(x.path, e, "refers to "+e.attr("Include"))...)
+		} else if use, at := x.property("UseWPF", "UseWindowsForms"); strings.EqualFold(use, "true") {
+			x.becomes = KindNetFXDesktop
+			x.evidence = append(x.evidence, line(x.path, at, at.name+" true")...)
 		}
 	}
 }
@@ -304,32 +326,45 @@ func (t *Tree) pagesOf(dir string) (pages, services bool) {
 		}
 	}
 	if !pages {
-		file, _ := t.codeHolds(dir, "ApiController", "System.Web.Mvc", ": Controller")
+		file, _ := t.codeHolds(dir, webCode(), ".cs", ".vb")
 		pages = file != ""
 	}
 	return pages, services
 }
 
-// codeHolds finds a text in the code of a project, and its line.
-func (t *Tree) codeHolds(dir string, texts ...string) (file string, number int) {
+// codeHolds finds code of a project, and its line, in files of the endings. Folders of
+// other projects below are theirs.
+func (t *Tree) codeHolds(dir string, code *regexp.Regexp, exts ...string) (file string, number int) {
+	var others []string
+	for f := range t.withExt(projectExts...) {
+		if inFolder(f.path(), dir) && !strings.EqualFold(f.dir.path, dir) {
+			others = append(others, f.dir.path)
+		}
+	}
 	seen := 0
-	for f := range t.withExt(".cs", ".vb") {
+	for f := range t.withExt(exts...) {
 		p := f.path()
-		if !inFolder(p, dir) || strings.Contains("/"+strings.ToLower(p), "/obj/") {
+		if !inFolder(p, dir) || strings.Contains("/"+strings.ToLower(p), "/obj/") || slices.ContainsFunc(others, func(o string) bool { return inFolder(p, o) }) {
 			continue
 		}
 		if seen++; seen > maxSources {
 			break
 		}
-		data := string(t.head(p, 256<<10))
-		for _, text := range texts {
-			if i := strings.Index(data, text); i >= 0 {
-				return p, lineAt([]byte(data), int64(i))
-			}
+		data := t.head(p, 256<<10)
+		if m := code.FindIndex(data); m != nil {
+			return p, lineAt(data, int64(m[0]))
 		}
 	}
 	return "", 0
 }
+
+// projectExts are the endings of projects of MSBuild.
+var projectExts = []string{".csproj", ".vbproj", ".fsproj", ".vcxproj"}
+
+var (
+	serviceCode = pattern(`\bServiceBase\b|\bHostFactory\.|\bTopshelfExitCode\b`)
+	webCode     = pattern(`ApiController|System\.Web\.Mvc|: Controller`)
+)
 
 // detectProjects finds what has to be compiled first, and what it becomes.
 func detectProjects(t *Tree) []Fact {
@@ -337,7 +372,7 @@ func detectProjects(t *Tree) []Fact {
 		return nil // what was built says more
 	}
 	var all []*project
-	for f := range t.withExt(".csproj", ".vbproj", ".fsproj", ".vcxproj") {
+	for f := range t.withExt(projectExts...) {
 		if len(all) == maxProjects {
 			t.problem(f.path(), fmt.Sprintf("more than %d projects: this one and later ones were not looked at", maxProjects))
 			break
@@ -351,8 +386,9 @@ func detectProjects(t *Tree) []Fact {
 		}
 	}
 	if len(all) == 0 {
-		all = append(t.otherProjects(), t.oldProjects()...)
+		all = t.otherProjects()
 	}
+	all = append(all, t.oldProjects()...)
 	deployable := slices.DeleteFunc(slices.Clone(all), func(x *project) bool { return x.becomes == "" || x.test })
 	if apps := slices.DeleteFunc(slices.Clone(deployable), (*project).aside); len(apps) > 0 {
 		deployable = apps

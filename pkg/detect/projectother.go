@@ -33,7 +33,14 @@ func (t *Tree) nativeProject(x *project) {
 			x.evidence = append(x.evidence, line(x.path, e, "SubSystem Windows")...)
 		}
 	}
+	if file, number := t.codeHolds(path.Dir(x.path), nativeServiceCode(), ".cpp", ".cc", ".cxx", ".c", ".h", ".hpp"); file != "" {
+		x.becomes = KindNativeService
+		x.evidence = append(x.evidence, Evidence{Path: file, Line: number, Detail: "a Windows service in its code"})
+	}
 }
+
+// nativeServiceCode is how a service of C++ starts: by the API, or by ATL's module.
+var nativeServiceCode = pattern(`\bStartServiceCtrlDispatcher[AW]?\s*\(|\bCAtlServiceModuleT\b`)
 
 // otherProjects are trees that other tools build: Maven, Gradle and Go.
 func (t *Tree) otherProjects() []*project {
@@ -51,10 +58,13 @@ func (t *Tree) otherProjects() []*project {
 	if x := t.frontEnd(); x != nil {
 		found = append(found, x)
 	}
-	if p := t.find("go.mod"); p != "" {
+	if p := t.find("go.mod"); p != "" || t.find("Gopkg.toml") != "" || t.find("glide.yaml") != "" || t.hasDir("vendor/github.com") { // before Go 1.11
 		mains := t.goMains()
 		for _, main := range mains {
 			x := &project{path: p, becomes: KindNativeConsole, arch: X64, evidence: []Evidence{{Path: main, Line: 1, Detail: "package main of a module of Go"}}}
+			if p == "" {
+				x.path = main
+			}
 			if path.Dir(main) != "." {
 				x.path, x.name = main, path.Base(path.Dir(main))
 			}
@@ -243,6 +253,9 @@ func aspireHost(root *element) bool {
 
 // aside says whether a project lies where a tree keeps its tools, samples and tests.
 func (x *project) aside() bool {
+	if x.root != nil && x.refersTo("nuke.common", "cake.frosting", "cake.core", "bullseye", "benchmarkdotnet") != nil {
+		return true // it builds or measures the others
+	}
 	return slices.ContainsFunc(strings.Split(strings.ToLower(path.Dir(x.path)), "/"), func(n string) bool {
 		return slices.Contains(notApps, n) || n == "benchmarks" || n == "perf" || n == "eng"
 	})

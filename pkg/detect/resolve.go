@@ -318,8 +318,8 @@ func (r *resolution) dropOthers(program *Program) {
 		case "unlock", "iis-feature", "iis-feature-optional", "iis-module", "apphost-only", "locked-module", "unknown-module", "http-errors-default-path":
 			if !iis {
 				f.OverruledBy = string(r.app.Kind) + ": the program runs without IIS"
-			} else if f.source == "without-aspnet" && (r.app.Kind == KindASPNET || r.app.Kind == KindWCF) {
-				f.OverruledBy = string(r.app.Kind) + ": ASP.NET opens the section in its images"
+			} else if f.source == "without-aspnet" && (r.app.RunsAs() == KindASPNET || r.app.RunsAs() == KindWCF) {
+				f.OverruledBy = string(r.app.RunsAs()) + ": ASP.NET opens the section in its images"
 			}
 		case "iis-setting":
 			if r.app.Kind != KindASPNETCore {
