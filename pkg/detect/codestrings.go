@@ -87,7 +87,7 @@ func hintFacts(text string, script bool, hint []string, ev func(string) Evidence
 	}
 	if has(`:\`) {
 		for _, m := range codeDrive().FindAllStringSubmatch(text, 3) {
-			if inImage().MatchString(m[1]) {
+			if inImage().MatchString(m[1]) || ofBuild().MatchString(m[1]) {
 				continue
 			}
 			facts = append(facts, signalFact(signalData().byID["code-path"], pathValue(shortPath(m[1])), "", ev("names "+maskValue(shortPath(m[1])))))

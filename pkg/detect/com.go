@@ -206,6 +206,9 @@ func (t *Tree) readManifests() {
 	t.comNames, t.comFiles = map[string]string{}, map[string]bool{}
 	count := 0
 	for f := range t.withExt(".manifest") {
+		if ofEditor(f.dir.key) {
+			continue
+		}
 		if count++; count > maxManifests {
 			break
 		}

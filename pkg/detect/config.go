@@ -64,16 +64,19 @@ func detectConfig(t *Tree) []Fact {
 	return facts
 }
 
-// settleConfigs overrules what the configuration of a library names, where .NET Framework
-// runs the application: it reads web.config and that of the program, and no X.dll.config.
-// A secret in one is a secret all the same.
+// settleConfigs overrules what the configuration of a debugger names, and that of a
+// library where .NET Framework runs the application: it reads web.config and that of the
+// program, and no X.dll.config. A secret in one is a secret all the same.
 func (r *resolution) settleConfigs() {
-	if r.app.Framework.Name != NETFramework {
-		return
-	}
 	for i := range r.facts {
 		f := &r.facts[i]
-		if f.OverruledBy == "" && slices.Contains(namedPlaces, f.Key) && len(f.Evidence) > 0 && strings.HasSuffix(strings.ToLower(f.Evidence[0].Path), ".dll.config") {
+		if f.OverruledBy != "" || !slices.Contains(namedPlaces, f.Key) || len(f.Evidence) == 0 {
+			continue
+		}
+		switch low := strings.ToLower(f.Evidence[0].Path); {
+		case strings.HasSuffix(low, ".vshost.exe.config"):
+			f.OverruledBy = "the debugger: Visual Studio reads it, and nothing else"
+		case strings.HasSuffix(low, ".dll.config") && r.app.Framework.Name == NETFramework:
 			f.OverruledBy = NETFramework + ": it reads web.config, or the configuration of the program, and none of a library"
 		}
 	}
@@ -191,6 +194,8 @@ var (
 	uncPath   = pattern(`(?:^|[\s"'=;,])(\\\\[A-Za-z0-9._-]+\\[^"<>|*?;,]+)`)
 	inImage   = pattern(`(?i)^c:[\\/](windows|inetpub|program files|program files \(x86\)|programdata)\b|^c:[\\/]*$`)
 	localURL  = pattern(`(?i)\b(https?|net\.tcp|amqps?|rediss?|tcp|mongodb|ldap|mysql|mariadb|postgres(?:ql)?|sqlserver)://(localhost|127\.0\.0\.1)\b(:\d+)?`)
+	// ofBuild are files of the machine that compiled the code, which tell where it failed.
+	ofBuild = pattern(`(?i)\.(cs|vb|fs|c|cc|cpp|cxx|h|hpp|pas|dpr|frm|bas|pdb)$`)
 	// ownURL are keys of addresses that are the application's own, or a client's.
 	ownURL    = pattern(`(?i)(^|[:._-])(urls?$|server\.urls)|kestrel:|origin|cors|redirect|issuer|audience|authority|callback|allowed|base-?address|baseurl|selfurl|siteurl|listen`)
 	hostKey   = pattern(`(?i)(server|host|hostname|servername|smtp)$`)

@@ -18,6 +18,11 @@ func TestWhatLiesBesideAnApplicationIsNotItsUse(t *testing.T) {
 		a.Code = map[string][]string{"Program::Main": {"newobj [System.Transactions]System.Transactions.TransactionScope::.ctor", "pop", "ret"}}
 		return a
 	}
+	says := func(name, text string) winbin.Assembly {
+		a := dll(name, "1.0.0.0", "System.Web 4.0.0.0")
+		a.Code = map[string][]string{"Start::Go": {"ldstr " + text, "pop", "ret"}}
+		return a
+	}
 	site := func(pairs ...any) fstest.MapFS {
 		return pack(t, append([]any{"Default.aspx", page, "bin/Site.dll", dll("Site", "1.0.0.0", "System.Web 4.0.0.0")}, pairs...)...)
 	}
@@ -26,8 +31,12 @@ func TestWhatLiesBesideAnApplicationIsNotItsUse(t *testing.T) {
 		rule       string
 		fires, not fstest.MapFS
 	}{
-		"the configuration of a library": {"WP1306", site("web.config", setting), site("bin/Site.dll.config", setting)},
-		"the engine of a database":       {"WP1695", site("bin/Shop.Data.dll", dll("Shop.Data", "1.0.0.0", "System.Data.SQLite 1.0.0.0 db937bc2d44ff139")), site("bin/x64/SQLite.Interop.dll", "x")},
+		"the configuration of a library":  {"WP1306", site("web.config", setting), site("bin/Site.dll.config", setting)},
+		"the configuration of a debugger": {"WP1306", pack(t, "Shop.exe", netfx(), "Shop.exe.config", setting), pack(t, "Shop.exe", netfx(), "Shop.vshost.exe.config", setting)},
+		"where the code was compiled":     {"WP1771", site("bin/Shop.dll", says("Shop", `D:\dev\shop\Cart.dat`)), site("bin/Shop.dll", says("Shop", `D:\dev\shop\Cart.cs`))},
+		"the folder that a library may use": {"WP1705",
+			site("bin/Shop.dll", says("Shop", "~/App_Data/x")), site("bin/BundleTransformer.Core.dll", says("BundleTransformer.Core", "~/App_Data/x"))},
+		"the engine of a database": {"WP1695", site("bin/Shop.Data.dll", dll("Shop.Data", "1.0.0.0", "System.Data.SQLite 1.0.0.0 db937bc2d44ff139")), site("bin/x64/SQLite.Interop.dll", "x")},
 		"transactions of .NET": {"WP1653",
 			pack(t, "Shop.exe", scope(netfx())), pack(t, "Shop.dll", scope(core()), "Shop.runtimeconfig.json", runtimeConfig)},
 	} {
@@ -86,5 +95,17 @@ func TestWhatIsNoneOfDotNetIsNoProblem(t *testing.T) {
 		if len(r.Problems) != want {
 			t.Errorf("%s: %v", name, r.Problems)
 		}
+	}
+}
+
+// The compilers that a site of ASP.NET brings are no application, where the site is not
+// recognised beside them.
+func TestCompilersOfASiteAreNoApplication(t *testing.T) {
+	r, err := detect.Inspect(pack(t, "Shop.dll", dll("Shop", "1.0.0.0"), "roslyn/VBCSCompiler.exe", netfx(), "roslyn/csc.exe", netfx(), "roslyn/csi.exe", netfx()), detect.Options{Name: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.App.Kind != detect.KindUnknown {
+		t.Errorf("is %s, by %v", r.App.Kind, r.App.Program)
 	}
 }

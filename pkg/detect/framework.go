@@ -297,7 +297,7 @@ func (t *Tree) siteAssemblies() []Fact {
 		if r := b.ref("System.Web"); r != nil && !vendor(b.name()) {
 			join(Fact{Key: "site", Value: "assembly", Evidence: []Evidence{at(b.path, r.Span, "refers to System.Web "+r.Version)}})
 			join(frameworkFacts(b, "")...)
-			if len(b.data) > 0 {
+			if len(b.data) > 0 && b.own {
 				f := writeFact("App_Data", "the code of the site names App_Data, where ASP.NET applications keep the data that they write", b.data)
 				f.source = "data-directory"
 				join(f)

@@ -23,7 +23,7 @@ var wrapperNames = []string{"nssm.exe", "srvany.exe", "srvany-ng.exe", "instsrv.
 // frameworkTools are programs of .NET Framework and its SDK that people copy beside their
 // own, to install a service or an assembly.
 var frameworkTools = []string{"installutil.exe", "regasm.exe", "regsvcs.exe", "gacutil.exe", "aspnet_regiis.exe", "aspnet_compiler.exe", "sgen.exe", "svcutil.exe",
-	"sn.exe", "ngen.exe", "csc.exe", "vbc.exe", "msbuild.exe", "ildasm.exe", "ilasm.exe", "ilmerge.exe", "tlbimp.exe", "aximp.exe", "xsd.exe", "wsdl.exe", "edmgen.exe", "mage.exe", "nuget.exe", "migrate.exe", "ef6.exe"}
+	"sn.exe", "ngen.exe", "csc.exe", "vbc.exe", "csi.exe", "vbi.exe", "vbcscompiler.exe", "msbuild.exe", "ildasm.exe", "ilasm.exe", "ilmerge.exe", "tlbimp.exe", "aximp.exe", "xsd.exe", "wsdl.exe", "edmgen.exe", "mage.exe", "nuget.exe", "migrate.exe", "ef6.exe"}
 
 // windowsTools are programs of Windows, and others that scripts of an application start.
 var windowsTools = []string{"cmd.exe", "powershell.exe", "regsvr32.exe", "msiexec.exe", "reg.exe", "sc.exe", "net.exe", "netsh.exe", "icacls.exe", "subinacl.exe", "setacl.exe",
