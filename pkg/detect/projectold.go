@@ -25,6 +25,47 @@ func (t *Tree) oldProjects() []*project {
 	return found
 }
 
+// jsonProjects are programs of .NET Core 1 before its projects were of MSBuild: a
+// project.json that emits an entry point (learn.microsoft.com/dotnet/core/tools/project-json).
+func (t *Tree) jsonProjects() []*project {
+	var found []*project
+	for f := range t.withExt(".json") {
+		if f.base != "project.json" || passedOver(f.dir.key) {
+			continue
+		}
+		if len(found) == maxProjects {
+			break
+		}
+		p := f.path()
+		root := t.readJSON(p, projectUnknown)
+		start, frameworks := root.get("buildOptions", "emitEntryPoint"), root.get("frameworks")
+		if start == nil || start.text != "true" || frameworks == nil {
+			continue
+		}
+		x := &project{path: p, name: path.Base(f.dir.path), arch: AnyCPU, becomes: KindDotNetConsole, shared: "Microsoft.NETCore.App",
+			framework: bestTarget(strings.Join(frameworks.keys, ";")), evidence: []Evidence{{Path: p, Line: frameworks.line, Detail: "a project.json that emits an entry point"}}}
+		if x.name == "." {
+			x.name = ""
+		}
+		if x.framework.Name == NETFramework {
+			x.becomes = KindNetFXConsole
+		}
+		if packages := root.get("dependencies"); packages != nil {
+			for i, name := range packages.keys {
+				low := strings.ToLower(name)
+				switch at := (Evidence{Path: p, Line: packages.values[i].line, Detail: clean("depends on " + name)}); {
+				case strings.HasPrefix(low, "microsoft.aspnetcore.server."):
+					x.becomes, x.evidence = KindASPNETCore, append(x.evidence, at)
+				case low == "topshelf" && x.becomes == KindNetFXConsole:
+					x.becomes, x.evidence = KindNetFXService, append(x.evidence, at)
+				}
+			}
+		}
+		found = append(found, x)
+	}
+	return found
+}
+
 // visualBasicProject reads a project of Visual Basic 6; nil for what is none. A program
 // that Sub Main starts and that has no form shows no window.
 func visualBasicProject(p, text string) *project {

@@ -46,6 +46,7 @@ var nativeServiceCode = pattern(`\bStartServiceCtrlDispatcher[AW]?\s*\(|\bCAtlSe
 func (t *Tree) otherProjects() []*project {
 	found := t.mavenProjects()
 	found = append(found, t.gradleProjects()...)
+	found = append(found, t.jsonProjects()...)
 	if p := t.find("Cargo.toml"); p != "" {
 		if main := t.find("src/main.rs"); main != "" {
 			found = append(found, &project{path: p, becomes: KindNativeConsole, arch: X64,
