@@ -28,6 +28,7 @@ var sharedPlaces = map[string]string{
 	"WP1009 WP1010": "a project has to be compiled, and does not say all",
 	"WP1501 WP1504": "a list of packages names a server, and its packages are missing",
 	"WP1501 WP1510": "what starts the application does not hear of a stop, and its packages are missing",
+	"WP1501 WP1514": "a package of the application is missing, and what would be built with it is too",
 	"WP1505 WP1510": "what starts the application does not hear of a stop, and its server is missing",
 	"WP1508 WP1510": "the configuration says where a server listens, and that it is one",
 	"WP1660 WP1661": "one word of the header says both: C++/CLI, and 32-bit",

@@ -64,6 +64,7 @@ func detectNode(t *Tree) []Fact {
 		facts = append(facts, Fact{Key: "port", Value: "3000", source: "default", about: p.Path, Evidence: flavor[0].Evidence})
 	}
 	facts = append(facts, flavor...)
+	facts = append(facts, t.nodeUnbuilt(flavor, p.Path)...)
 	if pkg != "" {
 		root := t.readJSON(pkg, nodeUnknown)
 		if deps := root.get("dependencies"); deps != nil && len(deps.keys) > 0 && !t.hasDir(path.Join(path.Dir(pkg), "node_modules")) && !t.hasDir("node_modules") {

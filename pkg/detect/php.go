@@ -14,14 +14,17 @@ var phpAside = []string{"/vendor/", "/node_modules/", "/tests/", "/test/", "/dem
 
 // phpFlavors are applications that a file gives away.
 var phpFlavors = []struct{ file, flavor string }{
-	{"wp-includes/version.php", "wordpress"}, {"artisan", "laravel"}, {"core/lib/Drupal.php", "drupal"}, {"symfony.lock", "symfony"},
+	{"wp-includes/version.php", "wordpress"}, {"wp-load.php", "wordpress"}, {"artisan", "laravel"}, {"core/lib/Drupal.php", "drupal"}, {"symfony.lock", "symfony"},
 	{"libraries/src/Version.php", "joomla"},
 }
 
 // detectPHP finds sites of PHP.
 func detectPHP(t *Tree) []Fact {
-	var ev []Evidence
+	ev := t.phpStartPage()
 	for f := range t.withExt(".php") {
+		if ev != nil {
+			break
+		}
 		p := f.path()
 		low := "/" + strings.ToLower(p)
 		if slices.ContainsFunc(phpAside, func(dir string) bool { return strings.Contains(low, dir) }) {
@@ -50,8 +53,14 @@ func detectPHP(t *Tree) []Fact {
 		}
 	}
 	facts := stackFacts(KindPHP, "stack", nil, rt, ev)
+	facts = append(facts, t.composerMissing()...)
+	facts = append(facts, t.phpSiteBelow(ev)...)
+	facts = append(facts, t.phpFrontEnd()...)
+	facts = append(facts, t.phpSettings()...)
+	known := ""
 	for _, row := range phpFlavors {
-		if f := t.find(row.file); f != "" {
+		if f := t.find(row.file); f != "" && row.flavor != known {
+			known = row.flavor
 			facts = append(facts, Fact{Key: "stack-flavor", Value: row.flavor, source: string(KindPHP), Evidence: []Evidence{{Path: f, Line: 1, Detail: "a file of " + row.flavor}}})
 		}
 	}

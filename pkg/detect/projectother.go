@@ -58,6 +58,8 @@ func (t *Tree) otherProjects() []*project {
 	}
 	if x := t.frontEnd(); x != nil {
 		found = append(found, x)
+	} else if x := t.nodeProject(); x != nil {
+		found = append(found, x)
 	}
 	if p := t.find("go.mod"); p != "" || t.find("Gopkg.toml") != "" || t.find("glide.yaml") != "" || t.hasDir("vendor/github.com") { // before Go 1.11
 		mains := t.goMains()

@@ -311,7 +311,7 @@ func (r *resolution) dropOthers(program *Program) {
 			if stack { // a web.config that was copied along
 				f.OverruledBy = string(r.app.Kind) + ": the program does not run on .NET"
 			}
-		case "runtime", "php-cgi", "stack-flavor":
+		case "runtime", "php-cgi", "stack-flavor", "packages-missing", "site-folder", "front-end":
 			if f.about == "" && f.source != string(r.app.Kind) {
 				f.OverruledBy = string(r.app.Kind) + ": it speaks of another kind of application"
 			}

@@ -102,6 +102,8 @@ func casesOfNativeCode(t *testing.T) map[string]ruleCase {
 		"WP1508": {fixture("redis"), fixture("nearmiss-redis")},
 		"WP1509": {folder("main.py", "", "requirements.txt", "", ".python-version", "3.8"), folder("main.py", "", "requirements.txt", "", ".python-version", "3.13")},
 		"WP1510": {fixture("nginx"), fixture("native-console")},
+		"WP1513": {folder("public/index.php", "<?php echo 1;"), folder("public/index.php", "<?php echo 1;", "index.php", "<?php echo 2;")},
+		"WP1514": {folder("server.js", `require("http")`, "package.json", `{"dependencies":{"next":"15"}}`), folder("server.js", `require("http")`, "package.json", `{"dependencies":{"next":"15"}}`, ".next/BUILD_ID", "x")},
 		"WP1512": {plus(fixture("httpd"), "conf/httpd.conf", "Define SRVROOT \"c:/Apache24\"\nServerRoot \"${SRVROOT}\"\nListen 80\n"), plus(fixture("httpd"), "conf/httpd.conf", "# ServerRoot \"c:/Apache24\"\nServerRoot \"${SRVROOT}\"\nListen 80\n")},
 		"WP1511": {folder("app.jar", jarOf(t, "META-INF/MANIFEST.MF", "Manifest-Version: 1.0\r\nMain-Class: m.M\r\n\r\n", "m/M.class", class("java/awt/Font"))), folder("app.jar", jarOf(t, "META-INF/MANIFEST.MF", "Manifest-Version: 1.0\r\nMain-Class: m.M\r\n\r\n", "m/M.class", class("")))},
 	}

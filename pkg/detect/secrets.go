@@ -12,15 +12,18 @@ var (
 	// camelPass is the end of MailPass and SmtpPass, and not that of Compass.
 	camelPass = pattern(`[a-z0-9]Pass$`)
 	// notSecret are words by which a setting only speaks about secrets.
-	notSecret = pattern(`(?i)(length|policy|regex|expression|required|enabled?|format|minimum|maximum|attempts|expir|timeout|days|hours|minutes|publickeytoken|bypass|(url|uri|path|page|header|issuer|audience|name|file|type)s?$)`)
+	notSecret = pattern(`(?i)(length|policy|pattern|regex|expression|required|enabled?|format|minimum|maximum|attempts|expir|timeout|days|hours|minutes|publickeytoken|bypass|(url|uri|path|page|header|issuer|audience|name|file|type)s?$)`)
 )
+
+// palau is the name of a locale, as en-PW, which ends as names of passwords do.
+var palau = pattern(`^[a-z]{2,3}([-_][A-Z][a-z]{3})?[-_]PW$`)
 
 // isSecretName says whether a setting of that name holds a secret, as far as
 // names tell. Settings that only speak about passwords (their length, the page
 // to change them) do not.
 func isSecretName(name string) bool {
 	low := strings.ToLower(name)
-	return slices.ContainsFunc(stems, func(s string) bool { return strings.Contains(low, s) }) && (secretName().MatchString(name) || camelPass().MatchString(name)) && !notSecret().MatchString(name[strings.LastIndexAny(name, ":.")+1:])
+	return slices.ContainsFunc(stems, func(s string) bool { return strings.Contains(low, s) }) && (secretName().MatchString(name) || camelPass().MatchString(name)) && !notSecret().MatchString(name[strings.LastIndexAny(name, ":.")+1:]) && !palau().MatchString(name)
 }
 
 // stems: one of them is in every name that secretName takes, and quickly found
@@ -31,7 +34,7 @@ var stems = []string{"pass", "kennwort", "contrase", "pw", "secret", "key", "tok
 var placeholder = pattern(`(?i)^\s*$|^\s*(\$\{.*\}|\$\(.*\)|#\{.*\}#?|__.*__|%.*%|\{\{.*\}\}|<.*>|\*+|x{3,}|changeme|todo|your[-_ ].*|.*placeholder.*|@microsoft\.keyvault\(.*\))\s*$`)
 
 // boolish values are switches, not secrets.
-var boolish = pattern(`(?i)^(true|false|yes|no|on|off|none|clear|hashed|encrypted|\d{1,3})$`)
+var boolish = pattern(`(?i)^(true|false|yes|no|on|off|none|null|nil|undefined|clear|hashed|encrypted|\d{1,3})$`)
 
 var (
 	// urlUser is a user in a URL; urlPassword one with a password that holds a

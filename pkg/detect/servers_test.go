@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/winpack/winpack/fixtures"
+	"github.com/winpack/winpack/fixtures/winbin"
 )
 
 func TestSettingsOfServersAreTold(t *testing.T) {
@@ -49,5 +50,20 @@ func TestVersionsBeforeTheTableHaveEndedToo(t *testing.T) {
 		if r := look(t, files("main.py", "", "requirements.txt", "", ".python-version", version)); slices.Contains(rules(r), "WP1509") != told {
 			t.Errorf("Python %s: %v, want told %t", version, rules(r), told)
 		}
+	}
+}
+
+// OpenSSL in a server shows a message where it fails without a console; a program of one's
+// own may do so any time.
+func TestMessagesOfServersAreNoFinding(t *testing.T) {
+	exe, err := winbin.Native{Imports: []string{"USER32.dll!MessageBoxA", "KERNEL32.dll!Sleep"}}.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := look(t, files("nginx.exe", string(exe), "conf/nginx.conf", "listen 80;")); r.App.Kind != "nginx" || slices.Contains(rules(r), "WP1008") {
+		t.Errorf("nginx: %s %v", r.App.Kind, rules(r))
+	}
+	if r := look(t, files("feed.exe", string(exe))); !slices.Contains(rules(r), "WP1008") {
+		t.Errorf("a program: %s %v", r.App.Kind, rules(r))
 	}
 }

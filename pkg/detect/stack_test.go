@@ -204,6 +204,10 @@ func TestPackagesThatAreNotInTheFolderAreTold(t *testing.T) {
 		"python with them":        {[]string{"main.py", "", "requirements.txt", "flask\n", "Flask-3.dist-info/METADATA", ""}, false},
 		"python in site-packages": {[]string{"main.py", "", "requirements.txt", "flask\n", "Lib/site-packages/flask/__init__.py", ""}, false},
 		"python that needs none":  {[]string{"main.py", "", "requirements.txt", "# none\n"}, false},
+		"php without them":        {[]string{"index.php", "<?php", "composer.json", `{"require":{"php":"^8.2","laravel/framework":"11"}}`}, true},
+		"php with them":           {[]string{"index.php", "<?php", "composer.json", `{"require":{"laravel/framework":"11"}}`, "vendor/autoload.php", "<?php"}, false},
+		"php in another folder":   {[]string{"index.php", "<?php", "composer.json", `{"config":{"vendor-dir":"lib/vendor"},"require":{"a/b":"1"}}`, "lib/vendor/autoload.php", "<?php"}, false},
+		"php that needs none":     {[]string{"index.php", "<?php", "composer.json", `{"require":{"php":"^8.2","ext-mbstring":"*"}}`}, false},
 		"python by its project":   {[]string{"main.py", "", "pyproject.toml", "[project]\ndependencies = [\n  \"flask\"]\n"}, true},
 	} {
 		if r := look(t, files(c.files...)); slices.Contains(rules(r), "WP1501") != c.told {
