@@ -153,7 +153,7 @@ func isID(re *regexp.Regexp, s string) bool { return len(s) < 200 && re.MatchStr
 // comClass judges one COM class, by ProgID or CLSID. alias is the name that a type library
 // gives to a CLSID, empty where none is known.
 func (w walker) comClass(id, alias string, ev Evidence) []Fact {
-	shown, row := id, comData().class(id)
+	shown, row := w.spelled(id), comData().class(id)
 	if alias != "" {
 		shown = alias + " {" + id + "}"
 		if row == nil {
@@ -181,6 +181,18 @@ func (w walker) comClass(id, alias string, ev Evidence) []Fact {
 	}
 	w.record(w.about, u)
 	return facts
+}
+
+// spelled is the first spelling of a ProgID that was met, since case does not count.
+func (t *Tree) spelled(id string) string {
+	low := strings.ToLower(id)
+	if t.comSpelled == nil {
+		t.comSpelled = map[string]string{}
+	}
+	if t.comSpelled[low] == "" {
+		t.comSpelled[low] = id
+	}
+	return t.comSpelled[low]
 }
 
 // maxManifests bounds the manifests that are looked through for COM classes.

@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 )
@@ -19,6 +20,7 @@ func TestScriptsNameTheCOMObjectsThatTheyMakeOnTheServer(t *testing.T) {
 		"a component of another maker": {page("<%\r\nSet Up = Server.CreateObject(\"Persits.Upload.1\")\r\n%>"), []string{"WP1414 default.asp:3"}, ""},
 		"one that nobody knows":        {page("<% set a = CreateObject ( \"Acme.Tax\" ) %>"), []string{"WP1415 default.asp:2"}, ""},
 		"a part of Windows":            {page("<% set a = Server.CreateObject(\"ADODB.Connection\") : set b = Server.CreateObject(\"Scripting.Dictionary\") %>"), nil, ""},
+		"one in two spellings":         {page("<% set a = CreateObject(\"Acme.Tax\") : set b = CreateObject(\"ACME.tax\") %>\n<% set c = CreateObject(\"acme.tax\") %>"), []string{"WP1415 default.asp:2", "WP1415 default.asp:2", "WP1415 default.asp:3"}, ""},
 		"JScript":                      {page("<% var a = Server.CreateObject('Acme.Tax') %>"), []string{"WP1415 default.asp:2"}, ""},
 		"in global.asa":                {fstest.MapFS{"default.asp": {Data: []byte("<% x = 1 %>")}, "global.asa": {Data: []byte("<OBJECT RUNAT=Server SCOPE=Session ID=Tax PROGID=\"Acme.Tax\">\n</OBJECT>\n<SCRIPT LANGUAGE=VBScript RUNAT=Server>\nSub Session_OnStart\n Set a = CreateObject(\"Acme.Other\")\nEnd Sub\n</SCRIPT>")}}, []string{"WP1415 global.asa:1", "WP1415 global.asa:5"}, ""},
 		"a comment":                    {page("<%\r\n' Set Up = Server.CreateObject(\"Persits.Upload\")\r\nx = 1 ' CreateObject(\"Acme.Tax\")\r\nREM CreateObject(\"Acme.Tax\")\r\n%>"), nil, ""},
@@ -47,6 +49,13 @@ func TestScriptsNameTheCOMObjectsThatTheyMakeOnTheServer(t *testing.T) {
 		slices.Sort(got)
 		if !slices.Equal(got, c.want) || r.App.Kind == KindUnknown {
 			t.Errorf("%s (%s): found %v, want %v", name, r.App.Kind, got, c.want)
+		}
+		once := map[string]bool{}
+		for _, f := range r.Findings {
+			if once[strings.ToLower(f.Message)] {
+				t.Errorf("%s: told twice: %s", name, f.Message)
+			}
+			once[strings.ToLower(f.Message)] = true
 		}
 		if c.base != "" && !slices.ContainsFunc(r.Needs.Families, func(f FamilyNeed) bool { return f.Family == FamilyServerCore && f.Why == c.base }) {
 			t.Errorf("%s: the base is for %v, want %q", name, r.Needs.Families, c.base)

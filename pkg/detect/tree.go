@@ -48,9 +48,11 @@ type Tree struct {
 	packaged  map[string]bool   // assemblies of packages, by name in lower case
 	comNames  map[string]string // ProgIDs and CLSIDs that manifests name, and by which
 	comFiles  map[string]bool   // DLLs whose COM classes manifests name, lower case
-	wrapped   *[]wrapped
-	part      *view  // where it is a part of another one; nil for a folder of its own
-	chosen    string // the program or project that is the app; empty where that is to be found
+	// comSpelled are ProgIDs by their lower case.
+	comSpelled map[string]string
+	wrapped    *[]wrapped
+	part       *view  // where it is a part of another one; nil for a folder of its own
+	chosen     string // the program or project that is the app; empty where that is to be found
 }
 
 // newTree is newLimitedTree with the default limits.
