@@ -303,20 +303,18 @@ func (t *Tree) several(parts []part, whole Report, name string) Report {
 // inspectParts gives a report of each part, told by the paths of the whole folder.
 func (t *Tree) inspectParts(parts []part) []Report {
 	before := t.meter.Load()
-	reports, spent := t.inspectBy(runtime.GOMAXPROCS(0), parts)
-	if spent { // which of them were read may not be chance
+	reports := t.inspectBy(runtime.GOMAXPROCS(0), parts)
+	if t.full() { // which of them were read may not be chance
 		t.meter.Store(before)
-		reports, _ = t.inspectBy(1, parts)
+		reports = t.inspectBy(1, parts)
 	}
 	return reports
 }
 
-// inspectBy does that with so many workers. spent says that what may be read of all files
-// together was not enough.
-func (t *Tree) inspectBy(most int, parts []part) (reports []Report, spent bool) {
-	reports = make([]Report, len(parts))
+// inspectBy does that with so many workers.
+func (t *Tree) inspectBy(most int, parts []part) []Report {
+	reports := make([]Report, len(parts))
 	var next atomic.Int64
-	var over atomic.Bool
 	var workers crew
 	for range min(most, len(parts)) {
 		workers.Go(func() {
@@ -326,14 +324,11 @@ func (t *Tree) inspectBy(most int, parts []part) (reports []Report, spent bool) 
 				v.chosen = p.chosen
 				reports[i] = v.inspect(nil)
 				v.part.tell(&reports[i])
-				if v.spent {
-					over.Store(true)
-				}
 			}
 		})
 	}
 	workers.Wait()
-	return reports, over.Load()
+	return reports
 }
 
 // divided are problems of the places of mounts, and the others.

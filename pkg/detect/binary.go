@@ -118,7 +118,7 @@ func (t *Tree) readBinaries() {
 	slices.Sort(files)
 	before, problems := t.meter.Load(), slices.Clone(t.problems)
 	found := t.readAll(files, runtime.GOMAXPROCS(0))
-	if t.spent { // which of them were read may not be chance
+	if t.full() { // which of them were read may not be chance
 		t.meter.Store(before)
 		t.spent, t.problems = false, problems
 		found = t.readAll(files, 1)

@@ -142,6 +142,10 @@ func (t *Tree) overTotal(p string) error {
 	return errTotal
 }
 
+// full says whether as much was read as may be. Of what was read at the same time none
+// need have been refused.
+func (t *Tree) full() bool { return t.meter.Load() >= t.limits.Total }
+
 // metered is a file whose bytes are counted.
 type metered struct {
 	fs.File
@@ -151,7 +155,7 @@ type metered struct {
 
 func (m *metered) count(n int) { m.t.meter.Add(int64(n)) }
 
-func (m *metered) full() bool { return m.t.meter.Load() >= m.t.limits.Total }
+func (m *metered) full() bool { return m.t.full() }
 
 func (m *metered) Read(p []byte) (int, error) {
 	if m.full() {
