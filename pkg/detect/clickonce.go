@@ -2,7 +2,10 @@ package detect
 
 import (
 	"path"
+	"slices"
 	"strings"
+
+	"github.com/winpack/winpack/pkg/detect/internal/pe"
 )
 
 // deployExt is what ClickOnce appends to the names of the files that it hands out
@@ -56,6 +59,34 @@ func (t *Tree) bootstrapper(b *image) bool {
 		}
 	}
 	return false
+}
+
+// vsBootstrapper says whether a setup.exe is the one that Visual Studio puts beside
+// packages of Windows Installer and ClickOnce deployments: it installs what the
+// configuration in its resources names
+// (learn.microsoft.com/visualstudio/deployment/application-deployment-prerequisites).
+func (t *Tree) vsBootstrapper(b *image) bool {
+	if b.base != "setup.exe" || !b.native() {
+		return false
+	}
+	var parts []pe.Span
+	t.withPE(b.path, func(f *pe.File) error {
+		for _, s := range f.Sections {
+			parts = append(parts, pe.Span{Offset: int64(s.Offset), Length: int64(s.Size)})
+		}
+		return nil
+	})
+	return !slices.Contains(t.findIn(b.path, parts, wide("vsbootstrapper"), wide("SETUPCFG")), -1)
+}
+
+// wide is a text as UTF-16LE.
+func wide(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		b.WriteByte(c)
+		b.WriteByte(0)
+	}
+	return b.String()
 }
 
 // installed is the name that a file of a ClickOnce deployment has once it is installed.

@@ -196,6 +196,8 @@ func (t *Tree) helper(b *image) string {
 		return wrapper
 	case t.bootstrapper(b):
 		return "setup.exe of a ClickOnce deployment"
+	case t.vsBootstrapper(b):
+		return "setup.exe of Visual Studio, which installs what its configuration names"
 	case strings.HasPrefix(b.base, "setup") && (beside("data1.cab") || beside("setup.inx") || beside("setup.ins")):
 		return b.base + " beside the cabinet of InstallShield"
 	case strings.HasPrefix(b.base, "setup") && t.installerBeside(b.dir):
