@@ -180,9 +180,10 @@ func configElement(t *Tree, p, section string, e *element) []Fact {
 		add("secret", maskName(name), "a value stands in clear text (not shown)")
 	}
 	for _, a := range e.attrs { // identity, smtp network, custom sections
-		if isSecretName(a.Name.Local) && !placeholder().MatchString(a.Value) && !strings.EqualFold(a.Name.Local, "connectionString") && !boolish().MatchString(a.Value) {
+		ofConnection := strings.HasSuffix(strings.ToLower(a.Name.Local), "connectionstring")
+		if isSecretName(a.Name.Local) && !placeholder().MatchString(a.Value) && !ofConnection && !boolish().MatchString(a.Value) {
 			add("secret", section+" @"+clean(a.Name.Local), "a value stands in clear text (not shown)")
-		} else if strings.EqualFold(a.Name.Local, "connectionString") && section != "connectionStrings/add" || strings.EqualFold(a.Name.Local, "stateConnectionString") || strings.EqualFold(a.Name.Local, "sqlConnectionString") {
+		} else if ofConnection && section != "connectionStrings/add" {
 			facts = append(facts, connectionString(section, a.Value, line(p, e, "attribute "+a.Name.Local+" of "+section))...)
 		}
 	}

@@ -35,6 +35,8 @@ func TestWhatLiesBesideAnApplicationIsNoFinding(t *testing.T) {
 		"a package that could draw":        {"WP1105", site("bin/WebGrease.dll", library("WebGrease")), site("bin/Shop.dll", library("Shop"))},
 		"a package that could call":        {"WP1412", site("bin/FastReport.dll", library("FastReport", "msvfw32.dll!ICOpen")), site("bin/Shop.dll", library("Shop", "msvfw32.dll!ICOpen"))},
 		"a runtime that a package needs":   {"", nil, site("bin/FastReport.dll", library("FastReport", "oci.dll!OCIEnvCreate"))},
+		"a state server of its own":        {"WP1212", site("web.config", `<configuration><system.web><sessionState mode="StateServer" stateConnectionString="tcpip=state01:42424"/></system.web></configuration>`), site("web.config", `<configuration><system.web><sessionState mode="StateServer" stateConnectionString="tcpip=127.0.0.1:42424"/></system.web></configuration>`)},
+		"an address of sessions":           {"WP1301", site("web.config", `<configuration><system.web><sessionState mode="StateServer" stateConnectionString="tcpip=127.0.0.1:42424"/></system.web></configuration>`), site("web.config", `<configuration><system.web><sessionState mode="SQLServer" sqlConnectionString="Data Source=sql01;User ID=sa;Password=k7Gq2vXw9"/></system.web></configuration>`)},
 		"the root of the drive":            {"WP1306", site("app.config", `<configuration><appSettings><add key="Folder" value="C:\"/></appSettings></configuration>`), site("web.config", `<configuration><appSettings><add key="Folder" value="C:\Data\"/></appSettings></configuration>`)},
 		"a copy of PHP's settings":         {"WP1306", []any{"index.php", "<?php echo 1;", "php/php_old.ini", `extension_dir = "D:\php\ext"`}, []any{"index.php", "<?php echo 1;", "shop.ini", `folder = "D:\shop"`}},
 	} {

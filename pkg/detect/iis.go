@@ -296,6 +296,10 @@ func aspnetSection(p, section string, e *element) []Fact {
 		return fact("authentication", strings.ToLower(e.attr("mode")), "authentication mode="+e.attr("mode"))
 	case "system.web/sessionState":
 		if m := e.attr("mode"); m != "" {
+			host, _, _ := strings.Cut(strings.TrimPrefix(strings.ToLower(e.attr("stateConnectionString")), "tcpip="), ":")
+			if strings.EqualFold(m, "StateServer") && host != "" && host != "loopback" && !isLocal(host) {
+				return fact("session-state", "StateServer of another machine", "sessionState mode=StateServer with the server "+clean(host))
+			}
 			return fact("session-state", m, "sessionState mode="+m)
 		}
 	case "system.webServer/validation":

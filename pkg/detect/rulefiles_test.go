@@ -18,7 +18,7 @@ func casesOfFiles() map[string]ruleCase {
 		"WP1602": {beside("keys/id_rsa", "x"), beside("keys/id_rsa.pub", "x")},
 		"WP1603": {beside("App_Data/shop.mdf", "x"), beside("App_Data/shop.mdf.md", "x")},
 		"WP1604": {beside("db/old.accdb", "\x00\x01\x00\x00Standard ACE DB\x00"), beside("bin/App.dll.mdb", "\x00\x01MonoSymbolFile")},
-		"WP1605": {beside("drv/filter.sys", "x"), beside("drv/filter.sys.md", "x")},
+		"WP1605": {beside("drv/filter.sys", "MZ"), beside("drv/config.sys", "FILES=40")},
 		"WP1606": {beside("db/bin/mysqld.exe", "MZ"), beside("db/bin/mysql.exe", "MZ")},
 		"WP1607": {beside("bin/hasp_windows_x64_1.dll", "MZ"), beside("bin/hasp.txt", "x")},
 		"WP1608": {beside("admin.rdp", "x"), beside("admin.rdp.md", "x")},
