@@ -196,6 +196,8 @@ func (t *Tree) helper(b *image) string {
 		return wrapper
 	case t.bootstrapper(b):
 		return "setup.exe of a ClickOnce deployment"
+	case t.inPyInstaller(b.dir):
+		return b.base + ": of a package that PyInstaller brought along"
 	case t.vsBootstrapper(b):
 		return "setup.exe of Visual Studio, which installs what its configuration names"
 	case strings.HasPrefix(b.base, "setup") && (beside("data1.cab") || beside("setup.inx") || beside("setup.ins")):
@@ -212,6 +214,21 @@ func (t *Tree) helper(b *image) string {
 		return "part of the Windows App SDK"
 	}
 	return ""
+}
+
+// inPyInstaller says whether a folder is one of the packages that PyInstaller puts below
+// its base_library.zip: the program itself lies beside that, or above _internal
+// (pyinstaller.org/en/stable/operating-mode.html).
+func (t *Tree) inPyInstaller(dir string) bool {
+	if strings.EqualFold(path.Base(dir), "_internal") && t.find(path.Join(dir, "base_library.zip")) != "" {
+		return true
+	}
+	for dir != "." {
+		if dir = path.Dir(dir); t.find(path.Join(dir, "base_library.zip")) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // installerBeside says whether a folder holds a package of Windows Installer.
