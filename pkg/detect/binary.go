@@ -270,9 +270,10 @@ func (t *Tree) readBinary(p string, pages *pe.Pages, names map[string]string) (b
 			keep(err)
 			b.natives, err = clr.NativeModules()
 			keep(err)
-			b.shareNames(names, t.uses == nil && !b.starts() && vendor(b.name()))
-			b.com = !vendor(b.name()) && clr.UsesMember("GetTypeFromProgID", "GetTypeFromCLSID", "CreateObject")
-			if !vendor(b.name()) {
+			ofVendor := vendor(b.name())
+			b.shareNames(names, t.uses == nil && !b.starts() && ofVendor)
+			if !ofVendor {
+				b.com = clr.UsesMember("GetTypeFromProgID", "GetTypeFromCLSID", "CreateObject")
 				b.coms, b.typeLib, err = clr.COMClasses()
 				keep(err)
 			}

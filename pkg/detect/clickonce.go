@@ -4,8 +4,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/winpack/winpack/pkg/detect/internal/pe"
 )
 
 // deployExt is what ClickOnce appends to the names of the files that it hands out
@@ -69,14 +67,7 @@ func (t *Tree) vsBootstrapper(b *image) bool {
 	if b.base != "setup.exe" || !b.native() {
 		return false
 	}
-	var parts []pe.Span
-	t.withPE(b.path, func(f *pe.File) error {
-		for _, s := range f.Sections {
-			parts = append(parts, pe.Span{Offset: int64(s.Offset), Length: int64(s.Size)})
-		}
-		return nil
-	})
-	return !slices.Contains(t.findIn(b.path, parts, wide("vsbootstrapper"), wide("SETUPCFG")), -1)
+	return !slices.Contains(t.findIn(b.path, t.sections(b, ""), wide("vsbootstrapper"), wide("SETUPCFG")), -1)
 }
 
 // wide is a text as UTF-16LE.

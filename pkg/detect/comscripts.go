@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -14,15 +15,17 @@ type comScript struct {
 	holds []string
 	// onServer says that only the parts of the page between marks run on the server.
 	onServer bool
-	family   string // as of a walker
-	source   string // of its facts
+	// parts finds the objects that are made, in its first or second group, and the marks.
+	parts  func() *regexp.Regexp
+	family string // as of a walker
+	source string // of its facts
 }
 
 var comScripts = []comScript{
 	{[]string{".asp", ".asa", ".inc", ".aspx", ".ascx", ".ashx", ".asmx", ".master", ".cshtml"}, []Kind{KindClassicASP, KindASPNET, KindWCF},
-		[]string{"createobject", "progid"}, true, "netfx", "asp"},
-	{[]string{".php"}, []Kind{KindPHP, KindHTTPD}, []string{"new com", `new \com`}, false, "", "php"},
-	{[]string{".py"}, []Kind{KindPython}, []string{"dispatch"}, false, "", "python"},
+		[]string{"createobject", "progid"}, true, aspPart, "netfx", "asp"},
+	{[]string{".php"}, []Kind{KindPHP, KindHTTPD}, []string{"new com", `new \com`}, false, phpCOM, "", "php"},
+	{[]string{".py"}, []Kind{KindPython}, []string{"dispatch"}, false, pythonCOM, "", "python"},
 }
 
 var (
@@ -69,23 +72,11 @@ func (t *Tree) scriptCOM(p, ext, text string) []Fact {
 
 func (c *comScript) may(text string) bool {
 	low := strings.ToLower(text)
-	for _, part := range c.holds {
-		if strings.Contains(low, part) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.holds, func(part string) bool { return strings.Contains(low, part) })
 }
 
 // objects are those that the text makes where it runs on a server, by place.
 func (c *comScript) objects(text string) []comObject {
-	re := aspPart()
-	switch c.source {
-	case "php":
-		re = phpCOM()
-	case "python":
-		re = pythonCOM()
-	}
 	var all []comObject
 	add := func(id string, at int) {
 		if isID(progID(), id) {
@@ -93,15 +84,14 @@ func (c *comScript) objects(text string) []comObject {
 		}
 	}
 	code, script := false, false
-	for _, m := range re.FindAllStringSubmatchIndex(text, maxCodeSigns) {
+	for _, m := range c.parts().FindAllStringSubmatchIndex(text, maxCodeSigns) {
 		switch part := strings.ToLower(text[m[0]:m[1]]); {
-		case m[2] >= 0:
-			if !c.onServer || code || script {
-				add(text[m[2]:m[3]], m[0])
-			}
-		case m[4] >= 0:
-			if !c.onServer || code || script {
-				add(text[m[4]:m[5]], m[0])
+		case m[2] >= 0 || m[4] >= 0:
+			if id := m[2:4]; !c.onServer || code || script {
+				if m[2] < 0 { // the other quotation marks
+					id = m[4:6]
+				}
+				add(text[id[0]:id[1]], m[0])
 			}
 		case part == "<%":
 			code = true

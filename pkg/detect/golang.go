@@ -53,16 +53,7 @@ func (t *Tree) goNames(b *image) goNames {
 	for _, call := range netapiCalls {
 		texts = append(texts, "\x00"+call+"\x00")
 	}
-	var parts []pe.Span
-	t.withPE(b.path, func(f *pe.File) error {
-		for _, s := range f.Sections {
-			if s.Name == ".rdata" {
-				parts = append(parts, pe.Span{Offset: int64(s.Offset), Length: int64(s.Size)})
-			}
-		}
-		return nil
-	})
-	places := t.findIn(b.path, parts, texts...)
+	places := t.findIn(b.path, t.sections(b, ".rdata"), texts...)
 	span := func(i int) pe.Span { return pe.Span{Offset: places[i] + 1, Length: int64(len(texts[i]) - 2)} }
 	var n goNames
 	if places[0] >= 0 && places[1] < 0 {

@@ -135,6 +135,20 @@ func consoleFacts(gui bool, about string, message []Evidence, self Evidence) []F
 	return facts
 }
 
+// sections are where the sections of that name lie in a file, or all of them for "".
+func (t *Tree) sections(b *image, name string) []pe.Span {
+	var all []pe.Span
+	t.withPE(b.path, func(f *pe.File) error {
+		for _, s := range f.Sections {
+			if name == "" || s.Name == name {
+				all = append(all, pe.Span{Offset: int64(s.Offset), Length: int64(s.Size)})
+			}
+		}
+		return nil
+	})
+	return all
+}
+
 // maxNames bounds how much of a program is searched for names.
 const maxNames = 64 << 20
 

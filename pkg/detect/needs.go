@@ -230,11 +230,14 @@ func missingFunctions(d *dllTable, row *dllRow, dll string, functions []pe.Funct
 
 func few(names []string) string { return fewBy(names, ", ") }
 
-func fewBy(names []string, separator string) string {
+func fewBy(names []string, separator string) string { return mostOf(names, separator, 3) }
+
+// mostOf names each thing once, and counts those beyond so many.
+func mostOf(names []string, separator string, most int) string {
 	slices.Sort(names)
 	names = slices.Compact(names)
-	if len(names) > 3 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], separator), len(names)-3)
+	if n := len(names) - most; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], separator), n)
 	}
 	return strings.Join(names, separator)
 }

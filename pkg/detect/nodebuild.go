@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"path"
 	"slices"
 	"strings"
 )
@@ -56,7 +55,7 @@ func (t *Tree) nodeProject() *project {
 func (t *Tree) nodeBuilt() bool {
 	for f := range t.withExt(".js", ".cjs", ".mjs") {
 		top, _, _ := strings.Cut(f.dir.key, "/")
-		if slices.Contains([]string{"dist", "build", "out", "lib"}, top) && path.Ext(f.base) != "" {
+		if slices.Contains([]string{"dist", "build", "out", "lib"}, top) {
 			return true
 		}
 	}

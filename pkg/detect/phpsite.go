@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"path"
 	"slices"
 	"strings"
@@ -109,7 +110,7 @@ func (t *Tree) viewCalls(call string) []Evidence {
 			return nil
 		}
 		text := t.head(f.path(), 64<<10)
-		if i := strings.Index(string(text), call); i >= 0 {
+		if i := bytes.Index(text, []byte(call)); i >= 0 {
 			return []Evidence{{Path: f.path(), Line: lineAt(text, int64(i)), Detail: "calls " + strings.TrimSuffix(call, "(")}}
 		}
 	}
@@ -154,7 +155,7 @@ func phpSettingsIn(p string, text []byte) []Fact {
 	for _, re := range [][][]int{phpDefine().FindAllSubmatchIndex(text, 200), phpArray().FindAllSubmatchIndex(text, 400), phpAssign().FindAllSubmatchIndex(text, 200)} {
 		for _, m := range re {
 			number := lineAt(text, int64(m[2]))
-			line := strings.TrimSpace(string(text[strings.LastIndexByte(string(text[:m[2]]), '\n')+1 : m[2]]))
+			line := strings.TrimSpace(string(text[bytes.LastIndexByte(text[:m[2]], '\n')+1 : m[2]]))
 			name, value := string(text[m[2]:m[3]]), string(text[m[4]:m[5]])
 			here := Evidence{Path: p, Line: number, Detail: maskName(name)}
 			switch {

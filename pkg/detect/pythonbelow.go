@@ -37,7 +37,10 @@ func (t *Tree) pythonBelow(hosted *pythonEntry) *pythonEntry {
 				continue
 			}
 		}
-		if e := t.webScript(d.path); e != nil && depth == 1 {
+		if depth > 1 {
+			continue
+		}
+		if e := t.webScript(d.path); e != nil {
 			scripts = append(scripts, e)
 		}
 	}

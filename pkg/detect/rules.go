@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -94,23 +93,21 @@ func judge(app App, facts []Fact) []Finding {
 			if need, ok := f.item.(Need); ok {
 				words = append(words, "{why}", need.Why, "{cure}", moduleCure(need.ID))
 			}
-			same := ""
 			if rule.Join {
-				same = strings.Join(words[2:], "\x00")
+				if i := slices.IndexFunc(told, func(t telling) bool { return slices.Equal(t.words[2:], words[2:]) }); i >= 0 {
+					told[i].values = append(told[i].values, f.Value)
+					told[i].evidence = mergeEvidence(told[i].evidence, f.Evidence)
+					continue
+				}
 			}
-			if i := slices.IndexFunc(told, func(t telling) bool { return rule.Join && t.same == same }); i >= 0 {
-				told[i].values = append(told[i].values, f.Value)
-				told[i].evidence = mergeEvidence(told[i].evidence, f.Evidence)
-				continue
-			}
-			told = append(told, telling{words, same, []string{f.Value}, f.Evidence})
+			told = append(told, telling{words, []string{f.Value}, mergeEvidence(nil, f.Evidence)})
 		}
 		for _, t := range told {
-			t.words[1] = list(t.values)
+			t.words[1] = mostOf(t.values, ", ", maxListed)
 			r := strings.NewReplacer(t.words...)
 			findings = append(findings, Finding{
 				Rule: rule.ID, Level: rule.Level, Message: r.Replace(rule.Message), Remedy: r.Replace(rule.Remedy),
-				Evidence: mergeEvidence(nil, t.evidence),
+				Evidence: t.evidence,
 			})
 		}
 	}
@@ -120,22 +117,12 @@ func judge(app App, facts []Fact) []Finding {
 // telling is what a finding is about to say.
 type telling struct {
 	words    []string // of the replacer: the first is "{value}"
-	same     string   // all of them but the value
 	values   []string
 	evidence []Evidence
 }
 
 // maxListed bounds the values that a joined finding names.
 const maxListed = 8
-
-func list(values []string) string {
-	slices.Sort(values)
-	values = slices.Compact(values)
-	if n := len(values) - maxListed; n > 0 {
-		return strings.Join(values[:maxListed], ", ") + " and " + strconv.Itoa(n) + " more"
-	}
-	return strings.Join(values, ", ")
-}
 
 // uniqueFindings joins findings that say the same and keeps their places, and sorts
 // them by level, rule and place.

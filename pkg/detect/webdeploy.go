@@ -6,8 +6,11 @@ import (
 	"strings"
 )
 
-// aroundNone are folders that belong to an application rather than around it.
-var aroundNone = []string{"bin", "app_data", "app_code", "views", "wwwroot", "web-inf", "webapps", "conf", "node_modules", "standalone"}
+// InsideApp says whether a folder of that name, in any case, belongs to an application
+// rather than around it: in a package of Web Deploy it ends the path that only leads there.
+func InsideApp(name string) bool {
+	return slices.Contains([]string{"bin", "app_data", "app_code", "views", "wwwroot", "web-inf", "webapps", "conf", "node_modules", "standalone"}, strings.ToLower(name))
+}
 
 // unpacked is the folder of the application in an unpacked package of Web Deploy; empty
 // where the folder is none. The package keeps the path of the machine that made it below
@@ -28,7 +31,7 @@ func (t *Tree) unpacked() string {
 	at := t.byKey["content"]
 	for len(at) == 1 && len(at[0].files) == 0 {
 		only := t.below(at[0])
-		if len(only) != 1 || slices.Contains(aroundNone, path.Base(only[0].key)) {
+		if len(only) != 1 || InsideApp(path.Base(only[0].key)) {
 			break
 		}
 		at = only

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -215,16 +214,11 @@ func (z *FS) findRoot() {
 		for _, k := range d.kids {
 			only = k
 		}
-		if only.kids == nil || appFolder(only.name) {
+		if only.kids == nil || detect.InsideApp(only.name) {
 			break
 		}
 		z.Root = path.Join(z.Root, only.name)
 	}
-}
-
-// appFolder says whether a folder belongs to an application rather than around it.
-func appFolder(name string) bool {
-	return slices.Contains([]string{"bin", "app_data", "app_code", "views", "wwwroot", "web-inf", "webapps", "conf", "node_modules", "standalone"}, strings.ToLower(name))
 }
 
 // Close closes the zip.
